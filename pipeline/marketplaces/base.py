@@ -1,0 +1,53 @@
+"""The protocol that a marketplace folder implements. The stages know nothing else of a marketplace.
+
+Third parties add a marketplace through the entry-point group `pipeline.marketplaces`; its objects implement `Marketplace`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
+
+
+class Marketplace(Protocol):
+    """What a marketplace knows: its sites, its rules, the shape of its listings, messages and feed files."""
+
+    name: str
+    #: Sites by key, from the folder's `sites.yaml`.
+    sites: Mapping[str, Site]
+    #: Rule and fix declarations (YAML) that the quality engine interprets for listings of this marketplace.
+    rules_file: Path
+    #: Bump when `project`, `messages` or their data change what a message says: every listing is looked at again.
+    version: str
+    #: Most variants one family may have, and the longest SKU.
+    max_family: int
+    max_sku: int
+
+    def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
+        """Shape generic listing rows (columns of `listings.schema.LISTINGS`, product-aligned, parents included and before
+        their children) to this marketplace before its rules run: titles of children, bullets, attributes, identifiers.
+        Same rows, same columns, same order."""
+
+    def hashes(self, rows: pd.DataFrame, site: Site, account: Account) -> pd.DataFrame:
+        """`content_hash` and `images_hash` of each row (index as given): equal hashes mean equal messages. Where a family is
+        one message, the parent's content hash covers its children, and a child's own only what is sent for it alone."""
+
+    def messages(
+        self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account
+    ) -> Iterator[Message | InvalidMessage]:
+        """Messages for `rows` (whole products: all rows of every family that has a change, parents first), where `changes`
+        gives the kinds of change by SKU. Deterministic: the same arguments give the same bytes."""
+
+    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
+        """Messages that end listings no longer in the catalog; `rows` has columns sku, role, parent_sku, product_id."""
+
+    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
+        """Messages that set quantity 0 of live listings that left the catalog; same columns as `deletions`."""
+
+    def pack(self, feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site, account: Account) -> Iterator[FeedPart]:
+        """Feed files of one kind, from (operation, payload) pairs, split by this marketplace's limits of count and bytes."""

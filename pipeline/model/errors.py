@@ -1,0 +1,19 @@
+"""Errors that an operator reads. Each says what is wrong, where, and what to do next, in one sentence."""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """An expected failure: the command line prints it without a traceback and exits 1."""
+
+    exit_code = 1
+
+
+class UsageError(PipelineError):
+    """The command was used wrongly (unknown store, bad setting): exit 2."""
+
+    exit_code = 2
+
+
+class BadInputError(PipelineError):
+    """Outside data that cannot be read at all; single bad rows become rejected rows instead."""

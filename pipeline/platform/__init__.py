@@ -1,0 +1,1 @@
+"""What the stages stand on: Postgres, migrations, Dagster's storage, Parquet tables. Knows nothing about products."""
