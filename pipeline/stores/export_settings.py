@@ -1,0 +1,104 @@
+"""What a merchant decides about one marketplace connection: prices, stock, categories, assortment, approval.
+
+Every setting has a default; nonsense is refused with the name of the setting and what it may be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipeline.model.errors import UsageError
+
+RuleField = Literal["product_type", "category", "vendor", "tag", "title", "collection"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CategoryRule(_Settings):
+    """Products whose `field` matches `pattern` (case-insensitive, `*` and `?` as in file names) get `category`. First match wins."""
+
+    field: RuleField
+    pattern: str = Field(min_length=1, max_length=200)
+    category: str = Field(min_length=1, max_length=100)
+
+
+class Selection(_Settings):
+    """Which products: any listed value of any field selects. Empty selects nothing."""
+
+    product_ids: tuple[str, ...] = ()
+    vendors: tuple[str, ...] = ()
+    product_types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()  # collection handles
+
+    @property
+    def empty(self) -> bool:
+        return not any((self.product_ids, self.vendors, self.product_types, self.tags, self.collections))
+
+
+class Assortment(_Settings):
+    """What a connection sells: all active products (or only `include`), less `exclude`."""
+
+    include: Selection = Selection()
+    exclude: Selection = Selection()
+
+
+class ExportSettings(_Settings):
+    """`export_settings` of a connection."""
+
+    price_adjustment_percent: Decimal = Field(default=Decimal(0), ge=-90, le=1000)
+    rounding: Literal["none", ".99", ".95", "whole"] = "none"
+    price_floor: Decimal | None = Field(default=None, gt=0)
+    price_ceiling: Decimal | None = Field(default=None, gt=0)
+    floor_margin_percent: Decimal | None = Field(default=None, ge=0, le=1000)  # floor = cost plus this
+    currency_rate: Decimal | None = Field(default=None, gt=0)  # marketplace currency per unit of the store's
+    currency_rate_date: date | None = None
+    stock_buffer: int = Field(default=0, ge=0, le=1_000_000)
+    stock_maximum: int | None = Field(default=None, ge=1, le=1_000_000)
+    untracked_quantity: int = Field(default=10, ge=0, le=1_000_000)  # sent for stock that is not tracked or may be oversold
+    include_out_of_stock: bool = False
+    use_ai_optimization: bool = False
+    auto_translate: bool = False
+    category_rules: tuple[CategoryRule, ...] = ()
+    default_category: str | None = Field(default=None, min_length=1, max_length=100)
+    gtin_exempt: bool = False
+    assortment: Assortment = Assortment()
+    require_approval: bool = False
+    delete_after_days: int = Field(default=7, ge=0, le=365)  # grace of a listing that left the assortment, at quantity 0
+
+    @field_validator("default_category")
+    @classmethod
+    def _no_control_characters(cls, value: str | None) -> str | None:
+        if value is not None and re.search(r"[\x00-\x1f\x7f]", value):
+            raise ValueError("must be plain text")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ExportSettings:
+        if (self.currency_rate is None) != (self.currency_rate_date is None):
+            raise ValueError("currency_rate and currency_rate_date (YYYY-MM-DD) belong together: set both or none")
+        if self.price_floor is not None and self.price_ceiling is not None and self.price_floor > self.price_ceiling:
+            raise ValueError("price_floor is above price_ceiling")
+        return self
+
+
+def parse_export_settings(values: Mapping[str, Any]) -> ExportSettings:
+    """Validated settings; raises UsageError with one sentence that names each wrong setting."""
+    try:
+        return ExportSettings.model_validate(dict(values))
+    except ValidationError as error:
+        problems = []
+        for item in error.errors():
+            name = ".".join(str(part) for part in item["loc"]) or "settings"
+            known = "" if item["type"] != "extra_forbidden" else f"; known settings: {', '.join(ExportSettings.model_fields)}"
+            message = "is not a setting" if known else item["msg"].removeprefix("Value error, ")
+            problems.append(f"{name} {message}{known}" if known else f"{name}: {message}")
+        raise UsageError("; ".join(problems)) from None
