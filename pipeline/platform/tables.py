@@ -140,7 +140,9 @@ class TableWriter:
     def write(self, batch: pd.DataFrame | pa.Table) -> None:
         """Append one row group (also an empty one, so that tables written in lockstep stay aligned)."""
         table = to_arrow(batch, self.schema) if isinstance(batch, pd.DataFrame) else batch
-        self._writer.write_table(table.cast(self.schema) if table.schema != self.schema else table, row_group_size=max(1, len(table)))
+        self._writer.write_table(
+            table.cast(self.schema) if table.schema != self.schema else table, row_group_size=max(1, len(table))
+        )
         self.rows += len(table)
 
     @property
