@@ -5,8 +5,9 @@ Rules are data (YAML files beside the catalog stage and in each marketplace's fo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Severity = Literal["critical", "error", "warning", "info"]
@@ -45,7 +46,7 @@ class Rule:
     check: str
     message: str
     hint: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     when: str | None = None
     fix: str | None = None
 
@@ -57,7 +58,7 @@ class FixStep:
     fix: str
     level: Level
     field: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class _Settings(BaseModel):
 
 
 class CategoryRule(_Settings):
-    """Products whose `field` matches `pattern` (case-insensitive, `*` and `?` as in file names) get `category`. First match wins."""
+    """Products whose `field` matches `pattern` (any case, `*` and `?` as in file names) get `category`. First match wins."""
 
     field: RuleField
     pattern: str = Field(min_length=1, max_length=200)
