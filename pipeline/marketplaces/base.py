@@ -24,6 +24,9 @@ class Marketplace(Protocol):
     rules_file: Path
     #: Bump when `project`, `messages` or their data change what a message says: every listing is looked at again.
     version: str
+    #: Non-secret settings of a connection that messages and feed headers need, with their defaults (e.g. `seller_id`, location,
+    #: business policy ids). `Account.settings` holds these, overridden by the connection's.
+    account_settings: Mapping[str, Any]
     #: Most variants one family may have, and the longest SKU.
     max_family: int
     max_sku: int
