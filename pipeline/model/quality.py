@@ -1,4 +1,4 @@
-"""The vocabulary of data quality: severities, dimensions and the declaration of one rule.
+"""The vocabulary of data quality: severities, dimensions and the declarations of rules and fixes.
 
 Rules are data (YAML files beside the catalog stage and in each marketplace's folder); `quality/` interprets them.
 """
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 Severity = Literal["critical", "error", "warning", "info"]
 Dimension = Literal["completeness", "correctness", "compliance", "identifiers", "content", "media"]
-FixClass = Literal["lossless", "lossy-safe", "suggest"]
+FixClass = Literal["lossless", "lossy-safe"]
 Level = Literal["product", "variant"]
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "error", "warning", "info")
@@ -33,8 +33,8 @@ DIMENSION_WEIGHTS: Mapping[Dimension, int] = {
 class Rule:
     """One rule: what it looks at, how heavy it is, and what an operator reads when it is open.
 
-    `check` names a vectorized check function of `quality/checks`, `params` are its arguments.
-    `when` names the applicability (a function of context only, never of the value tested).
+    `check` names a vectorized function of `quality/masks`, `params` are its keyword arguments. `when` says which rows the
+    rule applies to, by context only, never by the value tested. `severity_when` is the severity under a flag.
     """
 
     code: str
@@ -47,8 +47,8 @@ class Rule:
     message: str
     hint: str
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    when: str | None = None
-    fix: str | None = None
+    when: Mapping[str, tuple[str | bool, ...]] = dataclasses.field(default_factory=dict)
+    severity_when: Mapping[str, Severity] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,13 @@ class FixStep:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """The fixes (applied first, in order) and the rules of the catalog or of one marketplace."""
+    """The fixes (applied first, in order) and the rules of the catalog or of one marketplace.
+
+    `inherit` names columns of products that variant rules read (context, not output).
+    """
 
     name: str
     version: str
     fixes: tuple[FixStep, ...]
     rules: tuple[Rule, ...]
+    inherit: tuple[str, ...] = ()
