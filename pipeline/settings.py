@@ -1,0 +1,101 @@
+"""Typed settings from the environment. The only module that reads it; every variable is optional."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+_URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: SQLAlchemy's spellings too, because other programs on the same machine may need them.
+_POSTGRES_SCHEME = re.compile(r"postgres(ql)?(\+[a-z0-9]+)?://")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where everything is. `database_url` may hold a password and is therefore never shown."""
+
+    data_dir: Path  # absolute
+    storage_uri: str  # absolute path, or a URI such as s3://bucket/prefix; no trailing slash
+    database_url: str | None = field(default=None, repr=False)  # None: the embedded Postgres in data_dir
+    project_root: Path = PROJECT_ROOT
+
+    @classmethod
+    def load(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Settings from `env` (the process environment); unset or empty = default. Raises UsageError for nonsense."""
+        values = os.environ if env is None else env
+        data_dir = _data_dir(values.get("PIPELINE_DATA_DIR", "").strip())
+        storage_uri = _storage_uri(values.get("PIPELINE_STORAGE_URI", "").strip()) or str(data_dir)
+        return cls(data_dir, storage_uri, _database_url(values.get("DATABASE_URL", "").strip()))
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which a child process loads these settings; an empty value is an unset one."""
+        default = self.storage_uri == str(self.data_dir)
+        return {
+            "PIPELINE_DATA_DIR": str(self.data_dir),
+            "PIPELINE_STORAGE_URI": "" if default else self.storage_uri,
+            "DATABASE_URL": self.database_url or "",
+        }
+
+    def storage(self, *parts: str) -> UPath:
+        """A place below the storage URI: `settings.storage("tables")`."""
+        from upath import UPath
+
+        return UPath(self.storage_uri, *parts)
+
+
+def _data_dir(text: str) -> Path:
+    """Relative paths are below the project, not below the working directory: all processes must mean the same place."""
+    try:
+        path = (PROJECT_ROOT / Path(text or "data").expanduser()).resolve()
+    except (RuntimeError, ValueError):
+        raise UsageError(f"PIPELINE_DATA_DIR is not a usable path: {text!r}") from None
+    if _CONTROL.search(text):
+        raise UsageError(f"PIPELINE_DATA_DIR contains a control character: {text!r}")
+    if "://" in text:
+        raise UsageError(f"PIPELINE_DATA_DIR must be a local folder, not {text!r}; remote storage is PIPELINE_STORAGE_URI")
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not existing.is_dir():
+        raise UsageError(f"PIPELINE_DATA_DIR {str(path)!r} cannot be a folder: {str(existing)!r} is a file")
+    return path
+
+
+def _storage_uri(text: str) -> str | None:
+    if not text:
+        return None
+    if _CONTROL.search(text):
+        raise UsageError("PIPELINE_STORAGE_URI contains a control character")
+    match = _URI.fullmatch(text)
+    if match is None:
+        path = Path(text).expanduser()
+        if not path.is_absolute():
+            raise UsageError(f"PIPELINE_STORAGE_URI must be a URI such as s3://bucket/prefix or an absolute path, not {text!r}")
+        return str(path)
+    from fsspec.registry import known_implementations
+
+    if match["scheme"] not in known_implementations:
+        raise UsageError(f"PIPELINE_STORAGE_URI: {match['scheme']}:// is not a known kind of storage; use s3://, gs:// or a path")
+    if "@" in match["rest"].split("/")[0]:
+        raise UsageError("PIPELINE_STORAGE_URI must not contain credentials; give them to the storage's own settings")
+    if not match["rest"].strip("/"):
+        raise UsageError("PIPELINE_STORAGE_URI must name a bucket or folder after '://'")
+    return text.rstrip("/")
+
+
+def _database_url(text: str) -> str | None:
+    if not text:
+        return None
+    if not _POSTGRES_SCHEME.match(text) or _CONTROL.search(text):
+        raise UsageError("DATABASE_URL must look like postgresql://user:password@host:5432/database")
+    return text
