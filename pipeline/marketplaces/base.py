@@ -38,13 +38,17 @@ class Marketplace(Protocol):
 
     def hashes(self, rows: pd.DataFrame, site: Site, account: Account) -> pd.DataFrame:
         """`content_hash` and `images_hash` of each row (index as given): equal hashes mean equal messages. Where a family is
-        one message, the parent's content hash covers its children, and a child's own only what is sent for it alone."""
+        one message, the parent's content hash covers its children, and a child's own only what is sent for it alone.
+        `rows` are the ready rows of whole products: a blocked child is not part of its family."""
 
     def messages(
         self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account
     ) -> Iterator[Message | InvalidMessage]:
         """Messages for `rows` (whole products: all rows of every family that has a change, parents first), where `changes`
-        gives the kinds of change by SKU. Deterministic: the same arguments give the same bytes."""
+        gives the kinds of change by SKU (create, update, price, quantity, images; empty for a row without a change).
+        `rows` hold only what may be said: no blocked or held child, and price and quantity as they are to be after the plan
+        (the last ones sent where a change is held). A live parent that gains a child has `update`. A child whose content is
+        part of its parent's message needs no message of its own. Deterministic: the same arguments give the same bytes."""
 
     def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
         """Messages that end listings no longer in the catalog; `rows` has columns sku, role, parent_sku, product_id."""
