@@ -1,0 +1,36 @@
+"""The jobs that operators and sensors launch. Each has one kind of partition; what chains them is `sensors.py` or the CLI."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+import_all = dg.define_asset_job(
+    "import_all",
+    selection=dg.AssetSelection.groups("catalog", "quality"),
+    description="Read a store's whole catalog from its source, then find and fix its faults.",
+    executor_def=dg.in_process_executor,
+)
+
+import_products = dg.define_asset_job(
+    "import_products",
+    selection=(dg.AssetSelection.groups("catalog", "quality") - dg.AssetSelection.assets("raw_collections", "collections")),
+    description="Read a store's products, variants and stock, then find and fix their faults.",
+    executor_def=dg.in_process_executor,
+)
+
+import_collections = dg.define_asset_job(
+    "import_collections",
+    selection=dg.AssetSelection.assets("raw_collections", "collections"),
+    description="Read a store's collections only.",
+    executor_def=dg.in_process_executor,
+)
+
+export_listings = dg.define_asset_job(
+    "export_listings",
+    selection=dg.AssetSelection.groups("listings", "feeds", "submissions"),
+    description="Make one marketplace's listings of a store, plan what changed, write the feeds and hand them over.",
+    executor_def=dg.in_process_executor,
+)
+
+IMPORT_JOBS = [import_all, import_products, import_collections]
+JOBS = [*IMPORT_JOBS, export_listings]
