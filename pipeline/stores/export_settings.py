@@ -9,12 +9,18 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.model.errors import UsageError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_MAX_PRICE = 1_000_000_000
+_MAX_VALUES = 10_000
+_Values = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(max_length=_MAX_VALUES)]
 RuleField = Literal["product_type", "category", "vendor", "tag", "title", "collection"]
 
 
@@ -33,11 +39,11 @@ class CategoryRule(_Settings):
 class Selection(_Settings):
     """Which products: any listed value of any field selects. Empty selects nothing."""
 
-    product_ids: tuple[str, ...] = ()
-    vendors: tuple[str, ...] = ()
-    product_types: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    collections: tuple[str, ...] = ()  # collection handles
+    product_ids: _Values = ()
+    vendors: _Values = ()
+    product_types: _Values = ()
+    tags: _Values = ()
+    collections: _Values = ()  # collection handles
 
     @property
     def empty(self) -> bool:
@@ -54,12 +60,12 @@ class Assortment(_Settings):
 class ExportSettings(_Settings):
     """`export_settings` of a connection."""
 
-    price_adjustment_percent: Decimal = Field(default=Decimal(0), ge=-90, le=1000)
+    price_adjustment_percent: Decimal = Field(default=Decimal(0), ge=-90, le=1000, decimal_places=6)
     rounding: Literal["none", ".99", ".95", "whole"] = "none"
-    price_floor: Decimal | None = Field(default=None, gt=0)
-    price_ceiling: Decimal | None = Field(default=None, gt=0)
-    floor_margin_percent: Decimal | None = Field(default=None, ge=0, le=1000)  # floor = cost plus this
-    currency_rate: Decimal | None = Field(default=None, gt=0)  # marketplace currency per unit of the store's
+    price_floor: Decimal | None = Field(default=None, gt=0, le=_MAX_PRICE, decimal_places=3)
+    price_ceiling: Decimal | None = Field(default=None, gt=0, le=_MAX_PRICE, decimal_places=3)
+    floor_margin_percent: Decimal | None = Field(default=None, ge=0, le=1000, decimal_places=6)  # floor = cost plus this
+    currency_rate: Decimal | None = Field(default=None, gt=0, le=1_000_000, decimal_places=10)  # site's per unit of the store's
     currency_rate_date: date | None = None
     stock_buffer: int = Field(default=0, ge=0, le=1_000_000)
     stock_maximum: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -67,7 +73,7 @@ class ExportSettings(_Settings):
     include_out_of_stock: bool = False
     use_ai_optimization: bool = False
     auto_translate: bool = False
-    category_rules: tuple[CategoryRule, ...] = ()
+    category_rules: tuple[CategoryRule, ...] = Field(default=(), max_length=_MAX_VALUES)
     default_category: str | None = Field(default=None, min_length=1, max_length=100)
     gtin_exempt: bool = False
     assortment: Assortment = Assortment()
@@ -91,14 +97,34 @@ class ExportSettings(_Settings):
 
 
 def parse_export_settings(values: Mapping[str, Any]) -> ExportSettings:
-    """Validated settings; raises UsageError with one sentence that names each wrong setting."""
+    """Validated settings; raises UsageError with one sentence that names each wrong setting, but no value."""
     try:
         return ExportSettings.model_validate(dict(values))
     except ValidationError as error:
-        problems = []
-        for item in error.errors():
-            name = ".".join(str(part) for part in item["loc"]) or "settings"
-            known = "" if item["type"] != "extra_forbidden" else f"; known settings: {', '.join(ExportSettings.model_fields)}"
-            message = "is not a setting" if known else item["msg"].removeprefix("Value error, ")
-            problems.append(f"{name} {message}{known}" if known else f"{name}: {message}")
-        raise UsageError("; ".join(problems)) from None
+        raise UsageError("; ".join(_sentence(item) for item in error.errors(include_input=False, include_url=False))) from None
+
+
+#: Pydantic's words for what a merchant types as a list or a group of settings.
+_WORDS = {
+    "tuple_type": "must be a list, such as [a, b]",
+    "model_type": "must be a group of settings, such as {name: value}",
+    "model_attributes_type": "must be a group of settings, such as {name: value}",
+}
+
+
+def _sentence(item: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in item["loc"]) or "settings"
+    if item["type"] == "extra_forbidden":
+        return f"{name} is not a setting; known settings: {', '.join(_known(item['loc'][:-1]))}"
+    return f"{name}: {_WORDS.get(item['type']) or item['msg'].removeprefix('Value error, ')}"
+
+
+def _known(path: tuple[int | str, ...]) -> list[str]:
+    """Names of the settings in the group at `path`."""
+    group: type[BaseModel] = ExportSettings
+    for part in path:
+        if part in group.model_fields:
+            kind = group.model_fields[str(part)].annotation
+            inner = [kind, *get_args(kind)]
+            group = next((found for found in inner if isinstance(found, type) and issubclass(found, BaseModel)), group)
+    return list(group.model_fields)

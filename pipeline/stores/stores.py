@@ -1,0 +1,199 @@
+"""Stores: where a catalog comes from. Rows of the table `stores`.
+
+A key is what people type and what paths and partition keys are made of, so its rule is strict; the id never changes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from pipeline.model.errors import UsageError
+from pipeline.stores.text import known_names, plain_text, shown
+
+SOURCE = "shopify-file"
+#: Sources of a live account, which need the credential vault.
+LIVE_SOURCES = ("shopify", "akeneo")
+
+_KEY = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_MAX_PATH = 4096
+
+
+@dataclass(frozen=True)
+class Store:
+    """One store. `source_settings` of a `shopify-file` store: `path` and, if there is one, `collections_path`, both absolute."""
+
+    id: UUID
+    key: str
+    name: str
+    source: str
+    source_settings: Mapping[str, Any]
+    currency: str
+    language: str
+    created_at: datetime
+    updated_at: datetime
+
+
+_COLUMNS = sql.SQL("id, key, name, source, source_settings, currency, language, created_at, updated_at")
+
+
+def is_store_key(key: str) -> bool:
+    """1 to 63 lower-case letters, digits, dots and hyphens, a letter or digit first, never two dots in a row."""
+    return bool(_KEY.fullmatch(key)) and ".." not in key
+
+
+def add_store(
+    connection: psycopg.Connection,
+    key: str,
+    *,
+    source: str,
+    source_settings: Mapping[str, Any],
+    name: str | None = None,
+    currency: str = "USD",
+    language: str = "en",
+) -> Store:
+    """The new store; raises UsageError for a bad or taken key and for settings that cannot work."""
+    if not is_store_key(key):
+        raise UsageError(
+            f"{shown(key)!r} cannot be a store key: use 1 to 63 lower-case letters, digits, dots and hyphens, "
+            "beginning with a letter or digit, without two dots in a row"
+        )
+    values = {
+        "key": key,
+        "name": plain_text(name if name is not None else key, "the name of the store"),
+        "source": source,
+        "source_settings": Jsonb(check_source(source, source_settings)),
+        "currency": _check_currency(currency),
+        "language": _check_language(language),
+    }
+    query = sql.SQL("INSERT INTO stores ({}) VALUES ({}) ON CONFLICT (key) DO NOTHING RETURNING {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, values)), sql.SQL(", ").join(map(sql.Placeholder, values)), _COLUMNS
+    )
+    with connection.cursor(row_factory=class_row(Store)) as cursor:
+        store = cursor.execute(query, values).fetchone()
+    if store is None:
+        raise UsageError(f"there is a store {key} already; take another key, or change it with: pipeline store set {key}")
+    return store
+
+
+def update_store(
+    connection: psycopg.Connection,
+    key: str,
+    *,
+    source_settings: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    currency: str | None = None,
+    language: str | None = None,
+) -> Store:
+    """The changed store; None leaves a value as it is, `source_settings` are laid over the present ones."""
+    store = get_store(connection, key)
+    values: dict[str, Any] = {"key": key}
+    if source_settings is not None:
+        merged = {**store.source_settings, **source_settings}
+        values["source_settings"] = Jsonb(check_source(store.source, merged))
+    if name is not None:
+        values["name"] = plain_text(name, "the name of the store")
+    if currency is not None:
+        values["currency"] = _check_currency(currency)
+    if language is not None:
+        values["language"] = _check_language(language)
+    changes = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(c), sql.Placeholder(c)) for c in values)
+    query = sql.SQL("UPDATE stores SET {} WHERE key = {} RETURNING {}").format(changes, sql.Placeholder("key"), _COLUMNS)
+    with connection.cursor(row_factory=class_row(Store)) as cursor:
+        return cursor.execute(query, values).fetchone() or get_store(connection, key)
+
+
+def find_store(connection: psycopg.Connection, key: str) -> Store | None:
+    """The store, or None."""
+    if not is_store_key(key):
+        return None
+    with connection.cursor(row_factory=class_row(Store)) as cursor:
+        return cursor.execute(sql.SQL("SELECT {} FROM stores WHERE key = %s").format(_COLUMNS), [key]).fetchone()
+
+
+def get_store(connection: psycopg.Connection, key: str) -> Store:
+    """The store; raises UsageError that names the known stores, the nearest key first."""
+    store = find_store(connection, key)
+    if store is not None:
+        return store
+    keys = [str(row[0]) for row in connection.execute("SELECT key FROM stores")]
+    if not keys:
+        raise UsageError(f"there is no store {shown(key)!r}, nor any other; add one with: pipeline store add KEY --file FILE")
+    raise UsageError(f"there is no store {shown(key)!r}; known stores: {known_names(key, keys)}")
+
+
+def list_stores(connection: psycopg.Connection) -> list[Store]:
+    """All stores by key."""
+    with connection.cursor(row_factory=class_row(Store)) as cursor:
+        return cursor.execute(sql.SQL("SELECT {} FROM stores ORDER BY key").format(_COLUMNS)).fetchall()
+
+
+def remove_store(connection: psycopg.Connection, key: str) -> dict[str, int]:
+    """Delete the store and every row that belongs to it. Returns the number of rows by table, only tables that had some."""
+    store = get_store(connection, key)
+    tables = connection.execute(
+        "SELECT c.table_name FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name) "
+        "WHERE c.table_schema = current_schema() AND c.column_name = 'store_id' AND t.table_type = 'BASE TABLE' ORDER BY 1"
+    ).fetchall()
+    count = sql.SQL("SELECT count(*) FROM {} WHERE store_id = %s")
+    removed = {}
+    for (table,) in tables:
+        row = connection.execute(count.format(sql.Identifier(table)), [store.id]).fetchone()
+        removed[str(table)] = int(row[0]) if row else 0
+    connection.execute("DELETE FROM stores WHERE id = %s", [store.id])
+    return {"stores": 1, **{table: rows for table, rows in removed.items() if rows}}
+
+
+def check_source(source: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings that work here and now, paths made absolute; raises UsageError otherwise."""
+    if source in LIVE_SOURCES:
+        raise UsageError(f"the source {source} comes with live sources and is not there yet; use --source {SOURCE} --file FILE")
+    if source != SOURCE:
+        raise UsageError(f"{shown(source)!r} is not a source; known sources: {SOURCE}")
+    unknown = sorted(set(settings) - {"path", "collections_path"})
+    if unknown:
+        raise UsageError(f"{shown(unknown[0])!r} is not a setting of {SOURCE}; known settings: path, collections_path")
+    if not settings.get("path"):
+        raise UsageError(f"the source {SOURCE} needs the file to import: --file FILE")
+    names = {"path": "the catalog file", "collections_path": "the collections file"}
+    return {name: str(_readable_file(settings[name], what)) for name, what in names.items() if settings.get(name)}
+
+
+def _readable_file(value: Any, what: str) -> Path:
+    text = plain_text(os.fspath(value), what, _MAX_PATH)
+    try:
+        path = Path(text).expanduser().resolve()
+        found, readable = path.is_file(), os.access(path, os.R_OK)
+    except (OSError, RuntimeError):  # too long a name, a loop of links, an unknown ~user
+        found, readable = False, False
+    if not found:
+        raise UsageError(f"{what} {shown(text, 200)} does not exist or is not a file")
+    if not readable:
+        raise UsageError(f"{what} {shown(text, 200)} cannot be read; change its permissions")
+    return path
+
+
+def _check_currency(value: str) -> str:
+    currency = value.strip().upper()
+    if not _CURRENCY.fullmatch(currency):
+        raise UsageError(f"{shown(value)!r} is not a currency; use an ISO 4217 code such as USD or EUR")
+    return currency
+
+
+def _check_language(value: str) -> str:
+    if not _LANGUAGE.fullmatch(value):
+        raise UsageError(f"{shown(value)!r} is not a language; use a BCP 47 tag such as en or pt-BR")
+    return value
