@@ -1,0 +1,68 @@
+"""Amazon behind the marketplace protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.marketplaces.amazon import messages, pack, projection
+from pipeline.marketplaces.amazon.options import limits
+from pipeline.marketplaces.columns import missing, pylist, text
+from pipeline.marketplaces.data import read_sites
+from pipeline.marketplaces.fingerprints import digest, row_documents
+from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
+
+_FOLDER = Path(__file__).parent
+_CONTENT = (
+    "role", "parent_sku", "title", "description", "bullets", "keywords", "brand", "mpn", "gtin", "condition", "category",
+    "option1_name", "option1", "option2_name", "option2", "option3_name", "option3", "attributes",
+)  # fmt: skip
+
+
+class AmazonMarketplace:
+    """JSON_LISTINGS_FEED v2 on all sites of `sites.yaml`."""
+
+    name = "amazon"
+    rules_file = _FOLDER / "rules.yaml"
+    version = "1"
+    account_settings: Mapping[str, Any] = {"seller_id": "", "gtin_exempt": False}
+    max_family = 2000
+
+    def __init__(self) -> None:
+        self.sites: Mapping[str, Site] = read_sites(_FOLDER, self.name)
+        self.max_sku = int(limits()["message"]["sku"])
+
+    def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
+        return projection.project(rows, site, settings)
+
+    def hashes(self, rows: pd.DataFrame, site: Site, account: Account) -> pd.DataFrame:
+        place = f"{self.version} {site.marketplace_id} {site.language}".encode()
+        exempt = place + b" exempt" if account.settings.get("gtin_exempt") else place
+        no_gtin = missing(text(rows, "gtin")).tolist()
+        content = row_documents(pylist(rows, column) for column in _CONTENT)
+        images = row_documents([[(urls or [])[: limits()["message"]["images"]] for urls in pylist(rows, "images")]])
+        return pd.DataFrame(
+            {
+                "content_hash": [digest(exempt if none else place, row) for none, row in zip(no_gtin, content, strict=True)],
+                "images_hash": [digest(place, row) for row in images],
+            },
+            index=rows.index,
+            dtype="string[pyarrow]",
+        )
+
+    def messages(
+        self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account
+    ) -> Iterator[Message | InvalidMessage]:
+        return messages.messages(rows, changes, site, account)
+
+    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
+        return messages.deletions(rows)
+
+    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
+        return messages.zero_quantities(rows)
+
+    def pack(self, feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site, account: Account) -> Iterator[FeedPart]:
+        return pack.pack(feed, messages, site, account)

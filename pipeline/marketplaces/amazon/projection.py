@@ -1,0 +1,160 @@
+"""Generic listing rows in Amazon's shape: child titles, bullets, search terms, brand. Rules and their fixes run afterwards."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from pipeline.marketplaces.amazon.options import keyword_bytes, limits
+from pipeline.marketplaces.columns import missing, pylist, text
+from pipeline.model.listing import Site
+
+_ITEM = re.compile(r"<li\b[^>]*>(.*?)</li>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_MARK = " \t•·‣▪*–—-"
+#: A hostile description may be a megabyte; the selling points stand at its beginning.
+_LOOK = 20_000
+
+
+def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows with titles, bullets, keywords, brand and the family's option names as Amazon wants them.
+
+    In: `keywords` holds the merchant's tags, separated by commas. Out: search terms, below the site's byte limit.
+    """
+    done = rows.copy()
+    done["brand"] = rows["brand"].mask(missing(text(rows, "brand")), limits()["projection"]["unbranded"])
+    with_family_names(done)
+    done["title"] = _column(done, "title", _titles(done))
+    done["bullets"] = _column(done, "bullets", _bullets(done))
+    done["keywords"] = _column(done, "keywords", _keywords(done, keyword_bytes(site)))
+    return done
+
+
+def with_family_names(rows: pd.DataFrame) -> None:
+    """Give a parent without option names those of its first child, in place."""
+    parents = rows["role"] == "parent"
+    if not parents.any():
+        return
+    for column in ("option1_name", "option2_name", "option3_name"):
+        of_family = rows.groupby("parent_sku", sort=False)[column].first()
+        rows.loc[parents, column] = rows.loc[parents, column].fillna(rows.loc[parents, "sku"].map(of_family))
+
+
+def _column(rows: pd.DataFrame, column: str, values: list[Any]) -> pd.Series[Any]:
+    return pd.Series(values, index=rows.index, dtype=rows[column].dtype)
+
+
+def cut(value: str, most: int) -> str:
+    """At most `most` characters, cut before a word where there is one, without a dangling separator."""
+    if len(value) <= most:
+        return value
+    head = value[:most]
+    if not value[most].isspace() and " " in head:
+        head = head[: head.rindex(" ")]
+    return head.rstrip(" ,;:-–—|/(&+") or value[:most]
+
+
+def child_title(family: str, values: Iterable[str | None], most: int) -> str:
+    """ "Family, Black, M": the family's title with the option values that it does not say already, within `most` characters."""
+    said = set(_WORD.findall(family.casefold()))
+    parts = [value for value in values if value and not said.issuperset(_WORD.findall(value.casefold()) or [value])]
+    suffix = "".join(f", {value}" for value in parts)
+    if len(suffix) > most // 2:
+        return cut(family + suffix, most)
+    return cut(family, most - len(suffix)) + suffix
+
+
+def _titles(rows: pd.DataFrame) -> list[str | None]:
+    most = limits()["projection"]["title"]
+    columns = (pylist(rows, name) for name in ("role", "title", "option1", "option2", "option3"))
+    return [
+        child_title(title, (one, two, three), most) if role == "child" and title else title
+        for role, title, one, two, three in zip(*columns, strict=True)
+    ]
+
+
+def _plain(fragment: str) -> str:
+    return " ".join(html.unescape(_TAG.sub(" ", fragment)).split()).strip(_MARK)
+
+
+@cache
+def _bullet_limits() -> tuple[int, int, int, int, int]:
+    row = limits()["projection"]["bullets"]
+    return row["most"], row["fewest"], row["shortest"], row["longest"], row["total"]
+
+
+def bullets_of(description_html: str | None, description: str | None) -> list[str]:
+    """Up to five bullet points: the list items of a description, else (below three) also its sentences."""
+    most, fewest, shortest, longest, total = _bullet_limits()
+    found: list[str] = []
+    room = total
+
+    def take(candidates: Iterable[str]) -> None:
+        nonlocal room
+        for candidate in candidates:
+            if len(found) == most:
+                return
+            if shortest <= len(candidate) <= min(longest, room) and not any(candidate in other for other in found):
+                found.append(candidate)
+                room -= len(candidate)
+
+    take(_plain(item) for item in _ITEM.findall((description_html or "")[:_LOOK]))
+    if len(found) < fewest:
+        take(" ".join(part.split()).strip(_MARK).rstrip(".") for part in _SENTENCE.split((description or "")[:_LOOK]))
+    return found
+
+
+def _bullets(rows: pd.DataFrame) -> list[list[str] | None]:
+    known: dict[tuple[str | None, str | None], list[str]] = {}
+    found: list[list[str] | None] = []
+    columns = (pylist(rows, name) for name in ("bullets", "description_html", "description"))
+    for given, rich, plain in zip(*columns, strict=True):
+        if given:
+            found.append(given)
+            continue
+        key = (rich, plain)
+        if key not in known:
+            known[key] = bullets_of(rich, plain)
+        found.append(known[key] or None)
+    return found
+
+
+def search_terms(tags: str | None, said: str, most_bytes: int) -> str | None:
+    """The words of the tags that neither the title nor the brand says, once each, within the byte limit.
+
+    A tag with `:`, `_` or `=` is a shop's own filter, not a word that a buyer types.
+    """
+    if not tags:
+        return None
+    known = set(_WORD.findall(said.casefold())) | _stopwords()
+    found: list[str] = []
+    size = -1
+    for tag in tags.split(","):
+        if any(mark in tag for mark in ":_="):
+            continue
+        for word in _WORD.findall(tag.casefold()):
+            if word in known or len(word) < 2 or word.isdigit():
+                continue
+            known.add(word)
+            length = len(word.encode()) + 1
+            if size + length <= most_bytes:
+                found.append(word)
+                size += length
+    return " ".join(found) or None
+
+
+@cache
+def _stopwords() -> frozenset[str]:
+    return frozenset(limits()["projection"]["keyword_stopwords"])
+
+
+def _keywords(rows: pd.DataFrame, most_bytes: int) -> list[str | None]:
+    columns = (pylist(rows, name) for name in ("keywords", "title", "brand"))
+    return [search_terms(tags, f"{title or ''} {brand or ''}", most_bytes) for tags, title, brand in zip(*columns, strict=True)]

@@ -1,0 +1,133 @@
+"""What Amazon would refuse, found on whole columns before messages are built. Sentences name the column in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pipeline.marketplaces.amazon.options import keyword_bytes, limits, tables
+from pipeline.marketplaces.columns import (
+    ILLEGAL,
+    ILLEGAL_LINE,
+    WEB_ADDRESS,
+    Mask,
+    Problems,
+    any_item,
+    lengths,
+    longer,
+    longer_bytes,
+    matches,
+    missing,
+    numbers,
+    text,
+    texts,
+    usable_images,
+)
+from pipeline.model.listing import Site
+
+
+def content_problems(rows: pd.DataFrame, site: Site, exempt: bool) -> Problems:
+    """Problems of everything that is not price, stock or images."""
+    most = limits()["message"]
+    found = Problems()
+    role = rows["role"].to_numpy(dtype=object, na_value=None)
+    child = role == "child"
+    _line(rows, "title", most["title"], found, required=True)
+    _line(rows, "brand", most["brand"], found, required=True)
+    _line(rows, "category", 100, found, required=True)
+    _line(rows, "keywords", None, found)
+    _line(rows, "mpn", None, found)
+    found.add(matches(text(rows, "category"), r"[^A-Z0-9_]"), "the category is not an Amazon product type such as SHIRT")
+    description = text(rows, "description")
+    found.add(matches(description, ILLEGAL), "the description has characters that Amazon refuses")
+    found.add(longer_bytes(description, most["description_bytes"]), f"the description has over {most['description_bytes']} bytes")
+    found.add(longer_bytes(text(rows, "keywords"), keyword_bytes(site)), f"the keywords have over {keyword_bytes(site)} bytes")
+    bullets = texts(rows, "bullets")
+    found.add(lengths(bullets) > most["bullets"], f"there are over {most['bullets']} bullet points")
+    flat = bullets.flatten()
+    found.add(any_item(bullets, longer(flat, most["bullet"])), f"a bullet point has over {most['bullet']} characters")
+    found.add(any_item(bullets, matches(flat, ILLEGAL_LINE)), "a bullet point has characters that Amazon refuses")
+    gtin = text(rows, "gtin")
+    no_gtin = missing(gtin)
+    found.add(~no_gtin & ~matches(gtin, r"^([0-9]{8}|[0-9]{12}|[0-9]{13}|[0-9]{14})$"), "the GTIN is not 8, 12, 13 or 14 digits")
+    if not exempt:
+        found.add(no_gtin & (role != "parent"), "there is no GTIN and the account has no GTIN exemption")
+    conditions = list(tables()["conditions"])
+    found.add(~rows["condition"].isin(conditions).to_numpy(dtype=bool), f"the condition is not one of: {', '.join(conditions)}")
+    found.add(~np.isin(role.astype(str), ["single", "parent", "child"]), "the role is not single, parent or child")
+    found.add(child & missing(text(rows, "parent_sku")), "a child without a parent SKU")
+    found.add(child & longer(text(rows, "parent_sku"), most["sku"]), f"the parent SKU has over {most['sku']} characters")
+    _options(rows, child, found)
+    found.add((role == "parent") & _no_option(rows), "a family without options has no variation theme")
+    return found
+
+
+def sku_problems(rows: pd.DataFrame) -> Problems:
+    found = Problems()
+    most = limits()["message"]["sku"]
+    sku = text(rows, "sku")
+    found.add(missing(sku), "the SKU is missing")
+    found.add(longer(sku, most), f"the SKU has over {most} characters")
+    found.add(matches(sku, ILLEGAL_LINE) | matches(sku, r"^\s|\s$"), "the SKU has spaces at its ends or control characters")
+    return found
+
+
+def price_problems(rows: pd.DataFrame, site: Site) -> Problems:
+    found = Problems()
+    price, no_price = numbers(rows, "price")
+    sold = ~_parent(rows)
+    found.add(sold & no_price, "the price is missing")
+    found.add(sold & ~no_price & (price <= 0), "the price is not above zero")
+    same = (rows["currency"] == site.currency).fillna(False).to_numpy(dtype=bool)
+    found.add(sold & ~same, f"the currency is not {site.currency}, the currency of {site.key}")
+    return found
+
+
+def quantity_problems(rows: pd.DataFrame) -> Problems:
+    most = limits()["message"]["quantity"]
+    found = Problems()
+    quantity, unknown = numbers(rows, "quantity")
+    sold = ~_parent(rows)
+    found.add(sold & unknown, "the quantity is missing")
+    found.add(sold & ~unknown & ((quantity < 0) | (quantity > most)), f"the quantity is not between 0 and {most}")
+    return found
+
+
+def usable(rows: pd.DataFrame) -> list[list[str]]:
+    """The images that Amazon can fetch, at most nine a row; one bad address does not cost a listing the others."""
+    most = limits()["message"]
+    return [urls[: most["images"]] for urls in usable_images(rows, WEB_ADDRESS, most["url"])]
+
+
+def image_problems(rows: pd.DataFrame, images: list[list[str]]) -> Problems:
+    found = Problems()
+    none = np.array([not urls for urls in images], dtype=bool)
+    found.add(none & ~_parent(rows), "there is no image with a web address (http or https) that Amazon can read")
+    return found
+
+
+def _parent(rows: pd.DataFrame) -> Mask:
+    parent: Mask = (rows["role"] == "parent").fillna(False).to_numpy(dtype=bool)
+    return parent
+
+
+def _line(rows: pd.DataFrame, column: str, most: int | None, found: Problems, required: bool = False) -> None:
+    values = text(rows, column)
+    if required:
+        found.add(missing(values), f"the {column} is missing")
+    if most is not None:
+        found.add(longer(values, most), f"the {column} has over {most} characters")
+    found.add(matches(values, ILLEGAL_LINE), f"the {column} has characters that Amazon refuses")
+
+
+def _options(rows: pd.DataFrame, child: Mask, found: Problems) -> None:
+    most = limits()["message"]["option_default"]
+    for number in (1, 2, 3):
+        name, value = text(rows, f"option{number}_name"), text(rows, f"option{number}")
+        found.add(child & ~missing(name) & missing(value), f"option {number} of the family has no value here")
+        found.add(longer(value, most), f"the value of option {number} has over {most} characters")
+        found.add(matches(value, ILLEGAL_LINE), f"the value of option {number} has characters that Amazon refuses")
+
+
+def _no_option(rows: pd.DataFrame) -> Mask:
+    return missing(text(rows, "option1_name")) & missing(text(rows, "option2_name")) & missing(text(rows, "option3_name"))

@@ -1,0 +1,123 @@
+"""Vectorized looks at columns of listing rows, for the validators that run before messages are built.
+
+A `Problems` collects sentences by row position: columns are tested as wholes, and only rows that fail cost Python time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Mask = npt.NDArray[np.bool_]
+
+#: Characters that XML 1.0 and the marketplaces refuse anywhere (RE2 syntax).
+ILLEGAL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{FFFE}\x{FFFF}]"
+#: Where a text must be one line.
+ILLEGAL_LINE = r"[\x00-\x1F\x7F\x{FFFE}\x{FFFF}]"
+#: A web address without user info, with a host name, and without the characters that no URL may hold.
+WEB_ADDRESS = r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?([/?#][^\s<>\"\\^`{|}\x00-\x20\x7F-\x{A0}\x{FFFE}\x{FFFF}]*)?$"
+
+
+class Problems:
+    """Sentences by row position."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[str]] = defaultdict(list)
+
+    def add(self, mask: Mask, sentence: str) -> None:
+        """Add one sentence to every row of a true mask."""
+        for position in np.flatnonzero(mask):
+            self._rows[int(position)].append(sentence)
+
+    def at(self, position: int) -> tuple[str, ...]:
+        found = self._rows.get(position)
+        return tuple(found) if found else ()
+
+
+def text(rows: pd.DataFrame, column: str) -> pa.Array:
+    """A text column as one Arrow array."""
+    return _array(rows[column], pa.string())
+
+
+def texts(rows: pd.DataFrame, column: str) -> pa.Array:
+    """A column of lists of text as one Arrow array."""
+    return _array(rows[column], pa.list_(pa.string()))
+
+
+def _array(series: pd.Series[Any], kind: pa.DataType) -> pa.Array:
+    array = pa.array(series, type=kind, from_pandas=True)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def pylist(rows: pd.DataFrame, column: str) -> list[Any]:
+    """A column as Python values, null as None."""
+    array = pa.array(rows[column], from_pandas=True)
+    values: list[Any] = array.to_pylist()
+    return values
+
+
+def mask(values: pa.Array) -> Mask:
+    """A boolean Arrow array as numpy, null as false."""
+    found: Mask = pc.fill_null(values, False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def missing(values: pa.Array) -> Mask:
+    """Null, empty or only spaces."""
+    return ~mask(pc.match_substring_regex(values, r"\S"))
+
+
+def longer(values: pa.Array, limit: int) -> Mask:
+    """More than `limit` characters (code points)."""
+    return mask(pc.greater(pc.utf8_length(values), limit))
+
+
+def longer_bytes(values: pa.Array, limit: int) -> Mask:
+    """More than `limit` bytes of UTF-8."""
+    return mask(pc.greater(pc.binary_length(values), limit))
+
+
+def matches(values: pa.Array, pattern: str) -> Mask:
+    """Where a pattern (RE2) is found; null is false."""
+    return mask(pc.match_substring_regex(values, pattern))
+
+
+def any_item(lists: pa.Array, failing: Mask) -> Mask:
+    """Which rows hold an item of `failing`, a mask over the flattened list column."""
+    found = np.zeros(len(lists), dtype=bool)
+    if failing.any():
+        parents: npt.NDArray[np.int64] = pc.list_parent_indices(lists).to_numpy()
+        found[parents[failing]] = True
+    return found
+
+
+def lengths(lists: pa.Array) -> npt.NDArray[np.int64]:
+    """Items of each list, null as 0."""
+    counts: npt.NDArray[np.int64] = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    return counts
+
+
+def numbers(rows: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int64], Mask]:
+    """An integer column as values (null as 0) and the mask of nulls."""
+    series = rows[column]
+    null: Mask = series.isna().to_numpy(dtype=bool)
+    return series.fillna(0).to_numpy(dtype="int64"), null
+
+
+def usable_images(rows: pd.DataFrame, pattern: str, longest: int) -> list[list[str]]:
+    """The images of each row whose address matches `pattern` (RE2) and is not too long, in order and once each."""
+    images = texts(rows, "images")
+    flat = images.flatten()
+    bad = any_item(images, ~matches(flat, pattern) | longer(flat, longest))
+    found: list[list[str]] = [list(dict.fromkeys(urls)) if urls else [] for urls in images.to_pylist()]
+    for position in np.flatnonzero(bad):
+        one = pa.array(found[position], type=pa.string())
+        good = matches(one, pattern) & ~longer(one, longest)
+        found[position] = [url for url, fine in zip(found[position], good, strict=True) if fine]
+    return found
