@@ -76,6 +76,11 @@ class Table:
         return int(self._file.metadata.num_rows)
 
     @property
+    def column_names(self) -> tuple[str, ...]:
+        """All columns of the file, whatever `columns` says."""
+        return tuple(self._file.schema_arrow.names)
+
+    @property
     def batches(self) -> int:
         return int(self._file.num_row_groups)
 
@@ -96,8 +101,11 @@ class Table:
     def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         return to_frame(self.arrow(columns))
 
+    def arrow_batch(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
+        return self._file.read_row_group(index, columns=self._selection(columns))
+
     def batch(self, index: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        return to_frame(self._file.read_row_group(index, columns=self._selection(columns)))
+        return to_frame(self.arrow_batch(index, columns))
 
     def iter_batches(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         for index in range(self.batches):

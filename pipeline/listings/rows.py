@@ -1,0 +1,104 @@
+"""Generic listing rows of a batch: products and their variants side by side, a parent before its children.
+
+Nothing here knows a marketplace; its `project` gives the rows their wording afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.listings.facts import facts
+from pipeline.listings.schema import LISTINGS
+from pipeline.platform.tables import to_frame
+
+_OPTIONS = ("option1", "option2", "option3")
+
+Positions = npt.NDArray[np.int64]
+
+
+def owners(variants: pa.Table, products: pa.Table) -> Positions:
+    """The row of `products` that each row of `variants` belongs to, -1 where it is not there."""
+    found = pc.index_in(variants["product_id"], value_set=products["product_id"].combine_chunks())
+    positions: Positions = found.fill_null(-1).to_numpy().astype(np.int64)
+    return positions
+
+
+def listing_rows(
+    products: pa.Table,
+    variants: pa.Table,
+    *,
+    stock: pd.DataFrame,
+    prices: pd.DataFrame,
+    categories: pd.DataFrame,
+    parents: Mapping[str, str],
+    currency: str,
+) -> pd.DataFrame:
+    """Rows (columns of LISTINGS; status, reason, score, hashes and revision null) in the order of `products`.
+
+    `stock` (available, quantity) and `prices` (price, list_price) are aligned with `variants`, `categories` with `products`;
+    `parents` gives the parent SKU by product_id of every product with several variants. A product without variants gives no row.
+    """
+    owner = owners(variants, products)
+    several = np.bincount(owner, minlength=len(products)) > 1
+    product_of = np.concatenate([np.flatnonzero(several), owner])
+    variant_of = np.concatenate([np.full(int(several.sum()), -1), np.arange(len(variants))])
+    order = np.argsort(product_of * 2 + (variant_of >= 0), kind="stable")
+    product_of, variant_of = product_of[order], variant_of[order]
+
+    of_variant = pa.array(variant_of, mask=variant_of < 0)
+    product = products.take(product_of)
+    variant = variants.take(of_variant)
+    is_parent, is_child = variant_of < 0, (variant_of >= 0) & several[product_of]
+    family = pa.array([parents.get(key) for key in products["product_id"].to_pylist()], pa.string()).take(product_of)
+    tags = pc.binary_join(product["tags"], ", ")
+    fact = facts(product["metafields"].combine_chunks(), variant["metafields"].combine_chunks())
+
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        "sku": pc.if_else(is_parent, family, variant["sku"]),
+        "role": pa.array(np.where(is_parent, "parent", np.where(is_child, "child", "single")), pa.string()),
+        "parent_sku": pc.if_else(is_child, family, None),
+        "product_id": product["product_id"],
+        "variant_id": variant["variant_id"],
+        "keywords": pc.if_else(pc.equal(tags, ""), None, tags),
+        "brand": product["vendor"],
+        "mpn": fact["mpn"],
+        "gtin": variant["barcode"],
+        "condition": fact["condition"].fill_null("new"),
+        "attributes": fact["attributes"],
+        "weight_grams": variant["weight_grams"],
+        "images": own_first(variant["image"], product["images"]),
+        "currency": pa.repeat(currency, len(product)),
+    }
+    for name in ("title", "description", "description_html", *(f"{option}_name" for option in _OPTIONS)):
+        columns[name] = product[name]
+    for name in _OPTIONS:
+        columns[name] = variant[name]
+    for name in ("category", "category_source"):
+        columns[name] = pa.array(categories[name]).take(product_of)
+    for frame, names in ((prices, ("price", "list_price")), (stock, ("available", "quantity"))):
+        for name in names:
+            columns[name] = pa.array(frame[name]).take(of_variant)
+    missing = {field.name: pa.nulls(len(product), field.type) for field in LISTINGS if field.name not in columns}
+    return to_frame(pa.table({**columns, **missing}).select(LISTINGS.names).cast(LISTINGS))
+
+
+def own_first(own: pa.ChunkedArray, shared: pa.ChunkedArray) -> pa.Array:
+    """Lists of images with the row's own first and not again; rows without an own image keep the shared list."""
+    own, shared = own.combine_chunks(), shared.combine_chunks()
+    row = pc.list_parent_indices(shared)
+    values = pc.list_flatten(shared)
+    repeated = pc.equal(values, own.take(row)).fill_null(False)
+    kept_rows = row.filter(pc.invert(repeated)).to_numpy()
+    has_own = own.is_valid().to_numpy(zero_copy_only=False)
+
+    rows = np.concatenate([np.flatnonzero(has_own), kept_rows])
+    order = np.argsort(rows, kind="stable")
+    values = pa.concat_arrays([own.drop_null(), values.filter(pc.invert(repeated))]).take(order)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(own)))])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
