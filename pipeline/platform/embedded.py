@@ -121,8 +121,7 @@ class EmbeddedServer:
             except psycopg.OperationalError as error:
                 reason = str(error).strip()
             if not _is_postgres(pid):
-                # Postgres itself refuses to start while any process of ours happens to have the dead server's number.
-                (self.pgdata / "postmaster.pid").unlink(missing_ok=True)
+                _forget(self.pgdata / "postmaster.pid")
                 return None
             if time.monotonic() > deadline:
                 raise PipelineError(f"the embedded database in {self.pgdata} does not answer (process {pid}): {reason}")
@@ -151,12 +150,17 @@ class EmbeddedServer:
         sockets = _socket_folder(self.pgdata, self.owner)
         self._configure(sockets)
         log = self.pgdata / "server.log"
-        try:
-            # No `-t` beyond ours: pg_ctl leaves the server starting when it gives up, and the next command waits for it.
-            self._run("pg_ctl", "-D", str(self.pgdata), "-l", str(log), "-w", "-t", str(_START_SECONDS), "-s", "start")
-        except subprocess.CalledProcessError as error:
-            last = _last_line(log) or error.stderr.strip()
-            raise PipelineError(f"the embedded database in {self.pgdata} does not start: {last} (see {log})") from None
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                # When pg_ctl gives up the server goes on starting, and the next command waits for it.
+                self._run("pg_ctl", "-D", str(self.pgdata), "-l", str(log), "-w", "-t", str(_START_SECONDS), "-s", "start")
+                break
+            except subprocess.CalledProcessError as error:
+                reason = _last_line(log) or error.stderr.strip()
+            if "pre-existing shared memory" not in reason or time.monotonic() > deadline:
+                raise PipelineError(f"the embedded database in {self.pgdata} does not start: {reason} (see {log})")
+            time.sleep(0.2)  # orphans of a killed server are still ending
         return sockets
 
     def _initialize(self) -> None:
@@ -330,9 +334,17 @@ def _postmaster(pgdata: Path) -> tuple[int, Path] | None:
 
 def _is_postgres(pid: int) -> bool:
     try:
-        return str(psutil.Process(pid).name()).startswith("postgres")
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and str(process.name()).startswith("postgres")
     except psutil.NoSuchProcess:
         return False
+
+
+def _forget(pid_file: Path) -> None:
+    """Postgres refuses to start while any process has a dead server's number. The rest of the file stays: by the memory
+    segment in it Postgres recognizes orphans of that server, which must end first."""
+    lines = pid_file.read_text().splitlines()
+    pid_file.write_text("\n".join([str(2**31 - 1), *lines[1:], ""]))
 
 
 def _last_line(path: Path) -> str:

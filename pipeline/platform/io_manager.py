@@ -1,0 +1,123 @@
+"""How tables get from asset to asset: one Parquet file an asset and partition, replaced in one step.
+
+`tables/<asset>/<store>.parquet` or `tables/<asset>/<marketplace>/<store>.parquet` below the storage URI. An asset returns a
+`StagedTable`; an input annotated `Table` is read lazily, one annotated `pd.DataFrame` at once, both only the columns that
+`AssetIn(metadata={"columns": [...]})` names.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+from upath import UPath
+
+from pipeline.platform.tables import StagedTable, Table
+from pipeline.settings import Settings
+
+
+class ParquetIOManager(dg.UPathIOManager):
+    """Tables below `base_path`. Errors an operator can do something about are `dagster.Failure`s without retries."""
+
+    extension = ".parquet"
+
+    def __init__(self, base_path: UPath) -> None:
+        super().__init__(base_path)
+
+    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
+        if not isinstance(obj, StagedTable):
+            raise TypeError(f"{context.asset_key.to_user_string()} must return a StagedTable, not {type(obj).__name__}")
+        local = _local(path)
+        if local is not None:
+            _move(obj.path, local)
+        else:
+            path.fs.put_file(str(obj.path), path.path)  # object stores show a new object whole or not at all
+            obj.path.unlink()
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        try:
+            return super().load_input(context)
+        except FileNotFoundError:
+            raise dg.Failure(f"materialize {_what(context)} first", allow_retries=False) from None
+
+    def load_from_path(self, context: dg.InputContext, path: UPath) -> Table | pd.DataFrame:
+        wanted = context.dagster_type.typing_type
+        columns = (context.definition_metadata or {}).get("columns")
+        table = Table(_local(path) or path, None if columns is None else tuple(columns))
+        try:
+            # Opened now: should the table be replaced during the run, all reads are still of this one.
+            missing = sorted(set(table.columns or ()) - set(table.column_names))
+        except pa.ArrowInvalid as error:
+            raise dg.Failure(f"materialize {_what(context)} again: its file is damaged ({error})", allow_retries=False) from None
+        if missing:
+            raise dg.Failure(
+                f"materialize {_what(context)} again: another release wrote it, without the columns {', '.join(missing)}",
+                allow_retries=False,
+            )
+        return table.read() if wanted is pd.DataFrame else table
+
+    def get_path_for_partition(self, context: dg.InputContext | dg.OutputContext, path: UPath, partition: str) -> UPath:
+        # Keys are checked where stores are added; a path is no place to find out that one was not.
+        if any(part in ("", ".", "..") for part in partition.split("/")):
+            raise ValueError(f"partition key {partition!r} cannot name a file")
+        return super().get_path_for_partition(context, path, partition)
+
+    def get_metadata(self, context: dg.OutputContext, obj: Any) -> dict[str, dg.MetadataValue]:
+        return {"dagster/row_count": dg.MetadataValue.int(obj.rows)}
+
+
+@dg.io_manager(description="Parquet tables below the storage URI.")
+def parquet_io_manager(context: dg.InitResourceContext) -> ParquetIOManager:
+    """The manager for the settings of the process that runs the step."""
+    return ParquetIOManager(Settings.load().storage("tables"))
+
+
+def _local(path: UPath) -> Path | None:
+    return Path(path.path) if path.protocol in ("", "file", "local") else None
+
+
+def _move(source: Path, target: Path) -> None:
+    """Readers see the old file or the new one, also after a power cut."""
+    try:
+        _sync(source)
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        near = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            shutil.copyfile(source, near)
+            _sync(near)
+            near.replace(target)
+        finally:
+            near.unlink(missing_ok=True)
+        source.unlink()
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _what(context: dg.InputContext) -> str:
+    """The table in an operator's words: "listings of marketplace amazon-us, store demo"."""
+    asset = context.asset_key.to_user_string()
+    if not context.has_asset_partitions:
+        return asset
+    partitions = [
+        ", ".join(f"{name} {value}" for name, value in sorted(key.keys_by_dimension.items()))
+        if isinstance(key, dg.MultiPartitionKey)
+        else str(key)
+        for key in context.asset_partition_keys
+    ]
+    return f"{asset} of {'; '.join(partitions)}"
