@@ -11,8 +11,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
+import psycopg
 
-from pipeline.model.errors import UsageError
+from pipeline.model.errors import PipelineError, UsageError
+from pipeline.platform.locks import is_locked, run_lock_name
 
 #: Metadata keys of an `AssetObservation` by which a step reports how far it is.
 PROGRESS = "progress"
@@ -75,16 +77,38 @@ def get_run(instance: dg.DagsterInstance, run_id: str) -> Run:
     return _describe(instance, _record(instance, run_id))
 
 
-def cancel_run(instance: dg.DagsterInstance, run_id: str) -> Run:
-    """Cancel a waiting run at once; flag a running one, which stops between two batches. Raises UsageError when it has ended."""
+def cancel_run(instance: dg.DagsterInstance, connection: psycopg.Connection, run_id: str) -> Run:
+    """Cancel a waiting or dead run at once; flag a living one, which stops between two batches.
+
+    Raises UsageError when it has ended."""
     run = _record(instance, run_id).dagster_run
     if run.is_finished:
         raise UsageError(f"run {run.run_id} has ended already ({run.status.value.lower()}); there is nothing to cancel")
     if run.status != Status.CANCELING:
         instance.report_run_canceling(run, message="Canceled from the command line.")
-    if run.status in WAITING:
-        instance.report_run_canceled(run, message="Canceled before it started.")
+    if not _alive(connection, run):
+        # A run that is only just starting sees this too, before its first batch.
+        instance.report_run_canceled(run, message="Canceled from the command line; no process was working on it.")
     return get_run(instance, run.run_id)
+
+
+def refuse_while_running(instance: dg.DagsterInstance, connection: psycopg.Connection, store: str) -> None:
+    """Raise PipelineError while runs of the store wait or work; dead ones do not count."""
+    busy: dict[str, dg.DagsterRun] = {}
+    for tags in _tag_filters(store, None):
+        for run in instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED), tags=tags)):
+            if run.status in WAITING or _alive(connection, run):
+                busy[run.run_id] = run
+    if busy:
+        first = next(iter(busy))
+        raise PipelineError(
+            f"{len(busy)} run(s) of store {store} wait or work; let them end, or cancel them: pipeline jobs cancel {first}"
+        )
+
+
+def _alive(connection: psycopg.Connection, run: dg.DagsterRun) -> bool:
+    """A working run holds its lock; whoever died no longer does."""
+    return run.status in RUNNING and is_locked(connection, run_lock_name(run.run_id))
 
 
 def _tag_filters(store: str | None, marketplace: str | None) -> list[dict[str, str]]:

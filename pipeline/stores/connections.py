@@ -179,6 +179,19 @@ def remove(connection: psycopg.Connection, store_key: str, site: str) -> bool:
     return site in connected_sites(connection)
 
 
+def require_connected(connection: psycopg.Connection, store_key: str, site: str) -> None:
+    """Raise UsageError unless the store is connected to the site; works also where its settings cannot be read."""
+    if site not in list_sites(connection, store_key):
+        raise _not_connected(connection, store_key, site)
+
+
+def list_sites(connection: psycopg.Connection, store_key: str) -> list[str]:
+    """The sites that this store is connected to."""
+    store = get_store(connection, store_key)
+    query = "SELECT site FROM marketplace_credentials WHERE store_id = %s ORDER BY site"
+    return [str(row[0]) for row in connection.execute(query, [store.id])]
+
+
 def connected_sites(connection: psycopg.Connection) -> list[str]:
     """The sites that any store is connected to."""
     return [str(row[0]) for row in connection.execute("SELECT DISTINCT site FROM marketplace_credentials ORDER BY site")]
@@ -248,7 +261,7 @@ def _json(account: Mapping[str, Any], export: ExportSettings) -> tuple[Jsonb, Js
 
 
 def _not_connected(connection: psycopg.Connection, store_key: str, site: str) -> UsageError:
-    sites = [found.site for found in list_connections(connection, store_key)]
+    sites = list_sites(connection, store_key)
     known = f"its connections: {known_names(site, sites)}" if sites else "it has no connections"
     return UsageError(
         f"store {store_key} is not connected to {shown(site)!r}; {known}; add one with: pipeline connect {store_key} MARKETPLACE"

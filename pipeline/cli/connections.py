@@ -1,0 +1,216 @@
+"""`pipeline connect` and `pipeline connection`: stores on marketplaces, their settings and status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.options import Json, SiteKey, StoreKey, Yes, confirm
+from pipeline.cli.output import duration, say, show_facts, show_json, show_table
+from pipeline.cli.session import session
+
+if TYPE_CHECKING:
+    from pipeline.stores.connections import Connection, Status
+
+app = typer.Typer(help="Connections: stores on marketplaces.", no_args_is_help=True)
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An export or account setting; may be repeated. See: connection show."),
+]
+AccountName = Annotated[str | None, typer.Option("--account-name", help="Name of the marketplace account, for people.")]
+
+
+def register(parent: typer.Typer) -> None:
+    parent.command(epilog="Example: pipeline connect my-shop amazon-us --set price_adjustment_percent=7 --set rounding=.99")(
+        connect
+    )
+    parent.add_typer(app, name="connection")
+
+
+def connect(
+    store: StoreKey, marketplace: SiteKey, settings: Settings = None, account_name: AccountName = None, as_json: Json = False
+) -> None:
+    """Connect a store to a marketplace, in file mode: feeds are written and validated, nothing is sent."""
+    from pipeline.marketplaces import find_site
+    from pipeline.stores.assignments import parse_assignments
+    from pipeline.stores.connections import connect as add
+
+    market, site = find_site(marketplace)
+    assignments = parse_assignments(settings or [])
+    with session() as current:
+        from pipeline.operations.partitions import register
+
+        with current.connect() as connection:
+            found = add(
+                connection,
+                store,
+                site,
+                assignments=assignments,
+                account_settings=market.account_settings,
+                account_name=account_name,
+            )
+            register(current.instance, store_keys=[store], sites=[site.key])
+    if as_json:
+        show_json(_public(found))
+        return
+    say(f"store {store} is connected to {marketplace} in file mode: feeds are written and validated, nothing is sent")
+    say(f"next: pipeline export {store} {marketplace}")
+
+
+@app.command("list", epilog="Example: pipeline connection list my-shop")
+def list_(
+    store: Annotated[str | None, typer.Argument(metavar="[STORE]", help="Only this store.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """List the connections."""
+    from pipeline.stores.connections import list_connections
+
+    with session() as current, current.connect() as connection:
+        found = list_connections(connection, store)
+    if as_json:
+        show_json({"connections": [_public(one) for one in found]})
+        return
+    show_table(
+        ("store", "marketplace", "account", "status", "mode", "last sync", "exports", "failed", "last error"),
+        [
+            (
+                one.store_key,
+                one.site,
+                one.marketplace_account_name,
+                one.status,
+                "file" if one.file_mode else "live",
+                one.last_sync_at,
+                one.statistics.get("total_exports", 0),
+                one.statistics.get("failed_exports", 0),
+                (one.last_error or "")[:60],
+            )
+            for one in found
+        ],
+        empty="no connections yet; add one with: pipeline connect STORE MARKETPLACE",
+    )
+
+
+@app.command(epilog="Example: pipeline connection show my-shop amazon-us")
+def show(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
+    """Show one connection with all settings, those left alone with their defaults."""
+    from pipeline.marketplaces import find_site
+    from pipeline.stores.connections import get_connection
+
+    with session() as current, current.connect() as connection:
+        found = get_connection(connection, store, marketplace)
+    market, _ = find_site(marketplace)
+    public = _public(found)
+    public["account_settings"] = {**market.account_settings, **found.sync_settings}
+    if as_json:
+        show_json(public)
+        return
+    export, account = public.pop("export_settings"), public.pop("account_settings")
+    del public["sync_settings"]
+    show_facts({**public, "last_sync_at": found.last_sync_at, "created_at": found.created_at, "updated_at": found.updated_at})
+    last = found.statistics.get("last_duration_seconds")
+    if last is not None:
+        say(f"the last export took {duration(float(last))}")
+    changed = {*found.export_settings.model_fields_set, *found.sync_settings}
+    show_table(
+        ("setting", "value", ""),
+        [(name, value, "" if name in changed else "default") for name, value in {**export, **account}.items()],
+        empty="",
+    )
+
+
+@app.command(
+    "set", epilog="Example: pipeline connection set my-shop amazon-us stock_buffer=2 'assortment.include.vendors=[Acme]'"
+)
+def set_(
+    store: StoreKey,
+    marketplace: SiteKey,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME=VALUE...", help="Settings; null goes back to the default.", show_default=False),
+    ] = None,
+    account_name: AccountName = None,
+    as_json: Json = False,
+) -> None:
+    """Change settings of a connection."""
+    from pipeline.marketplaces import find_site
+    from pipeline.model.errors import UsageError
+    from pipeline.stores.assignments import parse_assignments
+    from pipeline.stores.connections import update
+
+    if not settings and account_name is None:
+        raise UsageError("nothing to change: give settings as NAME=VALUE, or --account-name")
+    market, _ = find_site(marketplace)
+    assignments = parse_assignments(settings or [])
+    with session() as current, current.connect() as connection:
+        found = update(connection, store, marketplace, assignments, market.account_settings, account_name=account_name)
+    if as_json:
+        show_json(_public(found))
+    else:
+        say(f"{store} on {marketplace} is changed; it counts from the next export on: pipeline export {store} {marketplace}")
+
+
+@app.command(epilog="Example: pipeline connection pause my-shop amazon-us")
+def pause(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
+    """Pause a connection: nothing is exported until it is resumed."""
+    _set_status(store, marketplace, "inactive", f"{store} on {marketplace} is paused", as_json)
+
+
+@app.command(epilog="Example: pipeline connection resume my-shop amazon-us")
+def resume(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
+    """Resume a paused connection, and forget its last error."""
+    _set_status(store, marketplace, "active", f"{store} on {marketplace} is active", as_json)
+
+
+@app.command(epilog="Example: pipeline connection remove my-shop amazon-us --yes")
+def remove(store: StoreKey, marketplace: SiteKey, yes: Yes = False, as_json: Json = False) -> None:
+    """Remove a connection with its settings. Listings on the marketplace, and feed files, stay as they are."""
+    from pipeline.stores.connections import remove as delete
+    from pipeline.stores.connections import require_connected
+
+    with session() as current:
+        with current.connect() as connection:
+            require_connected(connection, store, marketplace)
+        confirm(f"Remove the connection of {store} to {marketplace} with its settings?", yes=yes, as_json=as_json)
+        with current.connect() as connection:
+            used = delete(connection, store, marketplace)
+        if not used:
+            from pipeline.operations.partitions import unregister
+
+            unregister(current.instance, sites=[marketplace])
+    if as_json:
+        show_json({"removed": {"store": store, "marketplace": marketplace}})
+    else:
+        say(f"{store} is no longer connected to {marketplace}")
+
+
+def _set_status(store: str, marketplace: str, status: Status, sentence: str, as_json: bool) -> None:
+    from pipeline.stores.connections import set_status
+
+    with session() as current, current.connect() as connection:
+        found = set_status(connection, store, marketplace, status)
+    if as_json:
+        show_json(_public(found))
+    else:
+        say(sentence)
+
+
+def _public(found: Connection) -> dict[str, Any]:
+    return {
+        "store": found.store_key,
+        "marketplace": found.site,
+        "id": found.id,
+        "account_name": found.marketplace_account_name,
+        "marketplace_id": found.marketplace_id,
+        "region": found.region,
+        "status": found.status,
+        "mode": "file" if found.file_mode else "live",
+        "last_sync_at": found.last_sync_at,
+        "last_error": found.last_error,
+        "statistics": found.statistics,
+        "sync_settings": found.sync_settings,
+        "export_settings": found.export_settings.model_dump(mode="json"),
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
+    }
