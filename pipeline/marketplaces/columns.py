@@ -121,3 +121,13 @@ def usable_images(rows: pd.DataFrame, pattern: str, longest: int) -> list[list[s
         good = matches(one, pattern) & ~longer(one, longest)
         found[position] = [url for url, fine in zip(found[position], good, strict=True) if fine]
     return found
+
+
+def fill_family_names(rows: pd.DataFrame) -> None:
+    """Give a parent without option names those of its first child, in place."""
+    parents = rows["role"] == "parent"
+    if not parents.any():
+        return
+    for column in ("option1_name", "option2_name", "option3_name"):
+        of_family = rows.groupby("parent_sku", sort=False)[column].first()
+        rows.loc[parents, column] = rows.loc[parents, column].fillna(rows.loc[parents, "sku"].map(of_family))

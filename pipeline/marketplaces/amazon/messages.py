@@ -27,9 +27,10 @@ from pipeline.marketplaces.amazon.validate import (
     price_problems,
     quantity_problems,
     sku_problems,
+    usable,
 )
 from pipeline.marketplaces.amazon.values import LOCATORS, Row, Values
-from pipeline.marketplaces.columns import Problems, pylist
+from pipeline.marketplaces.columns import pylist
 from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
 
 #: Price and stock patches name no product type of their own.

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.marketplaces.amazon.options import keyword_bytes, limits
-from pipeline.marketplaces.columns import missing, pylist, text
+from pipeline.marketplaces.columns import fill_family_names, missing, pylist, text
 from pipeline.model.listing import Site
 
 _ITEM = re.compile(r"<li\b[^>]*>(.*?)</li>", re.IGNORECASE | re.DOTALL)
@@ -30,21 +30,11 @@ def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.D
     """
     done = rows.copy()
     done["brand"] = rows["brand"].mask(missing(text(rows, "brand")), limits()["projection"]["unbranded"])
-    with_family_names(done)
+    fill_family_names(done)
     done["title"] = _column(done, "title", _titles(done))
     done["bullets"] = _column(done, "bullets", _bullets(done))
     done["keywords"] = _column(done, "keywords", _keywords(done, keyword_bytes(site)))
     return done
-
-
-def with_family_names(rows: pd.DataFrame) -> None:
-    """Give a parent without option names those of its first child, in place."""
-    parents = rows["role"] == "parent"
-    if not parents.any():
-        return
-    for column in ("option1_name", "option2_name", "option3_name"):
-        of_family = rows.groupby("parent_sku", sort=False)[column].first()
-        rows.loc[parents, column] = rows.loc[parents, column].fillna(rows.loc[parents, "sku"].map(of_family))
 
 
 def _column(rows: pd.DataFrame, column: str, values: list[Any]) -> pd.Series[Any]:

@@ -30,7 +30,7 @@ def content_problems(rows: pd.DataFrame, site: Site, exempt: bool) -> Problems:
     """Problems of everything that is not price, stock or images."""
     most = limits()["message"]
     found = Problems()
-    role = rows["role"].to_numpy(dtype=object, na_value=None)
+    role = rows["role"].fillna("").to_numpy(dtype=str)
     child = role == "child"
     _line(rows, "title", most["title"], found, required=True)
     _line(rows, "brand", most["brand"], found, required=True)
@@ -54,7 +54,7 @@ def content_problems(rows: pd.DataFrame, site: Site, exempt: bool) -> Problems:
         found.add(no_gtin & (role != "parent"), "there is no GTIN and the account has no GTIN exemption")
     conditions = list(tables()["conditions"])
     found.add(~rows["condition"].isin(conditions).to_numpy(dtype=bool), f"the condition is not one of: {', '.join(conditions)}")
-    found.add(~np.isin(role.astype(str), ["single", "parent", "child"]), "the role is not single, parent or child")
+    found.add(~np.isin(role, ["single", "parent", "child"]), "the role is not single, parent or child")
     found.add(child & missing(text(rows, "parent_sku")), "a child without a parent SKU")
     found.add(child & longer(text(rows, "parent_sku"), most["sku"]), f"the parent SKU has over {most['sku']} characters")
     _options(rows, child, found)
