@@ -42,6 +42,7 @@ class Bench:
     folder: Path
     stages: frozenset[str]
     settings: Settings
+    grouped: bool
 
     def repetition(self, size: str, number: int, progress: Console) -> Iterator[Sample]:
         """Each chosen stage once, in fresh processes and with fresh data."""
@@ -51,7 +52,7 @@ class Bench:
             yield Sample(stage, size, number, measured.cpu, measured.rss, measured.wall)
 
     def _measure(self, size: str, catalog: Path) -> Iterator[tuple[str, Measured]]:
-        write_catalog(catalog, SIZES[size])
+        write_catalog(catalog, SIZES[size], grouped=self.grouped)
         yield "unit", self._worker("unit", catalog)
         if self.stages & {"import", "quality"}:
             with self._data_dir() as tables:
@@ -66,7 +67,7 @@ class Bench:
                 if "feeds" in self.stages:
                     yield "feeds", full
                 if "rerun" in self.stages:
-                    write_catalog(catalog, SIZES[size], mutate=CHANGED)
+                    write_catalog(catalog, SIZES[size], mutate=CHANGED, grouped=self.grouped)
                     yield "rerun", self._demo(catalog, data_dir, SIZES[size])
 
     def _data_dir(self) -> tempfile.TemporaryDirectory[str]:
@@ -98,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     facts = machine_facts(PROJECT_ROOT)
     samples: list[Sample] = []
     try:
-        bench = Bench(work, frozenset(args.only or STAGES), settings)
+        bench = Bench(work, frozenset(args.only or STAGES), settings, grouped=not args.ungrouped)
         for number in range(args.repeat):
             console.print(f"repetition {number + 1} of {args.repeat}")
             for size in args.size if number == 0 else [size for size in args.size if size != ONCE]:
@@ -111,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = evaluate(load_goals(), samples)
     console.print(_sample_table(samples), _goal_table(results))
     path = folder / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.json"
-    path.write_bytes(orjson.dumps(_record(facts, samples, results), option=orjson.OPT_INDENT_2))
+    path.write_bytes(orjson.dumps(_record(facts, args.ungrouped, samples, results), option=orjson.OPT_INDENT_2))
     console.print(f"written to {path}", soft_wrap=True)
     return 1 if any(result.met is False for result in results) else 0
 
@@ -121,6 +122,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", choices=SIZES, action="append", help="variants (repeatable; default 10k and 100k)")
     parser.add_argument("--full", action="store_true", help="also 1M variants, once: takes long, and 10 GB of disk")
     parser.add_argument("--only", choices=STAGES, action="append", help="stages to measure (repeatable; default all)")
+    parser.add_argument("--ungrouped", action="store_true", help="catalogs whose children are not below their parents")
     parser.add_argument("--repeat", type=int, default=3, help="repetitions; the median counts (default 3)")
     args = parser.parse_args(argv)
     args.size = [size for size in SIZES if size in (args.size or ("10k", "100k")) or (args.full and size == ONCE)]
@@ -160,10 +162,10 @@ def _table(*columns: str) -> Table:
     return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
 
 
-def _record(facts: dict[str, Any], samples: Sequence[Sample], results: Sequence[Result]) -> dict[str, Any]:
+def _record(facts: dict[str, Any], ungrouped: bool, samples: Sequence[Sample], results: Sequence[Result]) -> dict[str, Any]:
     return {
         "machine": facts,
-        "seed": SEED,
+        "catalog": {"seed": SEED, "ungrouped": ungrouped},
         "samples": [dataclasses.asdict(sample) for sample in samples],
         "goals": [{**dataclasses.asdict(result), "met": result.met} for result in results],
     }

@@ -28,7 +28,16 @@ def unit(catalog: Path) -> Call:
     return call
 
 
-STAGES: dict[str, Callable[..., Call]] = {"unit": unit}
+def import_(catalog: Path, folder: Path) -> Call:
+    """Raw copy, parsing, tables."""
+    from pipeline.catalog.importer import import_catalog
+    from pipeline.catalog.shopify_file import ShopifyFile
+
+    source = ShopifyFile(catalog)
+    return lambda: import_catalog(source, source.fetch(folder / "raw"), folder, import_id="bench", currency="USD")
+
+
+STAGES: dict[str, Callable[..., Call]] = {"unit": unit, "import": import_}
 
 
 def measure(call: Call) -> dict[str, float]:
