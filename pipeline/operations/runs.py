@@ -190,6 +190,9 @@ def _error(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE):
         for record in instance.get_records_for_run(run.run_id, of_type=kind, limit=1).records:
             event = record.event_log_entry.get_dagster_event()
+            said = getattr(event.event_specific_data, "user_failure_data", None)
+            if said is not None and said.description:
+                return str(said.description)[:_MAX_TEXT]
             info = getattr(event.event_specific_data, "error", None)
             # The error that the step raised is the innermost cause; Dagster wraps it in its own.
             while info is not None and info.cause is not None:

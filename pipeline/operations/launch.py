@@ -1,0 +1,85 @@
+"""Running a job in this process, one run after the other: what the command line does where the daemon would queue.
+
+Runs are recorded like any others. A run whose process was killed is recognized by its free session lock and closed, here and
+by a sensor, so that nothing waits for the dead.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from pipeline.operations.runs import get_run
+from pipeline.platform.database import Database
+from pipeline.platform.locks import is_locked, run_lock_name
+
+#: Said by runs that the command line chains itself, so that the daemon's sensor does not chain them again.
+CHAINED_BY = "pipeline/chained_by"
+#: A run takes its lock when its resources open; before that it is young, not dead.
+_YOUNG_SECONDS = 20.0
+_Status = dg.DagsterRunStatus
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `error` is its first failed step's own sentence."""
+
+    run_id: str
+    job: str
+    partition: str
+    success: bool
+    seconds: float
+    error: str | None
+
+
+def run_job(
+    instance: dg.DagsterInstance,
+    job: str,
+    partition: str,
+    *,
+    tags: Mapping[str, str],
+    options: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Run `job` for one partition here; `options` are fields of `ExportOptions`. A failed step is an outcome, never raised."""
+    from pipeline.definitions import defs
+
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if options:
+        config["resources"] = {"export_options": {"config": dict(options)}}
+    definition = defs.resolve_job_def(job)
+    started = time.monotonic()
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)  # the run's events are in the database; here we print a summary
+    result = definition.execute_in_process(
+        instance=instance, partition_key=partition, run_config=config, tags=dict(tags), raise_on_error=False
+    )
+    seconds = time.monotonic() - started
+    error = None if result.success else get_run(instance, result.run_id).error or "the run failed; see: pipeline jobs status"
+    return Outcome(result.run_id, job, str(partition), result.success, round(seconds, 2), error)
+
+
+def close_dead_runs(instance: dg.DagsterInstance, database: Database) -> list[str]:
+    """Mark runs as failed whose process is gone; returns their ids. Safe to call from several processes."""
+    records = instance.get_run_records(dg.RunsFilter(statuses=[_Status.STARTED, _Status.CANCELING]))
+    closed = []
+    with database.connect(autocommit=True) as connection:
+        for record in records:
+            run = record.dagster_run
+            age = time.time() - (record.start_time or record.create_timestamp.timestamp())
+            if age < _YOUNG_SECONDS or is_locked(connection, run_lock_name(run.run_id)):
+                continue
+            current = instance.get_run_by_id(run.run_id)
+            if current is None or current.is_finished:
+                continue
+            if current.status == _Status.CANCELING:
+                instance.report_run_canceled(current, message="The canceled run's process is gone.")
+            else:
+                instance.report_run_failed(
+                    current, message="The run's process is gone (killed, or the machine stopped). Run it again."
+                )
+            closed.append(run.run_id)
+    return closed

@@ -1,0 +1,59 @@
+"""What starts by itself: exports after a good import, and closing runs whose process died. No network inside a tick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from pipeline.operations.jobs import export_listings, import_all, import_products
+from pipeline.operations.launch import CHAINED_BY
+from pipeline.partitions import cell
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[import_all, import_products],
+    request_job=export_listings,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=10,
+    description="After a good import, request the listings of every active connection of that store.",
+)
+def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+    from pipeline.stores.connections import list_connections
+
+    run = context.dagster_run
+    if CHAINED_BY in run.tags:
+        yield dg.SkipReason(f"run {run.run_id} is chained by {run.tags[CHAINED_BY]}")
+        return
+    store = run.tags.get("dagster/partition", "")
+    with Database.open(Settings.load()) as database, database.connect() as connection:
+        active = [item for item in list_connections(connection, store_key=store) if item.status == "active"]
+    if not active:
+        yield dg.SkipReason(f"store {store} has no active marketplace connection")
+    for item in active:
+        yield dg.RunRequest(
+            run_key=f"{run.run_id}:{item.site}",
+            partition_key=cell(store, item.site),
+            tags={"store": store, "marketplace": item.site, "import_run": run.run_id},
+        )
+
+
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=60,
+    description="Close runs whose process was killed, so that their store can run again.",
+)
+def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    from pipeline.operations.launch import close_dead_runs
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+
+    with Database.open(Settings.load()) as database:
+        closed = close_dead_runs(context.instance, database)
+    return dg.SkipReason(f"closed: {', '.join(closed)}" if closed else "every started run is alive")
+
+
+SENSORS = [export_after_import, dead_runs]

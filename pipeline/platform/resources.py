@@ -1,0 +1,116 @@
+"""Dagster resources that every stage uses: the workspace of a run, and the scope that an operator gives to one run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from pipeline.model.errors import PipelineError
+from pipeline.platform.locks import advisory_lock, run_lock_name
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from pipeline.platform.database import Database
+
+
+class Workspace(dg.ConfigurableResource[None]):
+    """Settings, database and a scratch folder, opened once a run.
+
+    It also holds the run's session lock: a run whose lock is free has died, whatever its status says.
+    """
+
+    _settings: Settings = PrivateAttr()
+    _database: Database | None = PrivateAttr(default=None)
+    _scratch: Path | None = PrivateAttr(default=None)
+    _closing: ExitStack = PrivateAttr(default_factory=ExitStack)
+    _held: set[str] = PrivateAttr(default_factory=set)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        from pipeline.platform.database import Database
+        from pipeline.platform.migrations import migrate
+
+        self._settings = Settings.load()
+        with ExitStack() as opening:
+            self._database = opening.enter_context(Database.open(self._settings))
+            migrate(self._database)
+            root = self._settings.data_dir / "scratch"
+            root.mkdir(parents=True, exist_ok=True)
+            self._scratch = Path(tempfile.mkdtemp(dir=root))
+            opening.callback(shutil.rmtree, self._scratch, ignore_errors=True)
+            if context.run is not None:
+                opening.enter_context(
+                    advisory_lock(
+                        self._database.connect,
+                        run_lock_name(context.run.run_id),
+                        wait_seconds=0,
+                        holder=f"process {os.getpid()}",
+                    )
+                )
+            self._closing = opening.pop_all()
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        self._closing.close()
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    @property
+    def database(self) -> Database:
+        if self._database is None:
+            raise RuntimeError("the workspace is not open")
+        return self._database
+
+    @contextmanager
+    def connect(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection whose transaction is committed at the end, rolled back on an error."""
+        with self.database.connect() as connection:
+            yield connection
+
+    def scratch(self, step: str) -> Path:
+        """A folder for the staged tables of one step, on the filesystem of the data directory."""
+        if self._scratch is None:
+            raise RuntimeError("the workspace is not open")
+        folder = self._scratch / step
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
+
+    def hold(self, lock: str, *, holder: str, wait_seconds: float, waiting: Callable[[], None]) -> None:
+        """Hold an advisory lock until the run ends; raises PipelineError naming the holder when the wait is over."""
+        if lock not in self._held:
+            self._closing.enter_context(
+                advisory_lock(self.database.connect, lock, wait_seconds=wait_seconds, holder=holder, check=waiting)
+            )
+            self._held.add(lock)
+
+
+class ExportOptions(dg.ConfigurableResource[None]):
+    """The scope of one export run. Tables are always whole; this limits the plan and the paid work."""
+
+    product_ids: list[str] = Field(
+        default=[], description="Only these products may change on the marketplace; empty means all. Others are out of scope."
+    )
+    dry_run: bool = Field(default=False, description="Make the plan and show it; write no feeds and send nothing.")
+    ai: bool | None = Field(default=None, description="Use AI optimization in this run; empty means the connection's setting.")
+    translate: bool | None = Field(default=None, description="Translate in this run; empty means the connection's setting.")
+
+
+
+@contextmanager
+def expected_failures() -> Iterator[None]:
+    """Expected errors become Dagster failures: one sentence, no retry, since trying again changes nothing."""
+    try:
+        yield
+    except PipelineError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
