@@ -35,7 +35,7 @@ from pipeline.model.listing import Account, Site
 from pipeline.model.quality import RuleSet
 from pipeline.platform.tables import StagedTable, Table, TableWriter, to_arrow, to_frame, writers
 from pipeline.quality.context import Context
-from pipeline.quality.engine import evaluate
+from pipeline.quality.engine import Engine
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this stage makes other rows from the same inputs.
@@ -146,7 +146,12 @@ def build_listings(
     import_id = one_import(inputs)
     if len({table.batches for table in (fixed_products, fixed_variants, inventory)}) > 1:
         raise PipelineError("fixed_products, fixed_variants and inventory do not belong together; materialize them again")
-    job = _Job(recipe, Collections(collections.arrow(["handle", "product_ids"])), fixed_variants.arrow(["sku"])["sku"])
+    job = _Job(
+        recipe,
+        Collections(collections.arrow(["handle", "product_ids"])),
+        fixed_variants.arrow(["sku"])["sku"],
+        Engine(recipe.ruleset, recipe.context),
+    )
     reusable, counts = Reusable(previous), Counts()
     with writers(folder, SCHEMAS, {"import_id": import_id, "version": recipe.fingerprint.hex()}) as out:
         for index in range(fixed_products.batches):
@@ -183,6 +188,7 @@ class _Job:
     recipe: Recipe
     collections: Collections
     skus: pa.ChunkedArray  # of all variants of the store
+    engine: Engine
 
     def batch(
         self, products: pa.Table, variants: pa.Table, inventory: pa.Table, reusable: Reusable, counts: Counts
@@ -250,7 +256,7 @@ class _Job:
         findings = self._findings(rows, variants["variant_id"], prices["problem"])
         rows = recipe.marketplace.project(rows, recipe.site, recipe.project_settings).reset_index(drop=True)
 
-        found = evaluate(recipe.ruleset, rows.drop_duplicates("product_id"), rows, recipe.context)
+        found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)
         rows = found.variants.reset_index(drop=True)
         issues, scores = with_findings(rows, found.issues, found.scores.reset_index(drop=True), findings)
         rows[["status", "reason"]] = status_and_reason(rows, issues, scores, recipe.ruleset)

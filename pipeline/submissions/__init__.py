@@ -1,0 +1,1 @@
+"""Handing over a plan, and recording what the marketplace acknowledged. The only writer of listing state."""

@@ -1,0 +1,153 @@
+"""What is to be done with each listing: its row as it is now against the last values that the marketplace acknowledged.
+
+Whole columns at once; no loop over rows. The guards that hold some of it back are in `guards`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.platform.tables import to_frame
+from pipeline.stores.export_settings import ExportSettings
+
+#: The last acknowledged values of a live SKU: columns of the table `listing_state`.
+STATE = pa.schema(
+    [
+        ("sku", pa.string()),
+        ("product_id", pa.string()),
+        ("role", pa.string()),
+        ("parent_sku", pa.string()),
+        ("content_hash", pa.string()),
+        ("images_hash", pa.string()),
+        ("price", pa.int64()),
+        ("list_price", pa.int64()),
+        ("quantity", pa.int64()),
+        ("left_at", pa.timestamp("us", "UTC")),
+    ]
+)
+#: Columns of the listings that a diff looks at.
+COLUMNS = [*STATE.names[:-1], "status", "reason"]
+VALUES = ("price", "list_price", "quantity", "content_hash", "images_hash")
+#: What is sent, one boolean column each; the other words of model.listing.Change are verdicts.
+SENT = ("create", "update", "price", "quantity", "images", "delete")
+VERDICTS = ("hold", "blocked", "out_of_scope")
+
+
+def diff(
+    listings: pa.Table, state: pa.Table, *, product_ids: Collection[str], settings: ExportSettings, now: datetime
+) -> pd.DataFrame:
+    """One row a listing, in their order, then the live SKUs that are no longer among them, sorted.
+
+    `listings` has COLUMNS, `state` the columns of STATE; empty `product_ids` mean all products. Columns of the result: sku,
+    product_id, role, parent_sku, status (ready | blocked | left), reason; `live`; booleans `do_<kind>` for SENT and
+    VERDICTS, `leave` (a SKU that left: note since when) and `touch` (only the record changes); `<value>_before`, `_after`
+    for VALUES, where "after" is what holds once everything that is to be done was done.
+    """
+    frame = _side_by_side(listings, state)
+    inside = frame["product_id"].isin(list(product_ids)) if product_ids else pd.Series(True, index=frame.index)
+    live, left = frame["live"], frame["status"].eq("left")
+    ready = inside & frame["status"].eq("ready")
+    parent, child = frame["role"].eq("parent"), frame["role"].eq("child")
+    quantity, quantity_before = frame["quantity"], frame["quantity_before"]
+    known = quantity.notna()
+    since = frame.pop("left_at")
+
+    do = {kind: pd.Series(False, index=frame.index) for kind in (*SENT, *VERDICTS)}
+    reason = frame["reason"].where(frame["status"].eq("blocked") & inside)
+
+    # Not live yet: create, unless there is nothing to sell.
+    do["create"] = ready & ~live
+    no_stock = do["create"] & ~parent & ~known
+    out_of_stock = do["create"] & ~parent & (quantity.eq(0).fillna(False) & (not settings.include_out_of_stock))
+    do["create"] &= ~no_stock & ~out_of_stock
+    staying = do["create"] | (live & ~left)
+    childless = do["create"] & parent & ~frame["sku"].isin(frame.loc[staying & child, "parent_sku"])
+    do["create"] &= ~childless
+    for mask, text in (
+        (no_stock, "Its stock is unknown: it is listed as soon as an import says how many there are."),
+        (out_of_stock, "Out of stock: it is listed as soon as it is in stock (or with include_out_of_stock)."),
+        (childless, "None of its variants is in stock."),
+    ):
+        reason = reason.mask(mask, text)
+        do["hold"] |= mask
+
+    # Live and ready: each kind by itself. Unknown stock keeps what was sent last.
+    same = ready & live
+    joined = frame["sku"].isin(frame.loc[do["create"] & child, "parent_sku"])
+    do["update"] = same & (_differs(frame, "content_hash") | joined)
+    do["images"] = same & _differs(frame, "images_hash")
+    do["price"] = same & frame["price"].notna() & (_differs(frame, "price") | _differs(frame, "list_price"))
+    do["quantity"] = same & known & _differs(frame, "quantity")
+
+    # Blocked: a live one is held as it is, only its quantity may fall.
+    do["hold"] |= inside & live & frame["status"].eq("blocked")
+    do["blocked"] = inside & ~live & frame["status"].eq("blocked")
+    do["quantity"] |= do["hold"] & live & known & quantity.lt(quantity_before).fillna(False)
+
+    # Gone: quantity 0 first, deleted after the grace period; a parent not before its children.
+    gone = inside & left
+    leave = gone & since.isna()
+    frame["quantity"] = quantity.mask(gone & ~parent, 0)
+    do["quantity"] |= leave & ~parent & quantity_before.gt(0).fillna(False)
+    due = gone & (since <= now - timedelta(days=settings.delete_after_days)).fillna(False)
+    do["delete"] = due & ~(parent & frame["sku"].isin(frame.loc[live & ~due & child, "parent_sku"]))
+    do["out_of_scope"] = ~inside
+    reason = reason.mask(gone & ~do["delete"], "It left the assortment: quantity 0 now, deleted after the grace period.")
+    reason = reason.mask(do["delete"], "It left the assortment and the grace period is over.")
+
+    moved = frame.pop("moved")
+    touch = inside & live & ~left & (since.notna() | (ready & moved))
+    frame = frame.assign(reason=reason, leave=leave, touch=touch, **{f"do_{kind}": mask for kind, mask in do.items()})
+    return settle(frame)
+
+
+def settle(frame: pd.DataFrame) -> pd.DataFrame:
+    """Set `<value>_after` of every row from what is still to be done; call again after something was held back."""
+    new = frame["do_create"]
+    for value, mask in (
+        ("price", new | frame["do_price"]),
+        ("list_price", new | frame["do_price"]),
+        ("quantity", new | frame["do_quantity"]),
+        ("content_hash", new | frame["do_update"]),
+        ("images_hash", new | frame["do_images"]),
+    ):
+        frame[f"{value}_after"] = frame[value].where(mask, frame[f"{value}_before"])
+    return frame
+
+
+def _side_by_side(listings: pa.Table, state: pa.Table) -> pd.DataFrame:
+    position = pc.index_in(listings["sku"], value_set=state["sku"].combine_chunks())
+    before = state.take(position)
+    gone = state.filter(pc.invert(pc.is_in(state["sku"], value_set=listings["sku"].combine_chunks()))).sort_by("sku")
+    unsaid = {"status": pa.repeat("left", len(gone)), "reason": pa.nulls(len(gone), pa.string())}
+    now = pa.concat_tables(
+        [
+            listings.select(COLUMNS),
+            pa.table({name: unsaid.get(name, gone[name] if name in gone.column_names else None) for name in COLUMNS}),
+        ]
+    )
+    before = pa.concat_tables([before, gone]).select([*STATE.names[1:]])
+    frame = to_frame(now)
+    old = to_frame(before)
+    moved = [
+        pc.fill_null(pc.not_equal(now[name].fill_null(""), before[name].fill_null("")), False)
+        for name in ("product_id", "role", "parent_sku")
+    ]
+    frame["live"] = np.concatenate([position.is_valid().to_numpy(), np.ones(len(gone), dtype=bool)])
+    frame["moved"] = np.logical_or.reduce([mask.to_numpy() for mask in moved])
+    frame["left_at"] = pd.to_datetime(old["left_at"].astype("datetime64[us, UTC]"))
+    for value in VALUES:
+        frame[f"{value}_before"] = old[value]
+    return frame
+
+
+def _differs(frame: pd.DataFrame, value: str) -> pd.Series:
+    """Where a value is not what it was; null equals null."""
+    new, old = frame[value], frame[f"{value}_before"]
+    return (new.ne(old).fillna(False) | (new.isna() ^ old.isna())).astype(bool)

@@ -1,0 +1,152 @@
+"""Messages of a plan, asked of the marketplace a batch of listings at a time, and what a refused message means for the plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from pipeline.marketplaces.base import Marketplace
+from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
+from pipeline.platform.tables import Table
+
+#: Kinds of change that a marketplace makes messages of from a listing row, and the feed that carries each.
+FEED_OF: Mapping[str, FeedKind] = {
+    "create": "product", "update": "product", "price": "price", "quantity": "inventory", "images": "images",
+}  # fmt: skip
+_KINDS = tuple(FEED_OF)
+_COLUMNS = [f"do_{kind}" for kind in _KINDS]
+
+Refusals = dict[tuple[str, str], str]  # (SKU, feed) -> sentences
+
+
+@dataclass
+class Messages:
+    """Asks one marketplace for the messages of a frame of `diff.diff`, corrects the frame where one is refused, and counts."""
+
+    marketplace: Marketplace
+    site: Site
+    account: Account
+    frame: pd.DataFrame
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def of_batch(self, listings: Table, index: int, start: int, end: int) -> list[Message]:
+        """Messages for row group `index` of the listings, which is rows `start` to `end` of the frame."""
+        part = self.frame.iloc[start:end]
+        kinds = part[_COLUMNS].to_numpy("bool")
+        changed = kinds.any(axis=1)
+        if not changed.any():
+            return []
+        full = listings.batch(index)
+        ready = part["status"].eq("ready").to_numpy("bool")
+        sayable = ready & (part["live"] | part["do_create"]).to_numpy("bool")
+        family = part["product_id"].isin(part.loc[changed & ready, "product_id"]).to_numpy("bool")
+        # Of a held listing nothing is said but that there are fewer, and apart from its family's content.
+        falling = changed & ~ready
+        with_parents = falling | part["sku"].isin(part.loc[falling, "parent_sku"]).to_numpy("bool")
+
+        messages: list[Message] = []
+        refusals: Refusals = {}
+        for chosen, spoken in ((sayable & family, ready), (with_parents, falling)):
+            if chosen.any():
+                rows = full[chosen].reset_index(drop=True)
+                for value in ("price", "list_price", "quantity"):
+                    rows[value] = part[f"{value}_after"][chosen].array
+                changes = _changes(rows["sku"].tolist(), kinds[chosen] & spoken[chosen, None])
+                for found in self.marketplace.messages(rows, changes, self.site, self.account):
+                    if isinstance(found, InvalidMessage):
+                        refusals[found.sku, found.feed] = " ".join(found.problems)
+                    else:
+                        messages.append(found)
+        return self._counted(self._settled(part, messages, refusals))
+
+    def of_gone(self, start: int) -> list[Message]:
+        """Messages for live SKUs that are no longer listings: the rows of the frame from `start` on."""
+        gone = self.frame.iloc[start:]
+        columns = ["sku", "role", "parent_sku", "product_id"]
+        zero, delete = gone.loc[gone["do_quantity"], columns], gone.loc[gone["do_delete"], columns]
+        found: list[Message] = []
+        asked: tuple[tuple[Callable[..., Iterable[Message]], pd.DataFrame], ...] = (
+            (self.marketplace.zero_quantities, zero),
+            (self.marketplace.deletions, delete),
+        )
+        for ask, rows in asked:
+            if len(rows):
+                found.extend(ask(rows.reset_index(drop=True), self.site, self.account))
+        return self._counted(found)
+
+    def _counted(self, messages: list[Message]) -> list[Message]:
+        self.counts.update(message.feed for message in messages)
+        return messages
+
+    def _settled(self, part: pd.DataFrame, messages: list[Message], refusals: Refusals) -> list[Message]:
+        """The messages that remain when refused ones block new listings and hold changes of live ones."""
+        described = {message.sku for message in messages if message.feed == "product"}
+        created = part.loc[part["do_create"], ["sku", "parent_sku"]]
+        covered = created["sku"].isin(described) | created["parent_sku"].isin(described)
+        if not refusals and covered.all():
+            return messages
+        blocked = self._block_new(part, described, refusals)
+        self._hold_live(part, messages, refusals)
+        return [message for message in messages if message.sku not in blocked]
+
+    def _block_new(self, part: pd.DataFrame, described: set[str], refusals: Refusals) -> Mapping[str, str]:
+        new = part.loc[part["do_create"], ["sku", "parent_sku", "role"]]
+        refused = {sku: reason for (sku, _), reason in refusals.items()}
+        blocked: dict[str, str] = {}
+        for sku, parent, role in new.sort_values("role", ascending=False, kind="stable").itertuples(index=False):
+            # Parents come before their children here, which a refused parent takes along.
+            of_parent = "" if role != "child" else blocked.get(parent) or ("" if sku in described else refused.get(parent, ""))
+            if sku in refused:
+                blocked[sku] = refused[sku]
+            elif of_parent:
+                blocked[sku] = f"The parent listing of its family is blocked: {of_parent}"
+            elif sku not in described and parent not in described:
+                blocked[sku] = f"{self.site.key} has no message for it."
+        children = part["role"].eq("child") & (part["live"] | part["do_create"]) & ~part["sku"].isin(list(blocked))
+        families = set(part.loc[children, "parent_sku"])
+        for sku in new.loc[new["role"].eq("parent"), "sku"]:
+            if sku not in families and sku not in blocked:
+                blocked[sku] = "None of its variants can be listed."
+        rows = part.index[part["do_create"] & part["sku"].isin(list(blocked))]
+        self.frame.loc[rows, "do_create"] = False
+        self.frame.loc[rows, "do_blocked"] = True
+        self._refuse(rows, blocked)
+        return blocked
+
+    def _hold_live(self, part: pd.DataFrame, messages: list[Message], refusals: Refusals) -> None:
+        sent = {(message.sku, message.feed) for message in messages}
+        for kind, feed in FEED_OF.items():
+            reasons = {sku: reason for (sku, of), reason in refusals.items() if of == feed}
+            if kind == "create" or not reasons:
+                continue
+            # A child without a message of its own is part of its parent's.
+            own = part["sku"].isin(list(reasons))
+            carried = part["parent_sku"].isin(list(reasons)) & ~part["sku"].isin([sku for sku, of in sent if of == feed])
+            rows = part.index[part[f"do_{kind}"] & part["live"] & (own | carried)]
+            self.frame.loc[rows, f"do_{kind}"] = False
+            self.frame.loc[rows, "do_hold"] = True
+            self._refuse(rows, {**_of_children(part, reasons), **reasons})
+
+    def _refuse(self, rows: pd.Index, reasons: Mapping[str, str]) -> None:
+        self.frame.loc[rows, "refused"] = True
+        self.frame.loc[rows, "reason"] = self.frame.loc[rows, "sku"].map(reasons).astype(self.frame["reason"].dtype)
+
+
+def _of_children(part: pd.DataFrame, reasons: Mapping[str, str]) -> dict[str, str]:
+    children = part.loc[part["parent_sku"].isin(list(reasons)), ["sku", "parent_sku"]]
+    return {sku: reasons[parent] for sku, parent in children.itertuples(index=False)}
+
+
+def _changes(skus: list[str], kinds: np.ndarray) -> dict[str, frozenset[str]]:
+    codes = kinds @ (1 << np.arange(len(_KINDS)))
+    return {sku: _kinds(code) for sku, code in zip(skus, codes.tolist(), strict=True)}
+
+
+@cache
+def _kinds(code: int) -> frozenset[str]:
+    return frozenset(kind for bit, kind in enumerate(_KINDS) if code >> bit & 1)

@@ -1,0 +1,192 @@
+"""The export plan: the validated messages of everything that changed, decided before anything is sent.
+
+The same listings, state and settings give the same plan, byte for byte: no clock and no chance is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from upath import UPath
+
+from pipeline.listings.diff import COLUMNS, SENT, VALUES, VERDICTS, diff, settle
+from pipeline.listings.guards import GUARDED, guard, removals
+from pipeline.listings.messages import Messages
+from pipeline.listings.plan_files import EFFECTS, EVERYTHING, Plan, Scope, plan_folder, publish
+from pipeline.listings.schema import CHANGES, LISTINGS, MESSAGES
+from pipeline.marketplaces.base import Marketplace
+from pipeline.model.errors import PipelineError
+from pipeline.model.listing import Account, Message, Site
+from pipeline.platform.tables import BATCH_VARIANTS, StagedTable, Table, TableWriter, empty_frame, stage, to_arrow
+from pipeline.stores.export_settings import ExportSettings
+
+_TEXT = pd.StringDtype("pyarrow")
+_WORDS = (*SENT, *VERDICTS)
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """The plan, and the staged table CHANGES with one row a listing (and a live SKU that left)."""
+
+    plan: Plan
+    changes: StagedTable
+
+
+def plan_changes(
+    listings: Table,
+    state: pa.Table,
+    *,
+    marketplace: Marketplace,
+    site: Site,
+    account: Account,
+    settings: ExportSettings,
+    base_version: int,
+    now: datetime,
+    folder: Path,
+    root: Path | UPath,
+    scope: Scope = EVERYTHING,
+    approved: pd.DataFrame | None = None,
+    removed_lately: int = 0,
+    transport: str = "file",
+) -> PlanResult:
+    """Compare `listings` with `state` (schema diff.STATE), and write the plan below `root` (storage) through `folder` (scratch).
+
+    `approved` (columns of guards.GUARDED) are held changes that were approved in the last 24 hours, `removed_lately` the
+    removals of that time that were not. `now` only tells whose grace period is over. A message that the marketplace would
+    refuse blocks a new listing, and holds that change of a live one.
+    Raises PipelineError when the scope names a product that is neither listed nor live.
+    """
+    approved = empty_frame(GUARDED) if approved is None else approved
+    import_id = listings.metadata.get("import_id", "")
+    batches = [listings.arrow_batch(index, COLUMNS) for index in range(listings.batches)]
+    starts = [0, *np.cumsum([len(batch) for batch in batches]).tolist()]
+    rows = pa.concat_tables(batches or [LISTINGS.empty_table()])
+    _check_scope(scope, rows, state, site)
+
+    frame = diff(rows, state, product_ids=scope.product_ids, settings=settings, now=now)
+    guarded = guard(frame, approved, removed_lately)
+    frame = settle(frame).assign(refused=False)
+
+    digest = blake2b(digest_size=6)
+    messages = Messages(marketplace, site, account, frame)
+    with TableWriter(folder, "messages", MESSAGES, {}) as writer:
+        for index, (start, end) in enumerate(pairwise(starts)):
+            _write(writer, messages.of_batch(listings, index, start, end), digest)
+        _write(writer, messages.of_gone(starts[-1]), digest)
+    frame = settle(frame)
+
+    parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED)}
+    digest.update("\n".join([transport, site.key, account.store, str(base_version), str(scope.dry_run)]).encode())
+    for part in parts.values():
+        digest.update(_csv(part))
+    export_id = f"{base_version:06d}-{digest.hexdigest()}"
+    plan = Plan(
+        export_id=export_id,
+        store=account.store,
+        site=site.key,
+        transport=transport,
+        import_id=import_id,
+        base_version=base_version,
+        dry_run=scope.dry_run,
+        requires_approval=settings.require_approval and writer.rows > 0,
+        product_ids=tuple(sorted(scope.product_ids)),
+        counts={**_counts(frame), "messages": dict(sorted(messages.counts.items())), "removals": removals(frame, approved)},
+        approvals=tuple(guarded["reason"].drop_duplicates().tolist()),
+        folder=plan_folder(root, account.store, site.key, export_id),
+    )
+    staged = {name: stage(folder, name, part, schema, {}).path for name, (part, schema) in parts.items()}
+    publish(plan, {"messages": writer.staged.path, **staged})
+    return PlanResult(plan, _stage_changes(folder, frame, {"import_id": import_id, "export_id": export_id}))
+
+
+def _check_scope(scope: Scope, rows: pa.Table, state: pa.Table, site: Site) -> None:
+    known = pa.concat_arrays([column.combine_chunks() for column in (rows["product_id"], state["product_id"])])
+    wanted = pa.array(sorted(scope.product_ids), pa.string())
+    unknown = wanted.filter(pc.invert(pc.is_in(wanted, value_set=known))).to_pylist()
+    if unknown:
+        raise PipelineError(
+            f"product {', '.join(unknown[:5])} is neither listed nor live on {site.key}; "
+            "check the id, and that the product is active and in the connection's assortment"
+        )
+
+
+def _write(writer: TableWriter, messages: Sequence[Message], digest: blake2b) -> None:
+    if not messages:
+        return
+    columns = list(zip(*((item.sku, item.feed, item.operation, item.payload) for item in messages), strict=True))
+    writer.write(
+        pa.table([pa.array(values, field.type) for values, field in zip(columns, MESSAGES, strict=True)], schema=MESSAGES)
+    )
+    for item in messages:
+        digest.update(orjson.dumps((item.sku, item.feed, item.operation, len(item.payload))))
+        digest.update(item.payload)
+
+
+def _effects(frame: pd.DataFrame) -> pd.DataFrame:
+    """What a commit records: new values of what is sent, who left, who is gone."""
+    left = frame["status"].eq("left")
+    sent = frame[[f"do_{kind}" for kind in ("create", "update", "price", "quantity", "images")]].any(axis=1)
+    op = pd.Series(pd.NA, index=frame.index, dtype=_TEXT)
+    op[(sent & ~left) | frame["touch"]] = "set"
+    op[frame["leave"]] = "leave"
+    op[frame["do_delete"]] = "delete"
+    chosen = frame.assign(op=op)[op.notna()]
+    after = {value: chosen[f"{value}_after"] for value in VALUES}
+    return pd.DataFrame(chosen.assign(**after)[EFFECTS.names])
+
+
+def _counts(frame: pd.DataFrame) -> dict[str, Any]:
+    """The counts of the summary; ready and blocked add up to listings, and one listing may have several changes."""
+    listed = frame["status"].ne("left")
+    blocked = listed & (frame["status"].eq("blocked") | frame["refused"])
+    changes = {kind: int(frame[f"do_{kind}"].sum()) for kind in SENT}
+    return {
+        "listings": int(listed.sum()),
+        "ready": int((listed & ~blocked).sum()),
+        "blocked": int(blocked.sum()),
+        "held": int(frame["do_hold"].sum()),
+        "out_of_scope": int(frame["do_out_of_scope"].sum()),
+        "changes": {**changes, "unchanged": int((_codes(frame) == 0).sum())},
+    }
+
+
+def _codes(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    flags = frame[[f"do_{kind}" for kind in _WORDS]].to_numpy("bool")
+    codes: npt.NDArray[np.int64] = flags @ (1 << np.arange(len(_WORDS)))
+    return codes
+
+
+def _stage_changes(folder: Path, frame: pd.DataFrame, metadata: Mapping[str, str]) -> StagedTable:
+    codes = _codes(frame)
+    distinct, place = np.unique(codes, return_inverse=True)
+    words = [[word for bit, word in enumerate(_WORDS) if code >> bit & 1] or ["unchanged"] for code in distinct.tolist()]
+    changes = pa.array(words, CHANGES.field("changes").type).take(pa.array(place))
+    with TableWriter(folder, "listing_changes", CHANGES, metadata) as writer:
+        for start in range(0, len(frame), BATCH_VARIANTS):
+            part = frame.iloc[start : start + BATCH_VARIANTS]
+            named = {name: part[name] for name in ("sku", "product_id", "role", "reason", "price_before", "quantity_before")}
+            after = {name: part[name] for name in ("price_after", "quantity_after", "list_price_after")}
+            hashes = {name: part[f"{name}_after"] for name in ("content_hash", "images_hash")}
+            kinds = pd.arrays.ArrowExtensionArray(changes.slice(start, len(part)))
+            writer.write(pd.DataFrame({**named, **after, **hashes}).assign(changes=kinds))
+    return writer.staged
+
+
+def _csv(part: tuple[pd.DataFrame, pa.Schema]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pa.csv.write_csv(to_arrow(*part), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

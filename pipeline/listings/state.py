@@ -1,0 +1,167 @@
+"""What a plan is made from: the recorded state of a lane. Only `submissions` changes that state; here a plan is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import psycopg
+import pyarrow as pa
+import pyarrow.csv
+from psycopg import sql
+from psycopg.types.json import Jsonb
+from upath import UPath
+
+from pipeline.listings.diff import STATE
+from pipeline.listings.guards import GUARDED, WINDOW_HOURS
+from pipeline.listings.plan_files import Plan, load_plan, plan_folder
+from pipeline.model.errors import PipelineError
+from pipeline.platform.tables import empty_frame
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One store on one site through one transport: what has a state of its own."""
+
+    store_id: UUID
+    store: str  # key
+    site: str
+    transport: str = "file"
+
+    @property
+    def key(self) -> tuple[UUID, str, str]:
+        return self.store_id, self.site, self.transport
+
+
+_LANE = sql.SQL("store_id = %s AND site = %s AND transport = %s")
+
+
+def lane_version(connection: psycopg.Connection[Any], lane: Lane) -> int:
+    """The version of a lane's state; 0 before anything was committed."""
+    row = connection.execute(sql.SQL("SELECT version FROM export_lanes WHERE {}").format(_LANE), lane.key).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def read_state(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
+    """The last acknowledged values of every live SKU of a lane (schema diff.STATE)."""
+    left_at = "(extract(epoch FROM left_at) * 1000000)::bigint"
+    columns = ", ".join(left_at if name == "left_at" else name for name in STATE.names)
+    query = sql.SQL(
+        "COPY (SELECT {} FROM listing_state WHERE store_id = {} AND site = {} AND transport = {}) TO STDOUT (FORMAT csv)"
+    )
+    with connection.cursor() as cursor, cursor.copy(query.format(sql.SQL(columns), *lane.key)) as copy:
+        data = b"".join(copy)
+    return read_csv(data, STATE)
+
+
+def read_csv(data: bytes, schema: pa.Schema) -> pa.Table:
+    """Rows that Postgres wrote with COPY: an unquoted nothing is null; timestamps come as microseconds."""
+    if not data:
+        return schema.empty_table()
+    wire = {field.name: pa.int64() if pa.types.is_timestamp(field.type) else field.type for field in schema}
+    table = pa.csv.read_csv(
+        pa.py_buffer(data),
+        read_options=pa.csv.ReadOptions(column_names=schema.names),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=wire, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    )
+    return table.cast(schema)
+
+
+def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str:
+    """Enter a plan into the ledger of exports; returns its status. Older plans of the lane that nobody committed are superseded.
+
+    A plan that is already committed stays so. A dry run supersedes nothing.
+    """
+    connection.execute(
+        b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", lane.key
+    )
+    status = "dry_run" if plan.dry_run else "planned"
+    if plan.requires_approval and not plan.dry_run and not _approved(connection, lane, plan.export_id):
+        status = "waiting_approval"
+    row = connection.execute(
+        b"""
+        INSERT INTO exports (store_id, site, transport, export_id, import_id, base_version, status, counts, scope)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (store_id, site, transport, export_id) DO UPDATE SET
+            status = CASE exports.status WHEN 'committed' THEN 'committed' ELSE excluded.status END,
+            import_id = excluded.import_id, counts = excluded.counts, scope = excluded.scope
+        RETURNING status
+        """,
+        (
+            *lane.key, plan.export_id, plan.import_id, plan.base_version, status,
+            Jsonb(dict(plan.counts)), Jsonb({"product_ids": list(plan.product_ids)}),
+        ),
+    ).fetchone()  # fmt: skip
+    if not plan.dry_run:
+        connection.execute(
+            sql.SQL(
+                "UPDATE exports SET status = 'superseded' WHERE {} AND export_id <> %s AND status IN ('planned', 'waiting_approval')"
+            ).format(_LANE),
+            (*lane.key, plan.export_id),
+        )
+    return str(row[0]) if row else status
+
+
+def _approved(connection: psycopg.Connection[Any], lane: Lane, export_id: str) -> bool:
+    query = sql.SQL("SELECT 1 FROM approvals WHERE {} AND export_id = %s").format(_LANE)
+    return connection.execute(query, (*lane.key, export_id)).fetchone() is not None
+
+
+def removed_lately(connection: psycopg.Connection[Any], lane: Lane, now: datetime) -> int:
+    """Deletions and zero-outs that were committed without approval within the window of the guard."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT coalesce(sum((counts->>'removals')::bigint), 0) FROM exports "
+            "WHERE {} AND status = 'committed' AND committed_at > %s"
+        ).format(_LANE),
+        (*lane.key, now - timedelta(hours=WINDOW_HOURS)),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def approved_changes(connection: psycopg.Connection[Any], lane: Lane, root: Path | UPath, now: datetime) -> pd.DataFrame:
+    """The held changes (columns of guards.GUARDED) that a person approved within the window."""
+    rows: Sequence[tuple[str]] = connection.execute(
+        sql.SQL("SELECT export_id FROM approvals WHERE {} AND approved_at > %s ORDER BY export_id").format(_LANE),
+        (*lane.key, now - timedelta(hours=WINDOW_HOURS)),
+    ).fetchall()
+    plans = [load_plan(plan_folder(root, lane.store, lane.site, export_id)) for (export_id,) in rows]
+    held = [plan.guarded.read() for plan in plans]
+    return pd.concat(held, ignore_index=True) if held else empty_frame(GUARDED)
+
+
+def approve(connection: psycopg.Connection[Any], lane: Lane, export_id: str, who: str, why: str) -> None:
+    """Let a plan that waits pass, and the changes that its guards held in the next plan; for 24 hours.
+
+    Raises PipelineError for an export that does not exist, was a dry run or is replaced by a newer plan.
+    """
+    row = connection.execute(
+        sql.SQL("SELECT status FROM exports WHERE {} AND export_id = %s FOR UPDATE").format(_LANE), (*lane.key, export_id)
+    ).fetchone()
+    if row is None:
+        raise PipelineError(
+            f"{lane.store} has no export {export_id} on {lane.site}; see `pipeline status` for the one that waits"
+        )
+    if row[0] in ("dry_run", "superseded"):
+        word = "was a dry run" if row[0] == "dry_run" else "is replaced by a newer plan"
+        raise PipelineError(f"export {export_id} {word}; approve the current plan of {lane.store} on {lane.site} instead")
+    connection.execute(
+        b"INSERT INTO approvals (store_id, site, transport, export_id, who, why) VALUES (%s, %s, %s, %s, %s, %s) "
+        b"ON CONFLICT (store_id, site, transport, export_id) "
+        b"DO UPDATE SET who = excluded.who, why = excluded.why, approved_at = now()",
+        (*lane.key, export_id, who, why),
+    )
+    connection.execute(
+        sql.SQL("UPDATE exports SET status = 'planned' WHERE {} AND export_id = %s AND status = 'waiting_approval'").format(
+            _LANE
+        ),
+        (*lane.key, export_id),
+    )
