@@ -1,0 +1,114 @@
+"""Capitalization of titles: when a title shouts or whispers, and how its words are spelled instead.
+
+A word takes the spelling that the store itself uses most in its mixed-case titles, else the shipped spelling (acronyms, names,
+units after a number, roman numerals); words with digits and short words without vowels stay; all others are capitalized.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from pipeline.quality.words import small_words, spellings, units
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_TOKEN = re.compile(r"[^\W_]+(?:['’.][^\W_]+)*")
+_VOWELS = frozenset("aeiouyаеёиоуыэюяαεηιουω")
+_ENDS_SENTENCE = re.compile(r"[:.!?|–—(\[\"“]\s*$|\s[-/]\s*$|^\W*$")
+
+
+def is_all_caps(title: str, min_words: int = 4) -> bool:
+    """At least `min_words` words of three letters or more (acronyms and units aside), over 70 % of their letters capital."""
+    known = spellings()
+    cased = [
+        word for word in _WORD.findall(title) if len(word) >= 3 and word.casefold() not in known and word.lower() != word.upper()
+    ]
+    if len(cased) < min_words:
+        return False
+    letters = "".join(cased)
+    return sum(letter.isupper() for letter in letters) * 10 > 7 * len(letters)
+
+
+def is_all_lower(title: str, min_words: int = 2) -> bool:
+    """At least `min_words` words of three letters or more and not one capital letter."""
+    return title == title.lower() and sum(len(word) >= 3 and word.upper() != word for word in _WORD.findall(title)) >= min_words
+
+
+def learn_lexicon(titles: Iterable[str], brands: Iterable[str], wanted: frozenset[str] | None = None) -> dict[str, str]:
+    """Usual spelling of each word (casefolded) of the mixed-case `titles`, and of the words of the `brands`.
+
+    A word that opens a title says little of its spelling unless it has capitals inside; a spelling needs two titles, or a
+    brand. `wanted` restricts the result.
+    """
+    found: dict[str, Counter[str]] = {}
+    for title in titles:
+        if is_all_caps(title, 2) or title == title.lower():
+            continue
+        for token in _TOKEN.findall(title):
+            key = token.casefold()
+            if (wanted is None or key in wanted) and not token.isdigit():
+                found.setdefault(key, Counter())[token] += 1
+    lexicon = {}
+    for key, counts in found.items():
+        spelling, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
+        if times >= 2:
+            lexicon[key] = spelling
+    for brand in sorted(set(brands)):
+        words = _TOKEN.findall(brand)
+        if brand not in (brand.upper(), brand.lower()) or len(words) == 1:
+            for token in words:
+                key = token.casefold()
+                if (wanted is None or key in wanted) and len(key) > 1 and not token.islower():
+                    lexicon.setdefault(key, token)
+    return lexicon
+
+
+def tokens(title: str) -> list[str]:
+    """The casefolded words whose spelling a lexicon may decide."""
+    return [token.casefold() for token in _TOKEN.findall(title)]
+
+
+def recase(title: str, lexicon: Mapping[str, str], language: str) -> str:
+    """The title in title case. Letters change their case only, never their number."""
+    small = small_words(language)
+    matches = list(_TOKEN.finditer(title))
+    pieces, position = [], 0
+    for index, match in enumerate(matches):
+        before = title[position : match.start()]
+        pieces.append(before)
+        first = index == 0 or bool(_ENDS_SENTENCE.search(title[: match.start()]))
+        after_number = index > 0 and matches[index - 1].group().isdigit() and before in ("", " ", "-")
+        outer = first or index == len(matches) - 1
+        word = _spell(match.group(), lexicon, language, small if not outer else frozenset(), after_number)
+        pieces.append(word if len(word) == len(match.group()) else match.group())
+        position = match.end()
+    return "".join(pieces) + title[position:]
+
+
+def _spell(token: str, lexicon: Mapping[str, str], language: str, small: frozenset[str], after_number: bool) -> str:
+    key = token.casefold()
+    if key in small:
+        return token.lower()
+    if key in lexicon:
+        return lexicon[key]
+    if after_number and key in units():
+        return units()[key]
+    if key in spellings():
+        return spellings()[key]
+    if any(letter.isdigit() for letter in token):
+        return token
+    if len(token) <= 4 and token.isupper() and not _VOWELS & set(unicodedata.normalize("NFD", key)):
+        return token
+    return _capitalize(token, language)
+
+
+def _capitalize(token: str, language: str) -> str:
+    head, tail = token[0], token[1:]
+    if language in ("tr", "az"):
+        head = "İ" if head == "i" else head.upper()
+        return head + tail.replace("I", "ı").replace("İ", "i").lower()
+    if language == "fr" and len(token) > 2 and token[1] in "'’":
+        return head.lower() + token[1] + token[2].upper() + token[3:].lower()
+    return head.upper() + tail.lower()

@@ -1,0 +1,84 @@
+"""HTML: the allow-list that every channel accepts, and plain text from it."""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+import pyarrow.compute as pc
+
+from pipeline.quality import patterns
+from pipeline.quality.context import Context
+from pipeline.quality.fixes.base import fix, rewrite
+from pipeline.quality.fixes.text import clean_characters
+from pipeline.quality.masks.base import arrow, column, to_mask
+
+_ALLOWED = "p div br hr ul ol li dl dt dd b strong i em u small sub sup blockquote h1 h2 h3 h4 h5 h6 table thead tbody tr td th"
+TAGS = frozenset(_ALLOWED.split(" "))
+# Their content is not text for a reader.
+_DROPPED = "script style iframe object embed svg math template noscript textarea select title head"
+# Blocks that are not allowed become plain blocks first: a sanitizer that only drops the tag would join the words.
+_BLOCKS = re.compile(
+    r"<(/?)(?:article|section|header|footer|aside|main|nav|figure|figcaption|address|center|details|summary|form|fieldset|pre|caption)"
+    r"(?=[\s/>])[^<>]*>",
+    re.IGNORECASE,
+)
+_NEWLINE_TAGS = r"(?i)<br\s*/?>|<hr\s*/?>|</?(p|div|ul|ol|dl|dt|dd|tr|table|thead|tbody|blockquote|h[1-6])\s*>|</li\s*>"
+
+
+@lru_cache
+def _cleaner(tags: frozenset[str]) -> Any:
+    import nh3
+
+    return nh3.Cleaner(tags=set(tags), attributes={}, clean_content_tags=set(_DROPPED.split(" ")), link_rel=None)
+
+
+def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
+    """Only `tags`, without attributes; content of scripts, styles and frames dropped; well-formed."""
+    cleaned: str = _cleaner(tags).clean(_BLOCKS.sub(r"<\1div>", text))
+    return cleaned.strip()
+
+
+def _strip(text: str) -> str:
+    """Plain text of a short field with tags in it: tags that end a word leave a space."""
+    spaced = re.sub(r"(?i)<(?:br|/p|/div|/li|/h[1-6]|/td|/tr)\b[^<>]*>", " ", text)
+    return clean_characters(re.sub(r"\s+", " ", html.unescape(sanitize(spaced, frozenset()))).strip())
+
+
+def plain_text(markup: Any) -> Any:
+    """Sanitized HTML (string array) as plain text: a line for each block, `- ` before each item of a list."""
+    texts = pc.replace_substring_regex(markup, r"[ \t\r\n\f]+", " ")
+    if pc.any(pc.match_substring(texts, "<")).as_py():
+        texts = pc.replace_substring_regex(texts, r"(?i)<li\s*>", "\n- ")
+        texts = pc.replace_substring_regex(texts, _NEWLINE_TAGS, "\n")
+        texts = pc.replace_substring_regex(texts, r"(?i)<t[dh]\s*>", " ")
+        texts = pc.replace_substring_regex(texts, patterns.TAG, "")
+    if pc.any(pc.match_substring(texts, "&")).as_py():
+        texts = rewrite(texts, to_mask(pc.match_substring(texts, "&")), html.unescape)
+        # What was escaped twice is markup again, and nobody after this looks for it.
+        texts = rewrite(texts, to_mask(pc.match_substring_regex(texts, patterns.TAG)), _strip_lines)
+        texts = pc.replace_substring_regex(texts, f"{patterns.CONTROL}|{patterns.INVISIBLE}", "")
+    texts = pc.replace_substring_regex(texts, r"[  -   ]+", " ")
+    texts = pc.replace_substring_regex(texts, r"( *\n *(- *\n)?)+", "\n")
+    return pc.utf8_trim_whitespace(texts)
+
+
+def _strip_lines(text: str) -> str:
+    return "\n".join(_strip(line) for line in text.split("\n"))
+
+
+@fix("T06", "lossy-safe")
+def markup(
+    frame: pd.DataFrame, field: str, context: Context, *, text_to: str | None = None, plain: bool = False
+) -> dict[str, pd.Series[Any]]:
+    """HTML keeps only simple tags without attributes and links (`plain`: no tags at all); scripts and styles are dropped."""
+    texts = arrow(frame[field])
+    pattern = patterns.TAG if plain else "[<&]"
+    clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, pattern)), _strip if plain else sanitize)
+    changed = {} if clean is texts else {field: column(clean, frame[field])}
+    if text_to is not None:
+        changed[text_to] = column(plain_text(clean), frame[field])
+    return changed

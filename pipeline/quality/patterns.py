@@ -1,0 +1,35 @@
+"""Patterns that rules and fixes share, in the syntax of RE2 (Arrow): no look-around, real characters instead of escapes."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from pipeline.quality.words import words
+
+#: C0 and C1 control characters except tab and newlines, noncharacters, private use and the replacement of lone surrogates.
+CONTROL = "[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]|\\x00"
+#: Zero-width space, word joiner, byte-order mark, soft hyphen, directional marks and bidi controls.
+INVISIBLE = "[\u200b\u2060\ufeff\u00ad\u180e\u200e\u200f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
+#: Emoji and decorative symbols, with joiners and variation selectors beside them; not ™, ®, ©, ° or currency.
+EMOJI = (
+    "[\U0001f000-\U0001faff\U0001fb00-\U0001fbff\u2190-\u21ff\u2301-\u23ff\u2460-\u24ff\u25a0-\u27bf\u2900-\u297f"
+    "\u2b00-\u2bff\u3030\u303d\u3297\u3299\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]"
+)
+#: What UTF-8 looks like when read as Windows-1252 or Latin-1, and the replacement character.
+MOJIBAKE = "\ufffd|[ÂÃâ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|Ã[\u00a0-\u00bf]"
+TAG = r"<[A-Za-z/!][^<>]*>"
+ENTITY = r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+#: Addresses of pages, mail and telephones. Telephones need a leading + or a word, so that measures and part numbers stay.
+URL = r"(?i)\b(https?://|www\.)[^\s<>\"]+"
+EMAIL = r"(?i)\b[a-z0-9._%+\-]+@[a-z0-9\-]+(\.[a-z0-9\-]+)*\.[a-z]{2,}\b"
+PHONE = r"(?i)(\b(tel|phone|telephone|call|whatsapp|telefon|téléphone|teléfono)\b[.:]?\s*\+?|\+)[0-9(][0-9 ()./\-]{6,}[0-9]"
+CONTACT = f"{URL}|{EMAIL}|{PHONE}"
+REPEATED_PUNCTUATION = r"!{2,}|\?{2,}|\.{4,}|~{2,}|\*{2,}|,{2,}|;{2,}"
+
+
+@lru_cache
+def phrases(name: str, language: str) -> str:
+    """Any phrase of a word list as whole words, in any case. Group 2 is the phrase."""
+    found = "|".join(re.escape(word).replace("\\ ", r"\s+") for word in words(name, language))
+    return rf"(?i)(^|[^\pL\pN])({found})($|[^\pL\pN])"

@@ -1,0 +1,46 @@
+"""Word lists: phrases, placeholders, small words and spellings by language. The data is in the YAML files beside this one."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_FOLDER = Path(__file__).parent
+LISTS = frozenset({"promo", "placeholder", "filler", "function"})
+
+
+@lru_cache
+def _load(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+@lru_cache
+def words(name: str, language: str) -> tuple[str, ...]:
+    """The list `name` for a primary language subtag, longest first; English and `any` count in every language."""
+    lists = _load(name)
+    wanted = dict.fromkeys(word for key in ("any", "en", language) for word in lists.get(key, ()))
+    return tuple(sorted(wanted, key=lambda word: (-len(word), word)))
+
+
+@lru_cache
+def small_words(language: str) -> frozenset[str]:
+    """Function words of exactly this language (English where it is unknown): `die` is no small word in English."""
+    lists = _load("function")
+    return frozenset(lists.get(language, lists["en"]))
+
+
+@lru_cache
+def spellings() -> dict[str, str]:
+    """Casefolded word -> its fixed spelling: acronyms, names with inner capitals, roman numerals."""
+    data = _load("casing")
+    return {word.casefold(): word for kind in ("acronyms", "romans", "spellings") for word in data[kind]}
+
+
+@lru_cache
+def units() -> dict[str, str]:
+    """Casefolded unit -> its spelling; only meant for a word that follows a number."""
+    return {word.casefold(): word for word in reversed(_load("casing")["units"])}
