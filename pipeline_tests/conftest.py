@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -13,6 +16,9 @@ import pytest
 from pipeline.platform.database import Database
 from pipeline.platform.migrations import migrate
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _numbers = count(1)
 #: Variables that decide how the code under test behaves; the developer's own must not reach it.
@@ -26,10 +32,9 @@ def _own_environment() -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def server() -> Iterator[Database]:
     """The embedded server of this worker. Not durable: tests need no data after a power cut."""
-    folder = tmp_path_factory.mktemp("server")
-    with Database.open(Settings(folder, str(folder))) as database:
+    with data_folder() as folder, Database.open(Settings(folder, str(folder))) as database:
         with database.connect(autocommit=True) as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
@@ -46,9 +51,10 @@ def _template(server: Database) -> str:
 
 
 @pytest.fixture
-def database(server: Database, _template: str) -> Iterator[Database]:
-    """A fresh, migrated database."""
-    fresh = new_database(server, _template)
+def database(request: pytest.FixtureRequest, server: Database) -> Iterator[Database]:
+    """A fresh, migrated database; with Dagster's tables if the test uses `instance`."""
+    template = "_dagster_template" if "instance" in request.fixturenames else "_template"
+    fresh = new_database(server, request.getfixturevalue(template))
     yield fresh
     with server.connect(autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {fresh.name} WITH (FORCE)".encode())
@@ -70,6 +76,38 @@ def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name, value in found.environment().items():
         monkeypatch.setenv(name, value)
     return found
+
+
+@pytest.fixture(scope="session")
+def _dagster_template(server: Database, _template: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A migrated database with Dagster's tables, which take it a second to make."""
+    from pipeline.platform.instance import open_instance
+
+    database = new_database(server, _template)
+    folder = tmp_path_factory.mktemp("dagster")
+    with pytest.MonkeyPatch.context() as patch:
+        found = Settings(folder, str(folder), database.url)
+        for name, value in found.environment().items():
+            patch.setenv(name, value)
+        with open_instance(found):
+            pass
+    return database.name
+
+
+@pytest.fixture
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance of `settings`, on `database`."""
+    from pipeline.platform.instance import open_instance
+
+    with open_instance(settings) as instance:
+        yield instance
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """For an embedded server. Not pytest's: each new session closes that folder to other users, and root's server is one."""
+    with tempfile.TemporaryDirectory(prefix="pipeline-") as name:
+        yield Path(name).resolve() / "data"
 
 
 def new_database(server: Database, template: str = "template0") -> Database:

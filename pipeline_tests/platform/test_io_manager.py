@@ -26,7 +26,7 @@ def frame(*skus: str) -> pd.DataFrame:
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
+def ephemeral() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as instance:
         for name, keys in KEYS.items():
             instance.add_dynamic_partitions(name, keys)
@@ -65,13 +65,13 @@ def build(world: dict[str, Any], annotation: type = Table, columns: list[str] | 
 
 
 def run(
-    assets: list[dg.AssetsDefinition], only: str, key: str, instance: dg.DagsterInstance, base: UPath, raises: bool = True
+    assets: list[dg.AssetsDefinition], only: str, key: str, ephemeral: dg.DagsterInstance, base: UPath, raises: bool = True
 ) -> dg.ExecuteInProcessResult:
     return dg.materialize(
         assets,
         selection=[only],
         partition_key=key,
-        instance=instance,
+        instance=ephemeral,
         resources={"io_manager": ParquetIOManager(base)},
         raise_on_error=raises,
     )
@@ -86,10 +86,10 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 
 @pytest.mark.parametrize("store", KEYS["stores"])
-def test_a_table_becomes_the_lazy_input_of_a_cell(world: dict, instance: dg.DagsterInstance, base: UPath, store: str) -> None:
+def test_a_table_becomes_the_lazy_input_of_a_cell(world: dict, ephemeral: dg.DagsterInstance, base: UPath, store: str) -> None:
     assets = build(world, columns=["price"])
-    first = run(assets, "variants", store, instance, base)
-    run(assets, "listings", cell(store, "amazon-us"), instance, base)
+    first = run(assets, "variants", store, ephemeral, base)
+    run(assets, "listings", cell(store, "amazon-us"), ephemeral, base)
     assert (Path(base) / "variants" / f"{store}.parquet").exists()
     assert (Path(base) / "listings" / "amazon-us" / f"{store}.parquet").exists()
     loaded = world["loaded"]
@@ -101,10 +101,10 @@ def test_a_table_becomes_the_lazy_input_of_a_cell(world: dict, instance: dg.Dags
     assert event.metadata["dagster/row_count"].value == 2
 
 
-def test_a_frame_input_is_read_with_the_projects_types(world: dict, instance: dg.DagsterInstance, base: UPath) -> None:
+def test_a_frame_input_is_read_with_the_projects_types(world: dict, ephemeral: dg.DagsterInstance, base: UPath) -> None:
     assets = build(world, pd.DataFrame, ["sku", "price"])
-    run(assets, "variants", "demo", instance, base)
-    run(assets, "listings", cell("demo", "amazon-us"), instance, base)
+    run(assets, "variants", "demo", ephemeral, base)
+    run(assets, "listings", cell("demo", "amazon-us"), ephemeral, base)
     loaded = world["loaded"]
     assert isinstance(loaded, pd.DataFrame)
     assert loaded["sku"].tolist() == ["A", "B"]
@@ -112,18 +112,18 @@ def test_a_frame_input_is_read_with_the_projects_types(world: dict, instance: dg
 
 
 @pytest.mark.parametrize("uri", ["memory://tables-{}", "file://{}"])
-def test_other_filesystems(world: dict, instance: dg.DagsterInstance, tmp_path: Path, uri: str) -> None:
+def test_other_filesystems(world: dict, ephemeral: dg.DagsterInstance, tmp_path: Path, uri: str) -> None:
     base = UPath(uri.format(tmp_path))
     assets = build(world)
-    run(assets, "variants", "demo", instance, base)
-    run(assets, "listings", cell("demo", "amazon-us"), instance, base)
+    run(assets, "variants", "demo", ephemeral, base)
+    run(assets, "listings", cell("demo", "amazon-us"), ephemeral, base)
     assert world["loaded"].read()["sku"].tolist() == ["A", "B"]
     assert (base / "listings" / "amazon-us" / "demo.parquet").exists()
     assert not list(tmp_path.glob("*/variants.parquet"))  # nothing stays in the scratch folder
 
 
 def test_another_disk_than_the_scratch_folders(
-    world: dict, instance: dg.DagsterInstance, base: UPath, monkeypatch: pytest.MonkeyPatch
+    world: dict, ephemeral: dg.DagsterInstance, base: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace = Path.replace
 
@@ -133,14 +133,14 @@ def test_another_disk_than_the_scratch_folders(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", across)
-    run(build(world), "variants", "demo", instance, base)
+    run(build(world), "variants", "demo", ephemeral, base)
     folder = Path(base) / "variants"
     assert [path.name for path in folder.iterdir()] == ["demo.parquet"]
     assert Table(folder / "demo.parquet").rows == 2
 
 
-def test_a_missing_table_says_what_to_materialize(world: dict, instance: dg.DagsterInstance, base: UPath) -> None:
-    result = run(build(world), "listings", cell("demo", "amazon-us"), instance, base, raises=False)
+def test_a_missing_table_says_what_to_materialize(world: dict, ephemeral: dg.DagsterInstance, base: UPath) -> None:
+    result = run(build(world), "listings", cell("demo", "amazon-us"), ephemeral, base, raises=False)
     assert not result.success
     assert failure(result) == "materialize variants of demo first"
 
@@ -155,50 +155,50 @@ def drop_column(path: Path) -> None:
 
 @pytest.mark.parametrize(("harm", "words"), [(damage, "is damaged"), (drop_column, "without the columns price")])
 def test_an_unusable_table_says_what_to_materialize(
-    world: dict, instance: dg.DagsterInstance, base: UPath, harm: Callable[[Path], None], words: str
+    world: dict, ephemeral: dg.DagsterInstance, base: UPath, harm: Callable[[Path], None], words: str
 ) -> None:
     assets = build(world, columns=["sku", "price"])
-    run(assets, "variants", "demo", instance, base)
+    run(assets, "variants", "demo", ephemeral, base)
     harm(Path(base) / "variants" / "demo.parquet")
-    result = run(assets, "listings", cell("demo", "amazon-us"), instance, base, raises=False)
+    result = run(assets, "listings", cell("demo", "amazon-us"), ephemeral, base, raises=False)
     message = failure(result)
     assert message.startswith("materialize variants of demo again")
     assert words in message
 
 
-def test_a_reader_keeps_the_table_that_it_opened(world: dict, instance: dg.DagsterInstance, base: UPath) -> None:
+def test_a_reader_keeps_the_table_that_it_opened(world: dict, ephemeral: dg.DagsterInstance, base: UPath) -> None:
     assets = build(world)
-    run(assets, "variants", "demo", instance, base)
-    run(assets, "listings", cell("demo", "amazon-us"), instance, base)
+    run(assets, "variants", "demo", ephemeral, base)
+    run(assets, "listings", cell("demo", "amazon-us"), ephemeral, base)
     staged = stage(world["folder"], "newer", frame("C"), SCHEMA, {})
     staged.path.replace(Path(base) / "variants" / "demo.parquet")
     assert world["loaded"].read()["sku"].tolist() == ["A", "B"]
 
 
-def test_only_staged_tables_are_stored(instance: dg.DagsterInstance, base: UPath) -> None:
+def test_only_staged_tables_are_stored(ephemeral: dg.DagsterInstance, base: UPath) -> None:
     @dg.asset(partitions_def=stores)
     def wrong() -> Any:
         return pd.DataFrame()
 
-    result = run([wrong], "wrong", "demo", instance, base, raises=False)
+    result = run([wrong], "wrong", "demo", ephemeral, base, raises=False)
     assert "must return a StagedTable" in failure(result)
     assert not (Path(base) / "wrong" / "demo.parquet").exists()
 
 
 @pytest.mark.parametrize("key", ["../demo", "a/../../b", "..", "/etc"])
-def test_hostile_partition_keys_never_leave_the_folder(world: dict, instance: dg.DagsterInstance, base: UPath, key: str) -> None:
-    instance.add_dynamic_partitions("stores", [key])
-    result = run(build(world), "variants", key, instance, base, raises=False)
+def test_hostile_partition_keys_never_leave_the_folder(world: dict, ephemeral: dg.DagsterInstance, base: UPath, key: str) -> None:
+    ephemeral.add_dynamic_partitions("stores", [key])
+    result = run(build(world), "variants", key, ephemeral, base, raises=False)
     assert not result.success
     assert not list(Path(base).parent.glob("**/*b.parquet"))
 
 
-def test_the_resource_follows_the_settings(world: dict, instance: dg.DagsterInstance, settings: Settings) -> None:
+def test_the_resource_follows_the_settings(world: dict, ephemeral: dg.DagsterInstance, settings: Settings) -> None:
     dg.materialize(
         build(world),
         selection=["variants"],
         partition_key="demo",
-        instance=instance,
+        instance=ephemeral,
         resources={"io_manager": parquet_io_manager},
     )
     assert (settings.data_dir / "tables" / "variants" / "demo.parquet").exists()

@@ -1,0 +1,66 @@
+"""The environment: defaults, one clear sentence for nonsense, no secret shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.errors import UsageError
+from pipeline.settings import PROJECT_ROOT, Settings
+
+
+def test_an_empty_environment_is_enough() -> None:
+    found = Settings.load({})
+    assert found == Settings(PROJECT_ROOT / "data", str(PROJECT_ROOT / "data"), None, PROJECT_ROOT)
+    assert Settings.load({"PIPELINE_DATA_DIR": " ", "PIPELINE_STORAGE_URI": "", "DATABASE_URL": ""}) == found
+
+
+def test_relative_folders_belong_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings.load({"PIPELINE_DATA_DIR": "x/../y"}).data_dir == PROJECT_ROOT / "y"
+
+
+def test_storage_is_the_data_directory_or_elsewhere(tmp_path: Path) -> None:
+    local = Settings.load({"PIPELINE_DATA_DIR": str(tmp_path)})
+    assert Path(local.storage("tables", "products")) == tmp_path / "tables" / "products"
+    remote = Settings.load({"PIPELINE_STORAGE_URI": "memory://bucket/prefix/"})
+    assert str(remote.storage("tables")) == "memory://bucket/prefix/tables"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PIPELINE_DATA_DIR", "s3://bucket", "PIPELINE_STORAGE_URI"),
+        ("PIPELINE_DATA_DIR", __file__, "is a file"),
+        ("PIPELINE_DATA_DIR", f"{__file__}/below", "is a file"),
+        ("PIPELINE_DATA_DIR", "a\nb", "control character"),
+        ("PIPELINE_DATA_DIR", "~nobody-of-this-name/x", "not a usable path"),
+        ("PIPELINE_STORAGE_URI", "bucket/prefix", "absolute path"),
+        ("PIPELINE_STORAGE_URI", "s4://bucket", "s4:// is not a known"),
+        ("PIPELINE_STORAGE_URI", "s3://", "must name a bucket"),
+        ("PIPELINE_STORAGE_URI", "s3://key:hunter2@bucket", "must not contain credentials"),
+        ("PIPELINE_STORAGE_URI", "s3://a\x07b", "control character"),
+        ("DATABASE_URL", "mysql://user:hunter2@host/db", "postgresql://"),
+        ("DATABASE_URL", "hunter2", "postgresql://"),
+    ],
+)
+def test_nonsense_is_refused_by_name(name: str, value: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Settings.load({name: value})
+    assert name in str(caught.value)
+    assert words in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_password_is_not_shown() -> None:
+    assert "hunter2" not in repr(Settings.load({"DATABASE_URL": "postgres://user:hunter2@host/db"}))
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{}, {"PIPELINE_DATA_DIR": "/srv/x", "PIPELINE_STORAGE_URI": "s3://bucket/p", "DATABASE_URL": "postgresql://u:p@h/d"}],
+)
+def test_a_child_process_loads_the_same(env: dict[str, str]) -> None:
+    found = Settings.load(env)
+    assert Settings.load(found.environment()) == found
