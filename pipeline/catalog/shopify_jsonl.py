@@ -1,0 +1,261 @@
+"""Records of Shopify's bulk products query into catalog rows, product by product.
+
+Lines must come product first, then its children, which is how grouped bulk files stand; `shopify_scattered` brings every
+other order into this one. Field names are those of the Admin GraphQL API 2026-10, with the deprecated ones of older queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from pipeline.catalog.builder import Builder
+from pipeline.catalog.jsonl_lines import MAX_LINE, NUL_ESCAPE, Line, clean, salvage
+from pipeline.catalog.shopify_gid import (
+    COLLECTION,
+    INVENTORY_ITEM,
+    INVENTORY_LEVEL,
+    MEDIA,
+    METAFIELD,
+    PRODUCT,
+    VARIANT,
+    find_gids,
+    guess_head,
+)
+from pipeline.catalog.shopify_rows import (
+    ProductLines,
+    Record,
+    image_url,
+    inventory_rows,
+    options,
+    ordered,
+    product_row,
+    variant_row,
+)
+from pipeline.catalog.source import CatalogBatch, Scattered
+from pipeline.catalog.values import json_value
+from pipeline.model.errors import BadInputError
+
+#: Part of every source_hash: raise it when the same lines begin to mean other rows.
+_VERSION = "1"
+_WRONG = (TypeError, AttributeError, KeyError, ValueError, IndexError)
+_KINDS = {PRODUCT: "product", VARIANT: "variant", INVENTORY_LEVEL: "inventory", COLLECTION: "collection"}
+
+
+class Collections:
+    """Collections and their members, in the order in which they appear."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[Any, Any, Any]] = {}
+        self._members: dict[str, dict[str, None]] = {}
+
+    def add(self, key: str, record: Record) -> bool:
+        """Whether the record's fields are texts, as they must be."""
+        fields = (record.get("handle") or None, record.get("title") or None, record.get("descriptionHtml") or None)
+        if not all(field is None or isinstance(field, str) for field in fields):
+            return False
+        self._rows.setdefault(key, fields)
+        return True
+
+    def member(self, key: str, product: str) -> None:
+        self._members.setdefault(key, {})[product] = None
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [(key, *fields, list(self._members.get(key, ()))) for key, fields in self._rows.items()]
+
+
+class Assembler:
+    """Turns lines into batches. `state` knows of the lines at hand: `suspicious`, `open_end` and `done` (see `Lines`)."""
+
+    def __init__(self, builder: Builder, collections: Collections, state: Any, name: str, *, scattered: bool) -> None:
+        self._builder, self._collections, self._state, self._name = builder, collections, state, name
+        self._scattered = scattered
+        self._product: ProductLines | None = None
+        self._seen: set[str] = set()
+        self._seed = f"{_VERSION}:{builder.currency}:".encode()
+
+    def run(self, lines: Iterable[Line]) -> Iterator[CatalogBatch]:
+        """Batches of all lines but the last products, which `finish` adds."""
+        builder, state, loads, children = self._builder, self._state, orjson.loads, self._child
+        for number, line in lines:
+            try:
+                record = loads(line)
+                if state.suspicious and NUL_ESCAPE in line:
+                    record, dropped = clean(record)
+                    builder.counts["characters_dropped"] += dropped
+                gid = record["id"]
+                head, _, key = gid.rpartition("/")
+                parent = record.get("__parentId")
+                if parent is not None and parent.__class__ is not str:
+                    raise TypeError("parent")
+            except _WRONG:
+                found = self._repair(number, line)
+                if found is None:
+                    continue
+                record, gid, head, key, parent = found
+            if parent is not None:
+                children(number, line, record, gid, head, key, parent)
+            elif head == PRODUCT:
+                self.flush()
+                if builder.full:
+                    yield builder.take(state.done)
+                self._start(number, line, record, gid, key)
+            elif head == COLLECTION:
+                builder.counts["collection_lines"] += 1
+                self._collection(number, key, record)
+            else:
+                builder.counts["other_lines"] += 1
+
+    def _start(self, number: int, line: bytes, record: Record, gid: str, key: str) -> None:
+        self._builder.counts["product_lines"] += 1
+        broken = "its id stands twice in the file" if key in self._seen else None
+        self._seen.add(key)
+        self._product = ProductLines(gid, key, number, line, record, broken)
+
+    def _child(self, number: int, line: bytes, record: Record, gid: str | None, head: str, key: str, parent: str) -> None:
+        product, counts = self._product, self._builder.counts
+        if product is None or (parent != product.gid and parent not in product.owned and not self._adopt(product, parent)):
+            self._stray(number, line, record, head, key, parent)
+        elif head == VARIANT:
+            product.variants.append((key, number, record))
+            product.owned[gid or ""] = ({}, [])
+            product.lines.append(line)
+        elif head in MEDIA:
+            product.media.append(line)
+            url = image_url(record)
+            if url and parent == product.gid:
+                product.images[url] = None
+            elif url:
+                product.owned[parent][1].append(url)
+        elif head == METAFIELD:
+            product.lines.append(line)
+            fields = product.metafields if parent == product.gid else product.owned[parent][0]
+            value = record.get("value")
+            fields[f"{record.get('namespace')}.{record.get('key')}"] = value if value.__class__ is str else json_value(value)
+        elif head == INVENTORY_LEVEL:
+            product.lines.append(line)
+            product.levels.setdefault(parent, []).append(record)
+        else:
+            counts["other_lines"] += 1
+            if head == COLLECTION:
+                self._collection(number, key, record)
+                self._collections.member(key, product.key)
+
+    def _collection(self, number: int, key: str, record: Record) -> None:
+        if not self._collections.add(key, record):
+            self._builder.reject(number, "collection", key, "a field has the wrong type")
+
+    def _adopt(self, product: ProductLines, parent: str) -> bool:
+        """Whether the parent is the inventory item of one of the product's variants; it then shares the variant's fields."""
+        if not parent.startswith(INVENTORY_ITEM):
+            return False
+        for key, _, record in product.variants:
+            item = (record or {}).get("inventoryItem")
+            if isinstance(item, dict) and item.get("id") == parent:
+                product.owned[parent] = product.owned[f"{VARIANT}/{key}"]
+                product.levels[parent] = product.levels.setdefault(f"{VARIANT}/{key}", [])
+                return True
+        return False
+
+    def _stray(self, number: int, line: bytes, record: Record, head: str, key: str, parent: str) -> None:
+        counts = self._builder.counts
+        if parent.startswith(COLLECTION):
+            counts["membership_lines" if head == PRODUCT else "other_lines"] += 1
+            if head == PRODUCT:
+                self._collections.member(parent.rpartition("/")[2], key)
+            return
+        if not self._scattered:
+            raise Scattered
+        counts["stray_lines"] += 1
+        counts["variants_seen"] += head == VARIANT
+        self._builder.reject(number, _KINDS.get(head, "line"), key or None, "its parent is not in the file", line)
+
+    def _repair(self, number: int, line: bytes) -> tuple[Record, str | None, str, str, str | None] | None:
+        """A line that is not a plain record: what can be made of it, or None after it was counted."""
+        counts = self._builder.counts
+        if not line.strip():
+            counts["blank_lines"] += 1
+            return None
+        record: Any = None
+        if len(line) <= MAX_LINE:
+            record, dropped = salvage(line, number, self._name)
+            counts["characters_dropped"] += dropped
+            if record is None and self._state.open_end:
+                raise BadInputError(f"{self._name} is cut off in the middle of line {number}: download or export it again")
+        gid = record.get("id") if isinstance(record, dict) else None
+        parent = record.get("__parentId") if isinstance(record, dict) else None
+        if isinstance(gid, str) and (parent is None or isinstance(parent, str)):
+            head, _, key = gid.rpartition("/")
+            return record, gid, head, key, parent
+        if isinstance(record, dict) and gid is None and isinstance(parent, str) and guess_head(record):
+            return record, None, guess_head(record), "", parent
+        self._broken(number, line, record)
+        return None
+
+    def _broken(self, number: int, line: bytes, record: Any) -> None:
+        """Reject a line; what hangs below it goes with it where its id can still be read."""
+        reason = "not a record of the products query" if record is not None else "not valid JSON"
+        if len(line) > MAX_LINE:
+            reason = f"longer than {MAX_LINE >> 20} MiB"
+        gid, parent = find_gids(line)
+        head, _, key = gid.rpartition("/")
+        product, counts = self._product, self._builder.counts
+        if head == PRODUCT and not parent:
+            self.flush()
+            counts["product_lines"] += 1
+            self._seen.add(key)
+            self._product = ProductLines(gid, key, number, line, {}, reason)
+        elif head == VARIANT and product is not None and parent == product.gid:
+            product.variants.append((key, number, None))
+            product.owned[gid] = ({}, [])
+            product.lines.append(line)
+            self._builder.reject(number, "variant", key, reason, line)
+        else:
+            counts["broken_lines"] += 1
+            self._builder.reject(number, "line", None, reason, line)
+
+    def flush(self) -> None:
+        """Hand the product at hand, whole, to the builder."""
+        product, builder = self._product, self._builder
+        if product is None:
+            return
+        self._product = None
+        builder.counts["variants_seen"] += len(product.variants)
+        builder.counts["child_lines"] += len(product.lines) - 1 + len(product.media)
+        try:
+            if product.broken:
+                raise ValueError(product.broken)
+            names, hidden = options(product)
+            product_fields = product_row(product, names, self._seed)
+        except _WRONG as error:
+            reason = product.broken or f"its fields cannot be read ({type(error).__name__})"
+            builder.reject(product.line, "product", product.key, reason, product.lines[0])
+            for key, line, record in product.variants:
+                if record is not None:
+                    builder.reject(line, "variant", key, "its product was rejected")
+            return
+        variants: list[tuple[Any, ...]] = []
+        inventory: list[tuple[Any, ...]] = []
+        for index, (key, line, record) in enumerate(ordered(product.variants)):
+            try:
+                if record is not None:
+                    row = variant_row(product, key, line, record, index + 1, names, hidden)
+                    inventory.extend(inventory_rows(product, key, record))
+                    variants.append(row)
+            except _WRONG:
+                builder.reject(line, "variant", key, "its fields cannot be read")
+        ids = {row[0] for row in variants}
+        if len(ids) < len(variants):
+            variants, inventory = self._without_repeats(variants, inventory)
+        builder.add(product_fields, variants, inventory)
+
+    def _without_repeats(self, variants: list[Any], inventory: list[Any]) -> tuple[list[Any], list[Any]]:
+        first: dict[str, Any] = {}
+        for row in variants:
+            if row[0] in first:
+                self._builder.reject(row[-1], "variant", row[0], "its id stands twice in the file")
+            else:
+                first[row[0]] = row
+        return list(first.values()), list(dict.fromkeys(inventory))
