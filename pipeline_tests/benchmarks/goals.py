@@ -23,6 +23,7 @@ class Sample:
     size: str
     repetition: int
     cpu: float  # seconds, user + system, children included
+    unit: float  # U: seconds of bare orjson.loads over the same catalog, right before and after
     rss: int  # bytes, the largest process
     wall: float  # seconds
 
@@ -75,15 +76,12 @@ def _value(goal: Goal, repetition: int, samples: dict[tuple[str, str, int], Samp
     sample = samples[goal.stage, goal.size, repetition]
     if goal.metric == "gib":
         return sample.rss / 2**30
-    key = {
-        "units": ("unit", goal.size),
-        "share": (goal.of, goal.size),
-        "exponent": (goal.stage, goal.of),
-    }[goal.metric]
-    base = samples.get((key[0] or "", key[1] or "", repetition))
+    if goal.metric == "units":
+        return sample.cpu / sample.unit
+    stage, size = (goal.of, goal.size) if goal.metric == "share" else (goal.stage, goal.of)
+    base = samples.get((stage or "", size or "", repetition))
     if base is None:
         return None
-    ratio = sample.cpu / base.cpu
-    if goal.metric != "exponent":
-        return ratio
-    return math.log(ratio) / math.log(SIZES[goal.size] / SIZES[base.size])
+    if goal.metric == "share":
+        return sample.cpu / base.cpu
+    return math.log(sample.cpu / base.cpu) / math.log(SIZES[goal.size] / SIZES[base.size])

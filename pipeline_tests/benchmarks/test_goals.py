@@ -12,14 +12,14 @@ GROWTH = Goal("growth", "feeds", "1M", "exponent", at_most=1.05, of="100k")
 MEMORY = Goal("memory", "feeds", "100k", "gib", at_most=1.5)
 
 
-def _sample(stage: str, size: str, cpu: float, repetition: int = 0, rss: int = 0) -> Sample:
-    return Sample(stage, size, repetition, cpu, rss, wall=cpu)
+def _sample(stage: str, size: str, cpu: float, repetition: int = 0, rss: int = 0, unit: float = 1.0) -> Sample:
+    return Sample(stage, size, repetition, cpu, unit, rss, wall=cpu)
 
 
 def test_units_are_paired_within_a_repetition() -> None:
     samples = []
     for repetition, speed in enumerate((1.0, 2.0, 1.0)):  # the machine was twice as slow for a while
-        samples += [_sample("unit", "100k", speed, repetition), _sample("import", "100k", 3.0 * speed, repetition)]
+        samples.append(_sample("import", "100k", 3.0 * speed, repetition, unit=speed))
     (result,) = evaluate([UNITS], samples)
     assert result.value == pytest.approx(3.0)
     assert result.spread == pytest.approx((3.0, 3.0))
@@ -27,8 +27,7 @@ def test_units_are_paired_within_a_repetition() -> None:
 
 
 def test_the_median_decides_and_a_value_beyond_the_goal_is_not_met() -> None:
-    samples = [_sample("unit", "100k", 1.0, repetition) for repetition in range(3)]
-    samples += [_sample("import", "100k", cpu, repetition) for repetition, cpu in enumerate((3.0, 3.6, 9.0))]
+    samples = [_sample("import", "100k", cpu, repetition) for repetition, cpu in enumerate((3.0, 3.6, 9.0))]
     (result,) = evaluate([UNITS], samples)
     assert result.value == pytest.approx(3.6)
     assert result.met is False
@@ -51,7 +50,7 @@ def test_share_and_memory() -> None:
 
 
 def test_a_goal_without_samples_is_neither_met_nor_missed() -> None:
-    for result in evaluate([GROWTH, SHARE], [_sample("feeds", "1M", 1.0)]):
+    for result in evaluate([GROWTH, SHARE, UNITS], [_sample("feeds", "1M", 1.0)]):
         assert (result.value, result.met) == (None, None)
 
 
