@@ -37,7 +37,18 @@ def import_(catalog: Path, folder: Path) -> Call:
     return lambda: import_catalog(source, source.fetch(folder / "raw"), folder, import_id="bench", currency="USD")
 
 
-STAGES: dict[str, Callable[..., Call]] = {"unit": unit, "import": import_}
+def quality(folder: Path) -> Call:
+    """Fixes, rules, scores of the tables that `import_` left in `folder`."""
+    from pipeline.platform.tables import Table
+    from pipeline.quality.stage import run_quality
+
+    products, variants = (Table(folder / f"{name}.parquet") for name in ("products", "variants"))
+    target = folder / "quality"
+    target.mkdir()
+    return lambda: run_quality(products, variants, target, store_key="bench", currency="USD", language="en")
+
+
+STAGES: dict[str, Callable[..., Call]] = {"unit": unit, "import": import_, "quality": quality}
 
 
 def measure(call: Call) -> dict[str, float]:

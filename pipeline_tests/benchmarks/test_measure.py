@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from pipeline.platform.tables import Table
 from pipeline_tests.benchmarks.generate import write_catalog
 from pipeline_tests.benchmarks.machine import machine_facts
 from pipeline_tests.benchmarks.measure import CommandFailed, run
@@ -31,10 +32,15 @@ def test_a_failed_command_is_no_measurement() -> None:
         run(_python("import sys; print('no such thing', file=sys.stderr); sys.exit(3)"), os.environ)
 
 
-def test_unit_stage_reports_its_cost(tmp_path: Path) -> None:
-    write_catalog(tmp_path / "catalog.jsonl", 50)
-    command = [sys.executable, "-m", "pipeline_tests.benchmarks.stages", "unit", str(tmp_path / "catalog.jsonl")]
-    assert orjson.loads(run(command, os.environ).output).keys() == {"cpu", "wall"}
+def test_stages_do_their_work_and_report_its_cost(tmp_path: Path) -> None:
+    catalog, folder = tmp_path / "catalog.jsonl", tmp_path / "tables"
+    folder.mkdir()
+    write_catalog(catalog, 50)
+    for arguments in (["unit", str(catalog)], ["import", str(catalog), str(folder)], ["quality", str(folder)]):
+        command = [sys.executable, "-m", "pipeline_tests.benchmarks.stages", *arguments]
+        assert orjson.loads(run(command, os.environ).output).keys() == {"cpu", "wall"}
+    assert Table(folder / "variants.parquet").rows == 50
+    assert Table(folder / "quality" / "product_scores.parquet").rows == 50
 
 
 def test_facts_of_this_machine(tmp_path: Path) -> None:
