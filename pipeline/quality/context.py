@@ -1,4 +1,4 @@
-"""What rules and fixes may know beside the row: the store, and facts learned from the whole store before the batches."""
+"""What rules and fixes may know beside the row."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ class Engine:
 
 
 #: Parameters that name columns.
-_COLUMN_PARAMS = ("other", "brand", "price", "text", "assigned", "fields", "any_of", "keep", "unless_in")
+_COLUMN_PARAMS = ("other", "brand", "price", "text", "beside", "assigned", "fields", "any_of", "keep", "unless_in")
 
 
 def _columns(declared: FixStep | Rule) -> set[str]:

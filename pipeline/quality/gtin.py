@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _WEIGHTS = np.array([3, 1] * 6 + [3])
+#: Lengths of UPC and EAN-8 that lost leading zeros.
+SHORT = (7, 9, 10, 11)
 #: Restricted circulation (02, 04, 2x) and coupons (05, 98, 99), as they begin a 14-digit key after its leading digit 0.
 RESTRICTED = r"^0(02|04|05|2|98|99)"
 
@@ -35,6 +38,17 @@ def valid(values: Any) -> npt.NDArray[np.bool_]:
     wanted = -(digits[:, :13] @ _WEIGHTS) % 10
     result[rows] = (wanted == digits[:, 13]) & (digits.sum(axis=1) > 0)
     return result
+
+
+def padded(values: Any, lengths: Collection[int]) -> Any:
+    """Digits of the given short lengths with zeros in front (7 as 8, 9 to 11 as 12), where that makes a valid GTIN."""
+    if not lengths:
+        return values
+    digits = pc.match_substring_regex(values, "^([0-9]{7}|[0-9]{9,11})$")
+    sizes = pc.utf8_length(values)
+    short = pc.fill_null(pc.and_(digits, pc.is_in(sizes, pa.array(sorted(lengths), sizes.type))), False)
+    wide = pc.if_else(pc.equal(sizes, 7), pc.utf8_lpad(values, 8, "0"), pc.utf8_lpad(values, 12, "0"))
+    return pc.if_else(pc.and_(short, pa.array(valid(wide))), wide, values)
 
 
 def keys(values: Any) -> Any:

@@ -51,7 +51,7 @@ Words       T12 promo phrases S (keep=[fields]); T13 contact data S; T14 all cap
             T16 repeated words S (times=2); T17 doubled brand S (brand=column); T18 over-long S (max, unit, keep=[fields]);
             T19 bullets S; I09 placeholder S
 Identifiers I01 missing SKU L, I02 illegal or shared SKU S (assigned=column; catalog only); I03 GTIN clean L; I04 GTIN pad S
-Values      P01 price text L (text=column); P05 sale price S (price=column); Q01 negative stock S; A04 clean list L;
+Values      P01 price text L (text, beside); P05 sale price S (price=column); Q01 negative stock S; A04 clean list L;
             M01 https S (hosts); M02 image URLs S; M03 repeated images L
 Fixes of text change a list column item by item. T09, T11 to T13 and T19 are for channels: they take what a shop may want to
 keep.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,25 +37,10 @@ def _assign(frame: pd.DataFrame, field: str, assigned: str, rows: Any) -> dict[s
 @text_fix("I03", "lossless")
 def clean_gtin(texts: Any, context: Context) -> Any:
     """A barcode loses spaces, hyphens, apostrophes and what spreadsheets put around it."""
-    cleaned = gtin.clean(texts)
-    return cleaned if cleaned is not texts else texts
+    return gtin.clean(texts)
 
 
 @text_fix("I04", "lossy-safe")
 def pad_gtin(texts: Any, context: Context) -> Any:
     """A barcode that lost its leading zeros gets them back, where nearly all of its length in the store prove it."""
-    if not context.paddable:
-        return texts
-    lengths = pc.utf8_length(texts)
-    short = to_mask(pc.is_in(lengths, pa.array(sorted(context.paddable), lengths.type)))
-    padded = pad(texts)
-    mask = short & gtin.valid(padded)
-    return pc.if_else(pa.array(mask), padded, texts) if mask.any() else texts
-
-
-def pad(texts: Any) -> Any:
-    """7 digits as 8, 9 to 11 digits as 12; other lengths and other texts as they are."""
-    digits = to_mask(pc.match_substring_regex(texts, "^([0-9]{7}|[0-9]{9,11})$"))
-    eight = np.asarray(to_mask(pc.equal(pc.utf8_length(texts), 7)))
-    wide = pc.if_else(pa.array(eight), pc.utf8_lpad(texts, 8, "0"), pc.utf8_lpad(texts, 12, "0"))
-    return pc.if_else(pa.array(digits), wide, texts)
+    return gtin.padded(texts, context.paddable)

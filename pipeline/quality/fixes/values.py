@@ -48,10 +48,13 @@ def parse_price(text: str, currency: str) -> int | None:
 
 
 @fix("P01", "lossless")
-def price_text(frame: pd.DataFrame, field: str, context: Context, *, text: str) -> dict[str, pd.Series[Any]]:
-    """A price in words is read where there is only one way to read it."""
+def price_text(
+    frame: pd.DataFrame, field: str, context: Context, *, text: str, beside: str | None = None
+) -> dict[str, pd.Series[Any]]:
+    """A price in words is read where there is only one way to read it (`beside`: only where that column has a value)."""
     words = frame[text]
-    rows = frame.index[(frame[field].isna() & words.notna()).to_numpy()]
+    wanted = frame[field].isna() & words.notna()
+    rows = frame.index[(wanted if beside is None else wanted & frame[beside].notna()).to_numpy()]
     found = {row: parse_price(str(words[row]), context.currency) for row in rows}
     read = {row: amount for row, amount in found.items() if amount is not None}
     if not read:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ LISTS = frozenset({"promo", "placeholder", "filler", "function"})
 def _load(name: str) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     return found
+
+
+@lru_cache
+def words_version() -> str:
+    """Changes with any of the lists."""
+    files = sorted(_FOLDER.glob("*.yaml"))
+    return blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
 
 
 @lru_cache
