@@ -95,3 +95,6 @@ SCHEMAS = {
     "collections": COLLECTIONS,
     "rejected_rows": REJECTED,
 }
+
+#: The files of an import's exact copy; paths are relative to the data directory.
+RAW_FILES = pa.schema([("name", pa.string()), ("path", pa.string()), ("sha256", pa.string()), ("bytes", pa.int64())])

@@ -1,0 +1,150 @@
+"""The ledger of imports: rows of the table `imports`. All functions work in the caller's transaction.
+
+An import id is written into every table of the import; `require_verdict` is how later stages refuse tables that the quality
+stage has not passed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from pipeline.catalog.source import RawImport
+from pipeline.model.errors import PipelineError
+
+Kind = Literal["all", "products", "collections", "inventory"]
+
+_COLUMNS = (
+    "id, store_id, kind, status, source, source_name, raw_location, raw_sha256, raw_bytes, counts, error, "
+    "quality_passed, quality_reason, started_at, finished_at"
+)
+_MAX_TEXT = 2_000
+
+
+@dataclass(frozen=True)
+class Import:
+    """One row of the ledger. `counts` holds the row counts and, under `quality`, what the quality stage said."""
+
+    id: str
+    store_id: UUID
+    kind: Kind
+    status: Literal["running", "complete", "failed"]
+    source: str
+    source_name: str | None
+    raw_location: str | None
+    raw_sha256: str | None
+    raw_bytes: int | None
+    counts: Mapping[str, Any]
+    error: str | None
+    quality_passed: bool | None
+    quality_reason: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class _Store(Protocol):
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def key(self) -> str: ...
+
+
+def begin_import(connection: psycopg.Connection[Any], store_id: UUID, kind: Kind, source: str) -> str:
+    """A new running import. Ids are UTC time by the database's clock plus random digits, so they sort by their start."""
+    row = connection.execute(
+        "INSERT INTO imports (id, store_id, kind, source) VALUES "
+        "(to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISSUS') || '-' || %s, %s, %s, %s) RETURNING id",
+        (secrets.token_hex(4), store_id, kind, source),
+    ).fetchone()
+    if row is None:
+        raise AssertionError("INSERT .. RETURNING gives a row")
+    return str(row[0])
+
+
+def finish_import(
+    connection: psycopg.Connection[Any], import_id: str, raw: RawImport, location: str, counts: Mapping[str, Any]
+) -> None:
+    """The import is complete; `location` is where its exact copy lies. Raises PipelineError unless it was running."""
+    done = connection.execute(
+        "UPDATE imports SET status = 'complete', source_name = %s, raw_location = %s, raw_sha256 = %s, raw_bytes = %s, "
+        "counts = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running'",
+        (_storable(raw.name), location, raw.sha256, raw.bytes, Jsonb(dict(counts)), import_id),
+    )
+    _one(done, import_id, "running")
+
+
+def fail_import(connection: psycopg.Connection[Any], import_id: str, error: str) -> None:
+    """The import failed for this reason. One that is already closed stays as it is, so that clean-up may call it twice."""
+    connection.execute(
+        "UPDATE imports SET status = 'failed', error = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running'",
+        (_storable(error), import_id),
+    )
+
+
+def get_import(connection: psycopg.Connection[Any], import_id: str) -> Import | None:
+    with connection.cursor(row_factory=class_row(Import)) as cursor:
+        return cursor.execute(f"SELECT {_COLUMNS} FROM imports WHERE id = %s", (import_id,)).fetchone()  # noqa: S608
+
+
+def latest_import(
+    connection: psycopg.Connection[Any], store_id: UUID, kinds: Sequence[Kind] = ("all", "products")
+) -> Import | None:
+    """The complete import that started last: what it read is newest, whichever finished last."""
+    with connection.cursor(row_factory=class_row(Import)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM imports WHERE store_id = %s AND status = 'complete' AND kind = ANY(%s) "  # noqa: S608
+            "ORDER BY id DESC LIMIT 1",
+            (store_id, list(kinds)),
+        ).fetchone()
+
+
+def record_verdict(
+    connection: psycopg.Connection[Any],
+    import_id: str,
+    passed: bool,
+    reason: str | None = None,
+    quality: Mapping[str, Any] | None = None,
+) -> None:
+    """What the quality stage said of a complete import; `quality` (issues, score ...) goes into its counts. Again = overwrite."""
+    done = connection.execute(
+        "UPDATE imports SET quality_passed = %s, quality_reason = %s, counts = counts || %s WHERE id = %s AND status = 'complete'",
+        (passed, reason and _storable(reason), Jsonb({} if quality is None else {"quality": dict(quality)}), import_id),
+    )
+    _one(done, import_id, "complete")
+
+
+def require_verdict(connection: psycopg.Connection[Any], store: _Store, import_id: str) -> Import:
+    """The import, if it belongs to the store and the quality stage passed it; else PipelineError saying what to do."""
+    found = get_import(connection, import_id)
+    if found is None or found.store_id != store.id:
+        raise PipelineError(f"import {import_id} of {store.key} is not in this database: import the catalog again")
+    if found.status != "complete":
+        raise PipelineError(f"import {import_id} of {store.key} is {found.status}: import the catalog again")
+    if found.quality_passed is None:
+        raise PipelineError(
+            f"import {import_id} of {store.key} has no quality verdict: materialize the quality assets of {store.key}"
+        )
+    if not found.quality_passed:
+        why = found.quality_reason or "see the checks of the quality assets"
+        raise PipelineError(
+            f"import {import_id} of {store.key} did not pass its quality checks ({why}): correct the source, import again"
+        )
+    return found
+
+
+def _one(cursor: psycopg.Cursor[Any], import_id: str, status: str) -> None:
+    if cursor.rowcount != 1:
+        raise PipelineError(f"import {import_id} is not {status}: start a new import")
+
+
+def _storable(text: str) -> str:
+    """Postgres refuses NUL and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:_MAX_TEXT]
