@@ -8,6 +8,7 @@ import typer
 
 from pipeline.cli.options import Json, SiteKey, StoreKey, Yes, confirm
 from pipeline.cli.output import duration, say, show_facts, show_json, show_table
+from pipeline.cli.removal import remove_connection, show_removed
 from pipeline.cli.session import session
 
 if TYPE_CHECKING:
@@ -165,24 +166,20 @@ def resume(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None
 
 @app.command(epilog="Example: pipeline connection remove my-shop amazon-us --yes")
 def remove(store: StoreKey, marketplace: SiteKey, yes: Yes = False, as_json: Json = False) -> None:
-    """Remove a connection with its settings. Listings on the marketplace, and feed files, stay as they are."""
-    from pipeline.stores.connections import remove as delete
+    """Remove a connection with its settings, state, plans and feeds. Listings on the marketplace stay as they are."""
     from pipeline.stores.connections import require_connected
 
     with session() as current:
         with current.connect() as connection:
             require_connected(connection, store, marketplace)
-        confirm(f"Remove the connection of {store} to {marketplace} with its settings?", yes=yes, as_json=as_json)
-        with current.connect() as connection:
-            used = delete(connection, store, marketplace)
-        if not used:
-            from pipeline.operations.partitions import unregister
-
-            unregister(current.instance, sites=[marketplace])
+        question = f"Remove the connection of {store} to {marketplace} with its settings, state, plans and feeds?"
+        confirm(question, yes=yes, as_json=as_json)
+        removed = remove_connection(current, store, marketplace)
     if as_json:
-        show_json({"removed": {"store": store, "marketplace": marketplace}})
-    else:
-        say(f"{store} is no longer connected to {marketplace}")
+        show_json({"removed": {"store": store, "marketplace": marketplace}, **removed})
+        return
+    say(f"{store} is no longer connected to {marketplace}")
+    show_removed(removed)
 
 
 def _set_status(store: str, marketplace: str, status: Status, sentence: str, as_json: bool) -> None:

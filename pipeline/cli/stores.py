@@ -9,7 +9,8 @@ import typer
 
 from pipeline.cli.options import Json, StoreKey, Yes, confirm
 from pipeline.cli.output import say, show_facts, show_json, show_table
-from pipeline.cli.session import Session, session
+from pipeline.cli.removal import remove_store, show_removed
+from pipeline.cli.session import session
 
 if TYPE_CHECKING:
     from pipeline.stores.stores import Store
@@ -27,7 +28,9 @@ def register(parent: typer.Typer) -> None:
 
 @app.command(epilog="Example: pipeline store add my-shop --file products_export.csv --currency EUR --language de")
 def add(
-    key: Annotated[str, typer.Argument(help="Lower-case letters, digits, dots and hyphens, for example my-shop.com.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="Lower-case letters, digits, dots, hyphens, for example my-shop.com.")
+    ],
     source: Annotated[str, typer.Option("--source", help="Where the catalog comes from.")] = "shopify-file",
     file: File = None,
     collections: Collections = None,
@@ -130,32 +133,12 @@ def remove(key: StoreKey, yes: Yes = False, as_json: Json = False) -> None:
         with current.connect() as connection:
             get_store(connection, key)
         confirm(f"Remove store {key} with its connections, tables, raw copies and feeds?", yes=yes, as_json=as_json)
-        removed = _remove(current, key)
+        removed = remove_store(current, key)
     if as_json:
         show_json({"removed": key, **removed})
         return
-    rows, files = removed["rows"], removed["files"]
     say(f"store {key} is removed")
-    show_facts({"rows": _counts(rows), "files": _counts(files), "partitions": ", ".join(removed["partitions"])})
-
-
-def _remove(current: Session, key: str) -> dict[str, Any]:
-    """Files first and rows last, so that a removal that was interrupted can be run again."""
-    from pipeline.operations.partitions import unregister
-    from pipeline.operations.runs import refuse_while_running
-    from pipeline.stores.connections import connected_sites, list_sites
-    from pipeline.stores.files import remove_files
-    from pipeline.stores.stores import remove_store
-
-    with current.connect() as connection:
-        refuse_while_running(current.instance, connection, key)
-        unregister(current.instance, store_keys=[key])
-        files = remove_files(current.settings, key)
-        sites = list_sites(connection, key)
-        rows = remove_store(connection, key)
-        orphans = sorted(set(sites) - set(connected_sites(connection)))
-    unregister(current.instance, sites=orphans)
-    return {"rows": rows, "files": files, "partitions": [key, *orphans]}
+    show_removed(removed)
 
 
 def _source_settings(file: Path | None, collections: Path | None) -> dict[str, str]:
@@ -176,7 +159,3 @@ def _public(store: Store, sites: list[str]) -> dict[str, Any]:
         "created_at": store.created_at,
         "updated_at": store.updated_at,
     }
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"

@@ -192,7 +192,7 @@ def _error(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
             event = record.event_log_entry.get_dagster_event()
             said = getattr(event.event_specific_data, "user_failure_data", None)
             if said is not None and said.description:
-                return str(said.description)[:_MAX_TEXT]
+                return " ".join(said.description.split())[:_MAX_TEXT]
             info = getattr(event.event_specific_data, "error", None)
             # The error that the step raised is the innermost cause; Dagster wraps it in its own.
             while info is not None and info.cause is not None:

@@ -21,6 +21,7 @@ from pipeline.model.errors import UsageError
 from pipeline.model.listing import Account, Site
 from pipeline.stores.assignments import Assignment, apply, check_account_settings, split
 from pipeline.stores.export_settings import ExportSettings, parse_export_settings
+from pipeline.stores.rows import delete_rows
 from pipeline.stores.stores import get_store
 from pipeline.stores.text import known_names, plain_text, shown
 
@@ -168,15 +169,10 @@ def set_status(connection: psycopg.Connection, store_key: str, site: str, status
     return get_connection(connection, store_key, site)
 
 
-def remove(connection: psycopg.Connection, store_key: str, site: str) -> bool:
-    """Delete the connection with its settings. Returns whether another store is still connected to the site."""
-    store = get_store(connection, store_key)
-    removed = connection.execute(
-        "DELETE FROM marketplace_credentials WHERE store_id = %s AND site = %s RETURNING id", [store.id, shown(site)]
-    ).fetchone()
-    if removed is None:
-        raise _not_connected(connection, store_key, site)
-    return site in connected_sites(connection)
+def remove(connection: psycopg.Connection, store_key: str, site: str) -> dict[str, int]:
+    """Delete the connection with its settings and the state of its listings. Returns the number of rows by table."""
+    require_connected(connection, store_key, site)
+    return delete_rows(connection, get_store(connection, store_key).id, site)
 
 
 def require_connected(connection: psycopg.Connection, store_key: str, site: str) -> None:

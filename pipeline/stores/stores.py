@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from pipeline.model.errors import UsageError
+from pipeline.stores.rows import count_rows
 from pipeline.stores.text import known_names, plain_text, shown
 
 SOURCE = "shopify-file"
@@ -144,17 +145,9 @@ def list_stores(connection: psycopg.Connection) -> list[Store]:
 def remove_store(connection: psycopg.Connection, key: str) -> dict[str, int]:
     """Delete the store and every row that belongs to it. Returns the number of rows by table, only tables that had some."""
     store = get_store(connection, key)
-    tables = connection.execute(
-        "SELECT c.table_name FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name) "
-        "WHERE c.table_schema = current_schema() AND c.column_name = 'store_id' AND t.table_type = 'BASE TABLE' ORDER BY 1"
-    ).fetchall()
-    count = sql.SQL("SELECT count(*) FROM {} WHERE store_id = %s")
-    removed = {}
-    for (table,) in tables:
-        row = connection.execute(count.format(sql.Identifier(table)), [store.id]).fetchone()
-        removed[str(table)] = int(row[0]) if row else 0
+    removed = {"stores": 1, **count_rows(connection, store.id)}
     connection.execute("DELETE FROM stores WHERE id = %s", [store.id])
-    return {"stores": 1, **{table: rows for table, rows in removed.items() if rows}}
+    return removed
 
 
 def check_source(source: str, settings: Mapping[str, Any]) -> dict[str, str]:

@@ -209,12 +209,17 @@ def test_statistics_add_up(connection: psycopg.Connection, store: str) -> None:
     }  # fmt: skip
 
 
-def test_removing_says_whether_the_site_is_still_used(connection: psycopg.Connection, store: str) -> None:
-    connect(connection, store)
-    connect(connection, "other")
-    assert connections.remove(connection, store, "amazon-us") is True
-    assert connections.remove(connection, "other", "amazon-us") is False
-    assert connections.list_connections(connection) == []
+def test_removing_a_connection_takes_its_rows_and_no_others(connection: psycopg.Connection, store: str) -> None:
+    connection.execute("CREATE TABLE later (store_id uuid NOT NULL REFERENCES stores (id) ON DELETE CASCADE, site text NOT NULL)")
+    for key, site in ((store, US), (store, UK), ("other", US)):
+        found = connect(connection, key, site=site)
+        connection.execute("INSERT INTO later VALUES (%s, %s)", [found.store_id, found.site])
+    assert connections.remove(connection, store, "amazon-us") == {"later": 1, "marketplace_credentials": 1}
+    left = [("demo", "amazon-uk"), ("other", "amazon-us")]
+    assert [(c.store_key, c.site) for c in connections.list_connections(connection)] == left
+    rows = connection.execute("SELECT key, site FROM later JOIN stores ON id = store_id ORDER BY 1, 2").fetchall()
+    assert rows == left
+    assert connections.connected_sites(connection) == ["amazon-uk", "amazon-us"]
 
 
 def test_damaged_settings_name_their_connection_and_can_be_removed(connection: psycopg.Connection, store: str) -> None:

@@ -193,10 +193,11 @@ def test_removing_a_store_leaves_no_row_of_it(connection: psycopg.Connection, ca
 
 
 def test_every_table_of_a_store_falls_with_it(connection: psycopg.Connection) -> None:
-    """A table that names a store must cascade, or removing a store would fail or leave rows."""
+    """A table that names a store must cascade from it, if by way of others, or removing a store would fail or leave rows."""
     rows = connection.execute(
-        "SELECT c.table_name FROM information_schema.columns c WHERE c.table_schema = 'pipeline' AND c.column_name = 'store_id'"
-        " AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND k.confdeltype = 'c'"
-        " AND k.conrelid = format('pipeline.%I', c.table_name)::regclass AND k.confrelid = 'pipeline.stores'::regclass)"
+        "WITH RECURSIVE falling AS (SELECT 'pipeline.stores'::regclass::oid AS oid UNION SELECT k.conrelid FROM pg_constraint k"
+        " JOIN falling ON k.confrelid = falling.oid WHERE k.contype = 'f' AND k.confdeltype = 'c')"
+        " SELECT table_name FROM information_schema.columns WHERE table_schema = 'pipeline' AND column_name = 'store_id'"
+        " AND format('pipeline.%I', table_name)::regclass NOT IN (SELECT oid FROM falling)"
     ).fetchall()
     assert rows == []
