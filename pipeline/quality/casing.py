@@ -15,6 +15,7 @@ from pipeline.quality.words import small_words, spellings, units
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _TOKEN = re.compile(r"[^\W_]+(?:['’.][^\W_]+)*")
+_MEASURE = re.compile(r"^(\d+(?:[.,]\d+)?)([^\W\d_]+)$")
 _VOWELS = frozenset("aeiouyаеёиоуыэюяαεηιουω")
 _ENDS_SENTENCE = re.compile(r"[:.!?|–—(\[\"“]\s*$|\s[-/]\s*$|^\W*$")
 
@@ -36,32 +37,38 @@ def is_all_lower(title: str, min_words: int = 2) -> bool:
     return title == title.lower() and sum(len(word) >= 3 and word.upper() != word for word in _WORD.findall(title)) >= min_words
 
 
-def learn_lexicon(titles: Iterable[str], brands: Iterable[str], wanted: frozenset[str] | None = None) -> dict[str, str]:
+def is_shouting_store(titles: Iterable[str]) -> bool:
+    """Half of the titles or more, and at least three, have no small letter: there capitals are a style, even in short titles."""
+    cased = [title for title in titles if title.lower() != title.upper()]
+    shouting = sum(title == title.upper() for title in cased)
+    return shouting >= 3 and shouting * 2 >= len(cased)
+
+
+def learn_lexicon(titles: Iterable[str], brands: Iterable[str]) -> dict[str, str]:
     """Usual spelling of each word (casefolded) of the mixed-case `titles`, and of the words of the `brands`.
 
-    A word that opens a title says little of its spelling unless it has capitals inside; a spelling needs two titles, or a
-    brand. `wanted` restricts the result.
+    Only titles with few capitals are witnesses. A spelling needs two of them, or a brand; small letters say nothing, since
+    a title in sentence case writes every word so.
     """
     found: dict[str, Counter[str]] = {}
     for title in titles:
-        if is_all_caps(title, 2) or title == title.lower():
+        letters = [letter for letter in title if letter.isalpha()]
+        if not 0 < sum(letter.isupper() for letter in letters) * 5 < 2 * len(letters):
             continue
         for token in _TOKEN.findall(title):
-            key = token.casefold()
-            if (wanted is None or key in wanted) and not token.isdigit():
-                found.setdefault(key, Counter())[token] += 1
+            if not token.isdigit():
+                found.setdefault(token.casefold(), Counter())[token] += 1
     lexicon = {}
     for key, counts in found.items():
         spelling, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
-        if times >= 2:
+        if times >= 2 and not spelling.islower():
             lexicon[key] = spelling
     for brand in sorted(set(brands)):
         words = _TOKEN.findall(brand)
         if brand not in (brand.upper(), brand.lower()) or len(words) == 1:
             for token in words:
-                key = token.casefold()
-                if (wanted is None or key in wanted) and len(key) > 1 and not token.islower():
-                    lexicon.setdefault(key, token)
+                if len(token) > 1 and not token.islower():
+                    lexicon.setdefault(token.casefold(), token)
     return lexicon
 
 
@@ -97,6 +104,9 @@ def _spell(token: str, lexicon: Mapping[str, str], language: str, small: frozens
         return units()[key]
     if key in spellings():
         return spellings()[key]
+    measure = _MEASURE.match(token)
+    if measure and measure[2].casefold() in units():
+        return measure[1] + units()[measure[2].casefold()]
     if any(letter.isdigit() for letter in token):
         return token
     if len(token) <= 4 and token.isupper() and not _VOWELS & set(unicodedata.normalize("NFD", key)):

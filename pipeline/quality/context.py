@@ -12,6 +12,7 @@ class Context:
     """The same for all rows of one evaluation.
 
     `language` is BCP 47 (rules look at its primary subtag), `lexicon` maps a casefolded word to its usual casing,
+    `shouting` says that the store writes its titles in capitals,
     `duplicate_gtins` are 14-digit keys used by more than one variant, `paddable` the lengths of barcodes that lost zeros.
     """
 
@@ -19,6 +20,7 @@ class Context:
     language: str
     currency: str
     flags: frozenset[str] = frozenset()
+    shouting: bool = False
     lexicon: Mapping[str, str] = dataclasses.field(default_factory=dict)
     duplicate_gtins: frozenset[str] = frozenset()
     paddable: frozenset[int] = frozenset()

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.platform.tables import Table
 from pipeline.quality import gtin, patterns
-from pipeline.quality.casing import is_all_caps, is_all_lower, learn_lexicon, tokens
+from pipeline.quality.casing import is_all_caps, is_all_lower, is_shouting_store, learn_lexicon, tokens
 from pipeline.quality.context import Context
 from pipeline.quality.skus import SkuFacts, assign_skus
 from pipeline.quality.words import words_version
@@ -56,10 +56,21 @@ def learn(
     paddable = paddable_lengths(barcodes)
     gtins = gtin.keys(gtin.padded(gtin.clean(barcodes), paddable))
     duplicates = _repeated(gtins)
-    lexicon = lexicon_of(shop["title"].to_pylist(), shop["vendor"].to_pylist())
-    context = Context(store, language, currency, flags, lexicon, duplicates, paddable)
+    titles = [title for title in shop["title"].to_pylist() if title]
+    lexicon, shouting = lexicon_of(titles, shop["vendor"].to_pylist()), is_shouting_store(titles)
+    context = Context(store, language, currency, flags, shouting, lexicon, duplicates, paddable)
     fingerprint = "\x1f".join(
-        [ENGINE_VERSION, version, words_version(), store, language, currency, *sorted(flags), *map(str, sorted(paddable))]
+        [
+            ENGINE_VERSION,
+            version,
+            words_version(),
+            store,
+            language,
+            currency,
+            str(shouting),
+            *sorted(flags),
+            *map(str, sorted(paddable)),
+        ]
     ).encode()
     shared_gtin = pc.fill_null(pc.is_in(gtins, pa.array(sorted(duplicates), pa.string())), False)
     revisions = _revisions(shop, wares["product_id"], facts, shared_gtin, lexicon, fingerprint)
@@ -91,15 +102,14 @@ def paddable_lengths(barcodes: Any) -> frozenset[int]:
 _DIRTY = f"[&<]|\\p{{M}}|[\u200c\u200d]|{patterns.CONTROL}|{patterns.INVISIBLE}|{patterns.MOJIBAKE}"
 
 
-def lexicon_of(titles: Sequence[str | None], vendors: Sequence[str | None]) -> dict[str, str]:
+def lexicon_of(titles: Sequence[str], vendors: Sequence[str | None]) -> dict[str, str]:
     """Usual spelling of the store's words; empty where no title shouts or whispers, so that nobody needs it."""
-    known = [title for title in titles if title]
-    column = pa.array(known, pa.string())
+    column = pa.array(titles, pa.string())
     suspects = pc.or_(pc.match_substring_regex(column, r"\p{Lu}{3}"), pc.invert(pc.match_substring_regex(column, "[A-Z]")))
     dirty = pc.match_substring_regex(column, _DIRTY)
-    if not pc.any(dirty).as_py() and not any(is_all_caps(t) or is_all_lower(t) for t in column.filter(suspects).to_pylist()):
+    if not pc.any(dirty).as_py() and not any(is_all_caps(t, 1) or is_all_lower(t) for t in column.filter(suspects).to_pylist()):
         return {}
-    return learn_lexicon(known, [vendor for vendor in vendors if vendor])
+    return learn_lexicon(titles, [vendor for vendor in vendors if vendor])
 
 
 def _revisions(shop: Any, owners: Any, facts: SkuFacts, shared_gtin: Any, lexicon: Mapping[str, str], fingerprint: bytes) -> Any:

@@ -131,7 +131,7 @@ def all_caps(texts: Any, context: Context, *, min_words: int = 4) -> Any:
     suspects = to_mask(pc.match_substring_regex(texts, r"\p{Lu}{3}"))
 
     def lower(text: str) -> str:
-        if not casing.is_all_caps(text, min_words):
+        if not casing.is_all_caps(text, 1 if context.shouting else min_words):
             return text
         return casing.recase(text, context.lexicon, context.primary_language)
 

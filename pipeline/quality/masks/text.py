@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.quality import patterns
-from pipeline.quality.casing import is_all_caps
+from pipeline.quality.casing import is_all_caps, recase
 from pipeline.quality.context import Context
 from pipeline.quality.masks.base import Degree, Mask, arrow, check, fails, lengths, to_mask
 from pipeline.quality.wording import without_characters
@@ -65,13 +65,15 @@ def words_target(frame: pd.DataFrame, field: str, context: Context, *, min: int)
 
 @check
 def not_all_caps(frame: pd.DataFrame, field: str, context: Context, *, min_words: int = 4) -> Mask:
-    """The text is not set in capital letters (`min_words` words or more, over 70 % capitals)."""
+    """The text is not set in capital letters (`min_words` words or more, over 70 % capitals), codes and acronyms aside."""
 
     def bad(texts: pa.Array) -> pa.Array:
         suspects = np.flatnonzero(to_mask(pc.match_substring_regex(texts, r"\p{Lu}{3}")))
         result = np.zeros(len(texts), bool)
         for row in suspects:
-            result[row] = is_all_caps(texts[row].as_py(), min_words)
+            title = texts[row].as_py()
+            shouts = is_all_caps(title, 1 if context.shouting else min_words)
+            result[row] = shouts and recase(title, context.lexicon, context.primary_language) != title
         return pa.array(result)
 
     return ~fails(frame, field, bad)
