@@ -19,6 +19,7 @@ from pipeline.marketplaces.columns import (
     matches,
     missing,
     numbers,
+    refused,
     text,
     texts,
     usable_images,
@@ -39,14 +40,14 @@ def content_problems(rows: pd.DataFrame, site: Site, exempt: bool) -> Problems:
     _line(rows, "mpn", None, found)
     found.add(matches(text(rows, "category"), r"[^A-Z0-9_]"), "the category is not an Amazon product type such as SHIRT")
     description = text(rows, "description")
-    found.add(matches(description, ILLEGAL), "the description has characters that Amazon refuses")
+    found.add(refused(description, ILLEGAL), "the description has characters or markup that Amazon refuses")
     found.add(longer_bytes(description, most["description_bytes"]), f"the description has over {most['description_bytes']} bytes")
     found.add(longer_bytes(text(rows, "keywords"), keyword_bytes(site)), f"the keywords have over {keyword_bytes(site)} bytes")
     bullets = texts(rows, "bullets")
     found.add(lengths(bullets) > most["bullets"], f"there are over {most['bullets']} bullet points")
     flat = bullets.flatten()
     found.add(any_item(bullets, longer(flat, most["bullet"])), f"a bullet point has over {most['bullet']} characters")
-    found.add(any_item(bullets, matches(flat, ILLEGAL_LINE)), "a bullet point has characters that Amazon refuses")
+    found.add(any_item(bullets, refused(flat)), "a bullet point has characters or markup that Amazon refuses")
     gtin = text(rows, "gtin")
     no_gtin = missing(gtin)
     found.add(~no_gtin & ~matches(gtin, r"^([0-9]{8}|[0-9]{12}|[0-9]{13}|[0-9]{14})$"), "the GTIN is not 8, 12, 13 or 14 digits")
@@ -117,7 +118,7 @@ def _line(rows: pd.DataFrame, column: str, most: int | None, found: Problems, re
         found.add(missing(values), f"the {column} is missing")
     if most is not None:
         found.add(longer(values, most), f"the {column} has over {most} characters")
-    found.add(matches(values, ILLEGAL_LINE), f"the {column} has characters that Amazon refuses")
+    found.add(refused(values), f"the {column} has characters or markup that Amazon refuses")
 
 
 def _options(rows: pd.DataFrame, child: Mask, found: Problems) -> None:
@@ -126,7 +127,7 @@ def _options(rows: pd.DataFrame, child: Mask, found: Problems) -> None:
         name, value = text(rows, f"option{number}_name"), text(rows, f"option{number}")
         found.add(child & ~missing(name) & missing(value), f"option {number} of the family has no value here")
         found.add(longer(value, most), f"the value of option {number} has over {most} characters")
-        found.add(matches(value, ILLEGAL_LINE), f"the value of option {number} has characters that Amazon refuses")
+        found.add(refused(value), f"the value of option {number} has characters or markup that Amazon refuses")
 
 
 def _no_option(rows: pd.DataFrame) -> Mask:

@@ -134,7 +134,7 @@ def facts(document: str) -> Iterator[tuple[str, str, str]]:
         return
     for name, row in tables()["facts"].items() if isinstance(given, dict) else ():
         value = given.get(name)
-        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        if not isinstance(value, str) or not value.strip() or not value.isprintable() or "<" in value:
             continue
         if row["kind"] == "text" or (len(value) == 2 and value.isascii() and value.isalpha() and value.isupper()):
             yield row["attribute"], row["kind"], value

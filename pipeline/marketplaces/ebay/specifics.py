@@ -15,7 +15,7 @@ Pairs = dict[str, list[str]]
 
 @lru_cache(maxsize=4096)
 def facts(document: str | None, language: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Names and values of the JSON object of further facts; what is no text, too long or has control characters is left out."""
+    """Names and values of the JSON object of further facts; what is no plain text or too long is left out."""
     if not document:
         return ()
     try:
@@ -28,10 +28,14 @@ def facts(document: str | None, language: str) -> tuple[tuple[str, tuple[str, ..
         name = label(key, language)
         values = value if isinstance(value, list) else [value]
         said = [" ".join(item.split()) for item in values if isinstance(item, str) and item.strip()]
-        good = tuple(dict.fromkeys(item for item in said if len(item) <= most["specific_value"] and item.isprintable()))
-        if name and len(name) <= most["specific_name"] and name.isprintable() and good:
+        good = tuple(dict.fromkeys(item for item in said if _plain(item, most["specific_value"])))
+        if _plain(name, most["specific_name"]) and good:
             found.append((name, good[: most["specific_values"]]))
     return tuple(found)
+
+
+def _plain(value: str, most: int) -> bool:
+    return 0 < len(value) <= most and value.isprintable() and "<" not in value
 
 
 def specifics(

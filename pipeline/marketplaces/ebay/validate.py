@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.marketplaces.columns import (
+    ACTIVE_MARKUP,
     ILLEGAL,
     ILLEGAL_LINE,
     Mask,
@@ -17,17 +18,15 @@ from pipeline.marketplaces.columns import (
     matches,
     missing,
     numbers,
+    refused,
     text,
     usable_images,
 )
 from pipeline.marketplaces.ebay.xml import limits
 from pipeline.model.listing import Site
 
-#: Scripts, frames, forms, event handlers and script addresses (RE2).
-ACTIVE_CONTENT = (
-    r"(?i)<\s*(script|iframe|frame|form|input|object|embed|applet|meta|link|base|style|svg)\b"
-    r"|<[^>]*[\s\"'/]on[a-z]+\s*=|<[^>]*(javascript|vbscript|data)\s*:"
-)
+#: Active markup, event handlers and script addresses (RE2).
+ACTIVE_CONTENT = ACTIVE_MARKUP + r"|<[^>]*[\s\"'/]on[a-z]+\s*=|<[^>]*(javascript|vbscript|data)\s*:"
 #: A self-hosted picture: https, and no semicolon, which eBay cannot read in a picture's address.
 PICTURE = r"^https://[A-Za-z0-9.-]+(:[0-9]+)?([/?#][^\s;<>\"\\^`{|}\x00-\x20\x7F-\x{A0}\x{FFFE}\x{FFFF}]*)?$"
 
@@ -52,7 +51,7 @@ def listing_problems(rows: pd.DataFrame) -> Problems:
         values = text(rows, column)
         found.add(missing(values), f"the {column} is missing")
         found.add(longer(values, limit), f"the {column} has over {limit} characters")
-        found.add(matches(values, ILLEGAL_LINE), f"the {column} has characters that eBay refuses")
+        found.add(refused(values), f"the {column} has characters or markup that eBay refuses")
     found.add(matches(text(rows, "title"), r"<[A-Za-z/!]"), "the title has HTML")
     category = text(rows, "category")
     found.add(missing(category), "the category is missing")
@@ -62,7 +61,7 @@ def listing_problems(rows: pd.DataFrame) -> Problems:
     found.add(longer(description, most["description"]), f"the description has over {most['description']} characters")
     found.add(matches(description, ILLEGAL), "the description has characters that eBay refuses")
     found.add(matches(description, ACTIVE_CONTENT), "the description has active content, which eBay refuses")
-    found.add(matches(text(rows, "mpn"), ILLEGAL_LINE), "the MPN has characters that eBay refuses")
+    found.add(refused(text(rows, "mpn")), "the MPN has characters or markup that eBay refuses")
     conditions = list(limits()["conditions"])
     found.add(~rows["condition"].isin(conditions).to_numpy(dtype=bool), f"the condition is not one of: {', '.join(conditions)}")
     role = rows["role"].fillna("").to_numpy(dtype=str)
@@ -82,8 +81,7 @@ def sellable_problems(rows: pd.DataFrame) -> Problems:
         found.add(
             longer(value, most["specific_value"]), f"the value of option {number} has over {most['specific_value']} characters"
         )
-        bad = matches(name, ILLEGAL_LINE) | matches(value, ILLEGAL_LINE)
-        found.add(bad, f"option {number} has characters that eBay refuses")
+        found.add(refused(name) | refused(value), f"option {number} has characters or markup that eBay refuses")
     return found
 
 
