@@ -26,7 +26,7 @@ from pipeline.listings.families import parent_skus
 from pipeline.listings.prices import site_prices
 from pipeline.listings.reuse import PreviousListings, Reusable, revisions
 from pipeline.listings.rows import listing_rows, owners
-from pipeline.listings.schema import SCHEMAS
+from pipeline.listings.schema import LISTINGS, SCHEMAS
 from pipeline.listings.stock import quantity_to_send, stock_of
 from pipeline.listings.verdict import Finding, status_and_reason, with_findings
 from pipeline.marketplaces.base import Marketplace
@@ -257,7 +257,7 @@ class _Job:
         rows = recipe.marketplace.project(rows, recipe.site, recipe.project_settings).reset_index(drop=True)
 
         found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)
-        rows = found.variants.reset_index(drop=True)
+        rows = pd.DataFrame(found.variants[LISTINGS.names]).reset_index(drop=True)
         issues, scores = with_findings(rows, found.issues, found.scores.reset_index(drop=True), findings)
         rows[["status", "reason"]] = status_and_reason(rows, issues, scores, recipe.ruleset)
         rows["score"] = scores["score"]

@@ -103,7 +103,8 @@ def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str
     if not plan.dry_run:
         connection.execute(
             sql.SQL(
-                "UPDATE exports SET status = 'superseded' WHERE {} AND export_id <> %s AND status IN ('planned', 'waiting_approval')"
+                "UPDATE exports SET status = 'superseded' "
+                "WHERE {} AND export_id <> %s AND status IN ('planned', 'waiting_approval')"
             ).format(_LANE),
             (*lane.key, plan.export_id),
         )
@@ -113,6 +114,14 @@ def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str
 def _approved(connection: psycopg.Connection[Any], lane: Lane, export_id: str) -> bool:
     query = sql.SQL("SELECT 1 FROM approvals WHERE {} AND export_id = %s").format(_LANE)
     return connection.execute(query, (*lane.key, export_id)).fetchone() is not None
+
+
+def export_status(connection: psycopg.Connection[Any], lane: Lane, export_id: str) -> str | None:
+    """planned | dry_run | waiting_approval | superseded | committed, or None for an export nobody registered."""
+    row = connection.execute(
+        sql.SQL("SELECT status FROM exports WHERE {} AND export_id = %s").format(_LANE), (*lane.key, export_id)
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def removed_lately(connection: psycopg.Connection[Any], lane: Lane, now: datetime) -> int:

@@ -1,0 +1,166 @@
+"""Stock, categories, assortment, families and facts: each alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.catalog.schema import COLLECTIONS, INVENTORY
+from pipeline.listings.assortment import Collections, excluded
+from pipeline.listings.categories import categorize
+from pipeline.listings.facts import facts
+from pipeline.listings.families import parent_skus
+from pipeline.listings.rows import own_first
+from pipeline.listings.stock import quantity_to_send, stock_of
+from pipeline.quality.schema import FIXED_PRODUCTS
+from pipeline_tests.listings.fakes import arrow, export_settings, product, stock
+
+NONE: list[dict[str, Any]] = []
+
+
+def test_stock_is_summed_over_locations_and_negative_counts_as_nothing() -> None:
+    rows = [stock("b", 3), stock("a", 4), stock("b", -7), stock("b", None), stock("c", None), stock("elsewhere", 9)]
+    found = stock_of(pa.chunked_array([["a", "b", "c", "d"]]), arrow(rows, INVENTORY))
+    assert found["available"].tolist() == [4, 3, pd.NA, pd.NA]
+    assert found["tracked"].all() and not found["oversell"].any()
+
+
+@pytest.mark.parametrize(
+    ("available", "flags", "settings", "sent"),
+    [
+        (5, {}, {}, 5),
+        (5, {}, {"stock_buffer": 2}, 3),
+        (5, {}, {"stock_buffer": 9}, 0),
+        (50, {}, {"stock_buffer": 2, "stock_maximum": 20}, 20),
+        (-4, {}, {}, 0),
+        (None, {}, {"stock_maximum": 3}, pd.NA),
+        (None, {"tracked": False}, {}, 10),
+        (3, {"tracked": False}, {"untracked_quantity": 7, "stock_buffer": 5}, 7),
+        (3, {"tracked": False}, {"untracked_quantity": 7, "stock_maximum": 4}, 4),
+        (3, {"oversell": True}, {"stock_buffer": 1}, 10),
+        (30, {"oversell": True}, {"stock_buffer": 1}, 29),
+        (None, {"oversell": True}, {}, 10),
+        (30, {"oversell": True}, {"stock_maximum": 12}, 12),
+    ],
+)
+def test_quantity_to_send(available: int | None, flags: dict[str, bool], settings: dict[str, int], sent: object) -> None:
+    found = stock_of(pa.chunked_array([["a"]]), arrow([stock("a", available, **flags)], INVENTORY))
+    assert quantity_to_send(found, export_settings(**settings)).tolist() == [sent]
+
+
+def test_a_hostile_stock_does_not_overflow() -> None:
+    found = stock_of(pa.chunked_array([["a"]]), arrow([stock("a", 2**63 - 1)] * 3, INVENTORY))
+    assert found["available"].iloc[0] > 0
+
+
+PRODUCTS = arrow(
+    [
+        product("1", title="Blue Mug", vendor="Acme", product_type="Mugs", tags=["Kitchen", "sale"], category="Home > Mugs"),
+        product("2", title="Shirt [M]", vendor="ACME Ltd", product_type=None, tags=[], category=None),
+        product("3", title="Straße", vendor=None, product_type="mugs", tags=None, status="draft"),
+    ],
+    FIXED_PRODUCTS,
+)
+SHELVES = Collections(
+    arrow(
+        [
+            {"handle": "summer", "product_ids": ["2", "9"]},
+            {"handle": "all", "product_ids": ["1", "2", "3"]},
+            {"handle": "empty", "product_ids": None},
+        ],
+        COLLECTIONS,
+    )
+)
+
+
+def categories(*rules: tuple[str, str, str], default: str | None = None) -> list[tuple[object, object]]:
+    settings = export_settings(category_rules=[dict(zip(("field", "pattern", "category"), rule, strict=True)) for rule in rules])
+    found = categorize(PRODUCTS, settings.category_rules, default, SHELVES).astype(object)
+    return [tuple(row) for row in found.where(found.notna(), None).to_numpy().tolist()]
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "hits"),
+    [
+        ("product_type", "MUGS", [0, 2]), ("category", "home*", [0]), ("vendor", "acme", [0]), ("vendor", "acme*", [0, 1]),
+        ("tag", "kit?hen", [0]), ("title", "*[m]", [1]), ("title", "*[b-z]*", []), ("title", "stra?e", [2]),
+        ("collection", "sum*", [1]), ("collection", "ALL", [0, 1, 2]), ("title", "*" * 60 + "x", []), ("vendor", ".*", []),
+    ],
+)  # fmt: skip
+def test_category_rules_match_like_file_names(field: str, pattern: str, hits: list[int]) -> None:
+    found = categories((field, pattern, "C"))
+    assert [row for row, value in enumerate(found) if value == ("C", "rule")] == hits
+    assert {value for row, value in enumerate(found) if row not in hits} <= {(None, None)}
+
+
+def test_the_first_rule_wins_and_the_default_comes_last() -> None:
+    found = categories(("vendor", "acme", "A"), ("collection", "all", "B"), default="D")
+    assert found == [("A", "rule"), ("B", "rule"), ("B", "rule")]
+    assert categories(("vendor", "acme", "A"), default="D")[1:] == [("D", "default"), ("D", "default")]
+
+
+@pytest.mark.parametrize(
+    ("assortment", "sold"),
+    [
+        ({}, [0, 1]),
+        ({"include": {"vendors": ["acme"]}}, [0]),
+        ({"include": {"vendors": ["acme"], "collections": ["SUMMER"]}}, [0, 1]),
+        ({"exclude": {"tags": [" sale "]}}, [1]),
+        ({"include": {"product_ids": ["1", "2"]}, "exclude": {"product_ids": ["2"]}}, [0]),
+        ({"exclude": {"product_types": ["Mugs"]}}, [1]),
+        ({"include": {"vendors": ["nobody"]}}, []),
+    ],
+)
+def test_assortment(assortment: dict[str, Any], sold: list[int]) -> None:
+    found = excluded(PRODUCTS, export_settings(assortment=assortment).assortment, SHELVES)
+    assert [row for row, reason in enumerate(found.isna()) if reason] == sold
+    assert found.iloc[2] == "draft"
+
+
+def test_parent_skus_are_short_stable_and_free() -> None:
+    ids = ["44512345678901", "1", "01", "mug-handle", "999999999999999999", "9" * 40, ""]
+    found = parent_skus(ids, pa.chunked_array([["x"]]))
+    assert found[:2] == ["PFS0OTCBW5", "P1"]
+    assert len(set(found)) == len(ids)
+    assert max(map(len, found)) <= 20
+    assert parent_skus(ids[::-1], pa.chunked_array([["x"]])) == found[::-1]
+    assert parent_skus(["1"], pa.chunked_array([["p1", "P1-2", "p"]])) == ["P1-3"]
+    assert parent_skus([], pa.chunked_array([["p1"]])) == []
+
+
+@given(st.lists(st.text(max_size=30) | st.from_regex(r"[0-9]{1,25}", fullmatch=True), unique=True, max_size=30))
+def test_no_two_products_share_a_parent_sku(ids: list[str]) -> None:
+    found = parent_skus(
+        ids, pa.chunked_array([[sku.lower() for sku in parent_skus(ids[:5], pa.chunked_array([["-"]]))] or ["-"]])
+    )
+    assert len({sku.upper() for sku in found}) == len(ids)
+    assert all(sku.isascii() and sku.replace("-", "").isalnum() and len(sku) <= 20 for sku in found)
+
+
+@given(
+    st.lists(st.tuples(st.none() | st.sampled_from("abc"), st.none() | st.lists(st.sampled_from("abcd"), max_size=4)), max_size=8)
+)
+def test_the_own_image_comes_first_and_once(rows: list[tuple[str | None, list[str] | None]]) -> None:
+    own = pa.chunked_array([[image for image, _ in rows]], pa.string())
+    shared = pa.chunked_array([[images for _, images in rows]], pa.list_(pa.string()))
+    wanted = [([image] if image else []) + [url for url in images or [] if url != image] for image, images in rows]
+    assert own_first(own, shared).to_pylist() == wanted
+
+
+def test_facts() -> None:
+    found = facts(
+        pa.array(
+            ['{"b.color": "red", "a.color": "blue", "x.mpn": "M1", "x.condition": "New"}', '{"a.n": 5}', "[1]", "{bad", None]
+        ),
+        pa.array([None, '{"a.size": " L "}', None, None, '{"a.size": ""}']),
+    )
+    assert found.to_pylist() == [
+        {"attributes": '{"color":"blue"}', "mpn": "M1", "condition": "new"},
+        {"attributes": '{"size":"L"}', "mpn": None, "condition": None},
+        *[{"attributes": None, "mpn": None, "condition": None}] * 3,
+    ]
