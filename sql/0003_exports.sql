@@ -44,6 +44,7 @@ CREATE TABLE exports (
     scope jsonb NOT NULL CHECK (jsonb_typeof(scope) = 'object'),
     feed_files jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(feed_files) = 'array'),
     created_at timestamptz NOT NULL DEFAULT now(),
+    planned_at timestamptz NOT NULL DEFAULT clock_timestamp(), -- when this plan was made last; the same plan has the same id
     committed_at timestamptz,
     PRIMARY KEY (store_id, site, transport, export_id),
     FOREIGN KEY (store_id, site, transport) REFERENCES export_lanes ON DELETE CASCADE,

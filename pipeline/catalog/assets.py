@@ -1,7 +1,5 @@
 """Assets of the catalog stage: the exact copy of what the source said, and the normalized tables made from it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -163,6 +163,7 @@ class Builder:
         by_name["price_text"] = pc.if_else(
             unread["price"], said["price"], pc.if_else(unread["compare_at_price"], said["compare_at_price"], nothing)
         )
+        by_name["weight_grams"] = pc.round(by_name["weight_grams"], 3)  # a product of floats
         self.counts["unreadable_prices"] += pc.sum(pc.is_valid(by_name["price_text"])).as_py() or 0
         return pa.Table.from_arrays([by_name[name] for name in VARIANTS.names], schema=VARIANTS)
 

@@ -1,17 +1,16 @@
 """Checks of the catalog stage: did everything that the source said arrive. They look at whole tables, never at single rows."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from pipeline.partitions import stores
 from pipeline.platform import metadata as meta
+from pipeline.platform.checks import check
 from pipeline.platform.tables import Table
 
 
-@dg.asset_check(
-    asset="variants",
-    partitions_def=stores,
+@check(
+    "variants",
+    stores,
     blocking=True,
     additional_ins={"products": dg.AssetIn(metadata={"columns": ["product_id"]})},
     description="Products and variants are of the same import, every variant has its product, and no id is there twice.",
@@ -49,7 +48,7 @@ def integrity_problems(products: Table, variants: Table) -> list[str]:
     return problems
 
 
-@dg.asset_check(asset="rejected_rows", partitions_def=stores, description="No source row had to be rejected.")
+@check("rejected_rows", stores, description="No source row had to be rejected.")
 def no_rejected_rows(rejected_rows: Table) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=rejected_rows.rows == 0,

@@ -10,12 +10,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.catalog.source import BLOCK, RawFile
+from pipeline.catalog.source import RawFile
 from pipeline.catalog.values import storable
 from pipeline.model.errors import BadInputError
 
 #: No record of a catalog comes near (a product's text is at most about 1 MB).
 MAX_LINE = 16 << 20
+#: Small enough to stay in the processor's cache while it is cut into lines.
+_BLOCK = 256 << 10
 
 NUL_ESCAPE = b"\\u0000"
 
@@ -61,7 +63,7 @@ class Lines:
 
     def _blocks(self) -> Iterator[bytes]:
         stream = self._raw.open()
-        block = stream.read(BLOCK)
+        block = stream.read(_BLOCK)
         decoder = codecs.getincrementaldecoder("utf-16")() if block[:2] in (b"\xff\xfe", b"\xfe\xff") else None
         if block[:3] == b"\xef\xbb\xbf":
             self._read, block = 3, block[3:]
@@ -73,7 +75,7 @@ class Lines:
                 raise BadInputError(
                     f"{self._raw.name} is damaged UTF-16 near line {self.total + 1}: save it as UTF-8 and import it again"
                 ) from None
-            block = stream.read(BLOCK)
+            block = stream.read(_BLOCK)
 
 
 def salvage(line: bytes, number: int, name: str) -> tuple[Any, int]:

@@ -27,12 +27,12 @@ from pipeline.catalog.shopify_gid import (
 from pipeline.catalog.shopify_rows import (
     ProductLines,
     Record,
+    Variant,
+    add_variant,
     image_url,
-    inventory_rows,
     options,
     ordered,
     product_row,
-    variant_row,
 )
 from pipeline.catalog.source import CatalogBatch, Scattered
 from pipeline.catalog.values import json_value
@@ -77,8 +77,10 @@ class Assembler:
         self._seed = f"{_VERSION}:{builder.currency}:".encode()
 
     def run(self, lines: Iterable[Line]) -> Iterator[CatalogBatch]:
-        """Batches of all lines but the last products, which `finish` adds."""
-        builder, state, loads, children = self._builder, self._state, orjson.loads, self._child
+        """Batches of all lines but the last products, which `flush` and the builder's last batch give."""
+        builder, state, loads = self._builder, self._state, orjson.loads
+        product = self._product
+        owned: dict[str, str] = product.owned if product else {}
         for number, line in lines:
             try:
                 record = loads(line)
@@ -93,71 +95,63 @@ class Assembler:
             except _WRONG:
                 found = self._repair(number, line)
                 if found is None:
+                    product = self._product
+                    owned = product.owned if product else {}
                     continue
                 record, gid, head, key, parent = found
-            if parent is not None:
-                children(number, line, record, gid, head, key, parent)
-            elif head == PRODUCT:
-                self.flush()
-                if builder.full:
-                    yield builder.take(state.done)
-                self._start(number, line, record, gid, key)
-            elif head == COLLECTION:
-                builder.counts["collection_lines"] += 1
-                self._collection(number, key, record)
+            if parent is None:
+                if head == PRODUCT:
+                    self.flush()
+                    if builder.full:
+                        yield builder.take(state.done)
+                    product = self._start(number, line, record, gid, key)
+                    owned = product.owned
+                elif head == COLLECTION:
+                    builder.counts["collection_lines"] += 1
+                    self._collection(number, key, record)
+                else:
+                    builder.counts["other_lines"] += 1
+            elif product is None or (parent not in owned and not _adopt(product, parent)):
+                self._stray(number, line, record, head, key, parent)
+            elif head == VARIANT:
+                product.variants.append((key, number, record))
+                owned[gid] = gid
+                product.lines.append(line)
+            elif head in MEDIA:
+                product.media.append(line)
+                url = image_url(record)
+                if url:
+                    product.images.setdefault(owned[parent], {})[url] = None
+            elif head == METAFIELD:
+                product.lines.append(line)
+                value = record.get("value")
+                fields = product.metafields.setdefault(owned[parent], {})
+                fields[f"{record.get('namespace')}.{record.get('key')}"] = value if value.__class__ is str else json_value(value)
             else:
-                builder.counts["other_lines"] += 1
+                self._other_child(product, number, line, record, head, key, owned[parent])
 
-    def _start(self, number: int, line: bytes, record: Record, gid: str, key: str) -> None:
+    def _start(self, number: int, line: bytes, record: Record, gid: str, key: str) -> ProductLines:
         self._builder.counts["product_lines"] += 1
-        broken = "its id stands twice in the file" if key in self._seen else None
+        broken = None if key and key not in self._seen else "its id stands twice in the file"
         self._seen.add(key)
         self._product = ProductLines(gid, key, number, line, record, broken)
+        return self._product
 
-    def _child(self, number: int, line: bytes, record: Record, gid: str | None, head: str, key: str, parent: str) -> None:
-        product, counts = self._product, self._builder.counts
-        if product is None or (parent != product.gid and parent not in product.owned and not self._adopt(product, parent)):
-            self._stray(number, line, record, head, key, parent)
-        elif head == VARIANT:
-            product.variants.append((key, number, record))
-            product.owned[gid or ""] = ({}, [])
+    def _other_child(
+        self, product: ProductLines, number: int, line: bytes, record: Record, head: str, key: str, owner: str
+    ) -> None:
+        if head == INVENTORY_LEVEL:
             product.lines.append(line)
-        elif head in MEDIA:
-            product.media.append(line)
-            url = image_url(record)
-            if url and parent == product.gid:
-                product.images[url] = None
-            elif url:
-                product.owned[parent][1].append(url)
-        elif head == METAFIELD:
-            product.lines.append(line)
-            fields = product.metafields if parent == product.gid else product.owned[parent][0]
-            value = record.get("value")
-            fields[f"{record.get('namespace')}.{record.get('key')}"] = value if value.__class__ is str else json_value(value)
-        elif head == INVENTORY_LEVEL:
-            product.lines.append(line)
-            product.levels.setdefault(parent, []).append(record)
-        else:
-            counts["other_lines"] += 1
-            if head == COLLECTION:
-                self._collection(number, key, record)
-                self._collections.member(key, product.key)
+            product.levels.setdefault(owner, []).append(record)
+            return
+        self._builder.counts["other_lines"] += 1
+        if head == COLLECTION:
+            self._collection(number, key, record)
+            self._collections.member(key, product.key)
 
     def _collection(self, number: int, key: str, record: Record) -> None:
         if not self._collections.add(key, record):
             self._builder.reject(number, "collection", key, "a field has the wrong type")
-
-    def _adopt(self, product: ProductLines, parent: str) -> bool:
-        """Whether the parent is the inventory item of one of the product's variants; it then shares the variant's fields."""
-        if not parent.startswith(INVENTORY_ITEM):
-            return False
-        for key, _, record in product.variants:
-            item = (record or {}).get("inventoryItem")
-            if isinstance(item, dict) and item.get("id") == parent:
-                product.owned[parent] = product.owned[f"{VARIANT}/{key}"]
-                product.levels[parent] = product.levels.setdefault(f"{VARIANT}/{key}", [])
-                return True
-        return False
 
     def _stray(self, number: int, line: bytes, record: Record, head: str, key: str, parent: str) -> None:
         counts = self._builder.counts
@@ -209,7 +203,7 @@ class Assembler:
             self._product = ProductLines(gid, key, number, line, {}, reason)
         elif head == VARIANT and product is not None and parent == product.gid:
             product.variants.append((key, number, None))
-            product.owned[gid] = ({}, [])
+            product.owned[gid] = gid
             product.lines.append(line)
             self._builder.reject(number, "variant", key, reason, line)
         else:
@@ -238,24 +232,31 @@ class Assembler:
             return
         variants: list[tuple[Any, ...]] = []
         inventory: list[tuple[Any, ...]] = []
-        for index, (key, line, record) in enumerate(ordered(product.variants)):
+        place = 0
+        for key, line, record in ordered(self._first_of_each_id(product.variants)):
+            place += 1
             try:
                 if record is not None:
-                    row = variant_row(product, key, line, record, index + 1, names, hidden)
-                    inventory.extend(inventory_rows(product, key, record))
-                    variants.append(row)
+                    add_variant(product, key, line, record, place, names, hidden, variants, inventory)
             except _WRONG:
                 builder.reject(line, "variant", key, "its fields cannot be read")
-        ids = {row[0] for row in variants}
-        if len(ids) < len(variants):
-            variants, inventory = self._without_repeats(variants, inventory)
         builder.add(product_fields, variants, inventory)
 
-    def _without_repeats(self, variants: list[Any], inventory: list[Any]) -> tuple[list[Any], list[Any]]:
-        first: dict[str, Any] = {}
-        for row in variants:
-            if row[0] in first:
-                self._builder.reject(row[-1], "variant", row[0], "its id stands twice in the file")
-            else:
-                first[row[0]] = row
-        return list(first.values()), list(dict.fromkeys(inventory))
+    def _first_of_each_id(self, variants: list[Variant]) -> list[Variant]:
+        first: dict[str, Variant] = {}
+        for variant in variants:
+            if first.setdefault(variant[0], variant) is not variant and variant[2] is not None:
+                self._builder.reject(variant[1], "variant", variant[0], "its id stands twice in the file")
+        return variants if len(first) == len(variants) else list(first.values())
+
+
+def _adopt(product: ProductLines, parent: str) -> bool:
+    """Whether the parent is the inventory item of one of the product's variants; its children are then the variant's."""
+    if not parent.startswith(INVENTORY_ITEM):
+        return False
+    for key, _, record in product.variants:
+        item = (record or {}).get("inventoryItem")
+        if isinstance(item, dict) and item.get("id") == parent:
+            product.owned[parent] = f"{VARIANT}/{key}"
+            return True
+    return False

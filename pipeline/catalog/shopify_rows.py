@@ -6,16 +6,27 @@ Anything of the wrong shape raises TypeError, AttributeError, KeyError, ValueErr
 from __future__ import annotations
 
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any
 
 from pipeline.catalog.shopify_gid import VARIANT
-from pipeline.catalog.values import grams, json_text
+from pipeline.catalog.values import GRAMS, json_text
 
 Record = dict[str, Any]
+#: Number of the id, line, record (None: broken, already rejected).
+Variant = tuple[str, int, "Record | None"]
+
+_FIRST = itemgetter(0)
+_VARIANT_FIELDS = (
+    "position", "sku", "barcode", "price", "compareAtPrice", "inventoryPolicy", "inventoryQuantity", "inventoryItem",
+)  # fmt: skip
+#: All in one call; queries that did not ask for some of these take the slower way.
+_VARIANT = itemgetter(*_VARIANT_FIELDS)
 
 
 class ProductLines:
-    """What was read of one product. `broken` is why it cannot become rows, `owned` the metafields and images by variant."""
+    """What was read of one product. `broken` is why it cannot become rows; `owned` maps the ids whose children are ours to
+    the id of their owner (product or variant), by which images, metafields and stock levels are kept."""
 
     __slots__ = (
         "broken",
@@ -34,21 +45,21 @@ class ProductLines:
 
     def __init__(self, gid: str, key: str, line: int, source: bytes, record: Record, broken: str | None) -> None:
         self.gid, self.key, self.line, self.record, self.broken = gid, key, line, record, broken
-        self.variants: list[tuple[str, int, Record | None]] = []
-        self.images: dict[str, None] = {}
-        self.metafields: dict[str, Any] = {}
-        self.owned: dict[str, tuple[dict[str, Any], list[str]]] = {gid: ({}, [])}
+        self.variants: list[Variant] = []
+        self.owned = {gid: gid}
+        self.images: dict[str, dict[str, None]] = {}
+        self.metafields: dict[str, dict[str, str]] = {}
         self.levels: dict[str, list[Record]] = {}
-        self.lines: list[bytes] = [source]
+        self.lines: list[bytes] = [source]  # all but media, whose order says something
         self.media: list[bytes] = []
 
 
-def ordered(variants: list[tuple[str, int, Record | None]]) -> list[tuple[str, int, Record | None]]:
+def ordered(variants: list[Variant]) -> list[Variant]:
     """By position, where every variant has one; else as they stand."""
-    positions = [record.get("position") for _, _, record in variants if record is not None]
-    if all(isinstance(position, int) for position in positions):
-        return sorted(variants, key=lambda item: item[2]["position"] if item[2] else 0)
-    return variants
+    positions = [record.get("position") if record else 0 for _, _, record in variants]
+    if not all(position.__class__ is int for position in positions):
+        return variants
+    return [variant for _, variant in sorted(zip(positions, variants, strict=True), key=_FIRST)]
 
 
 def options(product: ProductLines) -> tuple[list[str], bool]:
@@ -82,7 +93,7 @@ def product_row(product: ProductLines, names: list[str], seed: bytes) -> tuple[A
     seo = get("seo") or {}
     category = get("category") or (get("productCategory") or {}).get("productTaxonomyNode") or {}
     status = (get("status") or "active").lower()
-    images = list(product.images)
+    images = list(product.images.get(product.gid, ()))
     if not images:
         featured = image_url(get("featuredMedia") or {"image": get("featuredImage")})
         images = [featured] if featured else []
@@ -105,60 +116,68 @@ def product_row(product: ProductLines, names: list[str], seed: bytes) -> tuple[A
         option2,
         option3,
         images,
-        json_text(product.metafields),
+        json_text(product.metafields.get(product.gid, {})),
         blake2b(seed + b"\n".join(lines), digest_size=16).hexdigest(),
         product.line,
     )
 
 
-def variant_row(
-    product: ProductLines, key: str, line: int, record: Record, position: int, names: list[str], hidden: bool
-) -> tuple[Any, ...]:
-    get = record.get
-    item = get("inventoryItem") or {}
-    weight = (item.get("measurement") or {}).get("weight") or {}
-    metafields, images = product.owned[f"{VARIANT}/{key}"]
-    option1, option2, option3 = (None, None, None) if hidden else [*_option_values(record, names), None, None, None][:3]
-    cost = item.get("unitCost") or {}
-    return (
-        key,
-        product.key,
-        get("position") or position,
-        get("sku") or None,
-        get("barcode") or None,
-        option1 or None,
-        option2 or None,
-        option3 or None,
-        get("price"),
-        get("compareAtPrice"),
-        cost.get("amount"),
-        grams(weight.get("value", get("weight")), weight.get("unit", get("weightUnit"))),
-        (image_url(record) or None) if not images else images[0],
-        item.get("requiresShipping"),
-        None,
-        json_text(metafields) if metafields else None,
-        line,
-    )
-
-
-def inventory_rows(product: ProductLines, key: str, record: Record) -> list[tuple[Any, ...]]:
-    item = record.get("inventoryItem") or {}
-    tracked = item.get("tracked")
-    policy = record.get("inventoryPolicy")
+def add_variant(
+    product: ProductLines,
+    key: str,
+    line: int,
+    record: Record,
+    place: int,
+    names: list[str],
+    hidden: bool,
+    variants: list[tuple[Any, ...]],
+    inventory: list[tuple[Any, ...]],
+) -> None:
+    """One row more in `variants`, one or more (each location) in `inventory`; neither when it raises."""
+    try:
+        position, sku, barcode, price, list_price, policy, available, item = _VARIANT(record)
+    except KeyError:
+        position, sku, barcode, price, list_price, policy, available, item = map(record.get, _VARIANT_FIELDS)
+    item = item or {}
+    tracked, cost, measurement = item.get("tracked"), item.get("unitCost"), item.get("measurement")
+    weight = measurement["weight"] if measurement else None
+    grams = None
+    if weight and weight["value"] is not None:
+        grams = weight["value"] * GRAMS[weight["unit"]]
+    elif record.get("weight") is not None:
+        grams = record["weight"] * GRAMS[record["weightUnit"]]
+    option1 = option2 = option3 = None
+    if not hidden:
+        option1, option2, option3 = (*_option_values(record, names), None, None, None)[:3]
+    owner = f"{VARIANT}/{key}"
+    metafields = product.metafields.get(owner)
+    images = product.images.get(owner)
+    image = next(iter(images)) if images else (image_url(record) if "image" in record or "media" in record else None)
     oversell = policy.lower() == "continue" if policy else None
-    levels = product.levels.get(f"{VARIANT}/{key}") if product.levels else None
-    if not levels:
-        return [(key, product.key, None, record.get("inventoryQuantity"), tracked, oversell)]
-    rows = []
+    row = (
+        key, product.key, position or place, sku or None, barcode or None, option1 or None, option2 or None, option3 or None,
+        price, list_price, cost["amount"] if cost else None, grams, image, item.get("requiresShipping"), None,
+        json_text(metafields) if metafields else None, line,
+    )  # fmt: skip
+    levels = product.levels.get(owner) if product.levels else None
+    places = _stock(levels) if levels else None
+    if places:
+        inventory.extend((key, product.key, place, quantity, tracked, oversell) for place, quantity in places)
+    else:
+        inventory.append((key, product.key, None, available, tracked, oversell))
+    variants.append(row)
+
+
+def _stock(levels: list[Record]) -> list[tuple[str | None, Any]]:
+    """Location and available quantity of each active level, in the words of either API generation."""
+    found = []
     for level in levels:
-        if level.get("isActive") is False:
-            continue
-        location = level.get("location") or {}
-        quantities = level.get("quantities") or []
-        available = next((q["quantity"] for q in quantities if q["name"] == "available"), level.get("available"))
-        place = location.get("name") or (location.get("id") or "").rpartition("/")[2] or None
-        rows.append((key, product.key, place, available, tracked, oversell))
-    return rows or [(key, product.key, None, record.get("inventoryQuantity"), tracked, oversell)]
+        if level.get("isActive") is not False:
+            location = level.get("location") or {}
+            quantities = level.get("quantities") or []
+            available = next((item["quantity"] for item in quantities if item["name"] == "available"), level.get("available"))
+            found.append((location.get("name") or (location.get("id") or "").rpartition("/")[2] or None, available))
+    return found
 
 
 def image_url(record: Record) -> str | None:

@@ -55,14 +55,6 @@ def measure(text: str) -> float | None:
     return float(found[1]) if found else None
 
 
-def grams(value: Any, unit: Any) -> float | None:
-    """A weight in grams; None for an unknown unit or no number."""
-    factor = GRAMS.get(unit.upper()) if isinstance(unit, str) else None
-    if factor is None or value is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return round(value * factor, 3)
-
-
 def flag(text: str) -> bool | None:
     """`true`/`false` in any case, else None."""
     return {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}.get(text.strip().lower())

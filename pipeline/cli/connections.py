@@ -115,8 +115,8 @@ def show(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
         say(f"the last export took {duration(float(last))}")
     changed = {*found.export_settings.model_fields_set, *found.sync_settings}
     show_table(
-        ("setting", "value", ""),
-        [(name, value, "" if name in changed else "default") for name, value in {**export, **account}.items()],
+        ("setting", "", "value"),
+        [(name, "set" if name in changed else "default", value) for name, value in {**export, **account}.items()],
         empty="",
     )
 

@@ -4,12 +4,13 @@ import dagster as dg
 import pyarrow.compute as pc
 
 from pipeline.partitions import store_marketplaces
+from pipeline.platform.checks import check
 from pipeline.platform.tables import Table
 
 
-@dg.asset_check(
-    asset="listings",
-    partitions_def=store_marketplaces,
+@check(
+    "listings",
+    store_marketplaces,
     description="Every listing is ready. Blocked ones stay out of the feeds; the reasons are in listing_issues.",
 )
 def all_listings_ready(listings: Table) -> dg.AssetCheckResult:
@@ -23,9 +24,9 @@ def all_listings_ready(listings: Table) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(
-    asset="listing_changes",
-    partitions_def=store_marketplaces,
+@check(
+    "listing_changes",
+    store_marketplaces,
     description="No change is held back by a guard or waits for stock.",
 )
 def nothing_held(listing_changes: Table) -> dg.AssetCheckResult:

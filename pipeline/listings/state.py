@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv
 from psycopg import sql
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 from upath import UPath
 
@@ -36,6 +37,17 @@ class Lane:
     @property
     def key(self) -> tuple[UUID, str, str]:
         return self.store_id, self.site, self.transport
+
+
+@dataclass(frozen=True)
+class Export:
+    """One row of the ledger of exports."""
+
+    export_id: str
+    status: str  # planned | dry_run | waiting_approval | superseded | committed
+    import_id: str
+    counts: Mapping[str, Any]
+    feed_files: Sequence[Mapping[str, Any]]  # kind, path (relative to the storage), messages, bytes; once committed
 
 
 _LANE = sql.SQL("store_id = %s AND site = %s AND transport = %s")
@@ -92,7 +104,7 @@ def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (store_id, site, transport, export_id) DO UPDATE SET
             status = CASE exports.status WHEN 'committed' THEN 'committed' ELSE excluded.status END,
-            import_id = excluded.import_id, counts = excluded.counts, scope = excluded.scope
+            import_id = excluded.import_id, counts = excluded.counts, scope = excluded.scope, planned_at = clock_timestamp()
         RETURNING status
         """,
         (
@@ -122,6 +134,15 @@ def export_status(connection: psycopg.Connection[Any], lane: Lane, export_id: st
         sql.SQL("SELECT status FROM exports WHERE {} AND export_id = %s").format(_LANE), (*lane.key, export_id)
     ).fetchone()
     return None if row is None else str(row[0])
+
+
+def latest_export(connection: psycopg.Connection[Any], lane: Lane) -> Export | None:
+    """The plan that was made last, dry runs included."""
+    query = sql.SQL(
+        "SELECT export_id, status, import_id, counts, feed_files FROM exports WHERE {} ORDER BY planned_at DESC LIMIT 1"
+    )
+    with connection.cursor(row_factory=class_row(Export)) as cursor:
+        return cursor.execute(query.format(_LANE), lane.key).fetchone()
 
 
 def removed_lately(connection: psycopg.Connection[Any], lane: Lane, now: datetime) -> int:

@@ -1,11 +1,12 @@
 """Vectorized looks at columns of listing rows, for the validators that run before messages are built.
 
-A `Problems` collects sentences by row position: columns are tested as wholes, and only rows that fail cost Python time.
+`Problems` collects by row position: columns are tested as wholes, and only rows that fail cost Python time.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from pipeline.model.listing import FeedKind, InvalidMessage
 
 Mask = npt.NDArray[np.bool_]
 
@@ -26,8 +29,13 @@ ACTIVE_MARKUP = r"(?i)<\s*/?\s*(script|iframe|frame|form|input|button|object|emb
 WEB_ADDRESS = r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?([/?#][^\s<>\"\\^`{|}\x00-\x20\x7F-\x{A0}\x{FFFE}\x{FFFF}]*)?$"
 
 
+def refusal(sku: str, feed: FeedKind, problems: Iterable[str]) -> InvalidMessage:
+    """Problems ("the title is missing") as sentences, each once."""
+    return InvalidMessage(sku, feed, tuple(f"{problem[:1].upper()}{problem[1:]}." for problem in dict.fromkeys(problems)))
+
+
 class Problems:
-    """Sentences by row position."""
+    """Problems by row position, each a sentence without its capital and its period."""
 
     def __init__(self) -> None:
         self._rows: dict[int, list[str]] = defaultdict(list)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from pipeline.catalog.assets import KIND_TAG
+
 import_all = dg.define_asset_job(
     "import_all",
     selection=dg.AssetSelection.groups("catalog", "quality"),
@@ -13,14 +15,16 @@ import_all = dg.define_asset_job(
 
 import_products = dg.define_asset_job(
     "import_products",
-    selection=(dg.AssetSelection.groups("catalog", "quality") - dg.AssetSelection.assets("raw_collections", "collections")),
+    selection=(dg.AssetSelection.groups("catalog", "quality") - dg.AssetSelection.assets("collections")),
+    tags={KIND_TAG: "products"},
     description="Read a store's products, variants and stock, then find and fix their faults.",
     executor_def=dg.in_process_executor,
 )
 
 import_collections = dg.define_asset_job(
     "import_collections",
-    selection=dg.AssetSelection.assets("raw_collections", "collections"),
+    selection=dg.AssetSelection.assets("raw_products", "collections"),
+    tags={KIND_TAG: "collections"},
     description="Read a store's collections only.",
     executor_def=dg.in_process_executor,
 )

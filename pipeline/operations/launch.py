@@ -32,6 +32,7 @@ class Outcome:
     run_id: str
     job: str
     partition: str
+    site: str | None  # of an export
     success: bool
     seconds: float
     error: str | None
@@ -59,7 +60,8 @@ def run_job(
     )
     seconds = time.monotonic() - started
     error = None if result.success else get_run(instance, result.run_id).error or "the run failed; see: pipeline jobs status"
-    return Outcome(result.run_id, job, str(partition), result.success, round(seconds, 2), error)
+    site = partition.keys_by_dimension["marketplace"] if isinstance(partition, dg.MultiPartitionKey) else None
+    return Outcome(result.run_id, job, str(partition), site, result.success, round(seconds, 2), error)
 
 
 def close_dead_runs(instance: dg.DagsterInstance, database: Database) -> list[str]:

@@ -1,7 +1,5 @@
 """What starts by itself: exports after a good import, and closing runs whose process died. No network inside a tick."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

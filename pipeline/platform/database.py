@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import re
+import sys
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ class Database:
     def open(cls, settings: Settings) -> Database:
         """Start, attach or connect. Raises PipelineError in one sentence, without the password, when that fails."""
         if settings.database_url is None:
+            if sys.platform == "win32":
+                raise PipelineError("the embedded database needs Linux or macOS; on Windows use WSL, or set DATABASE_URL")
             from pipeline.platform.embedded import EmbeddedServer
 
             server = EmbeddedServer(settings.data_dir)

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -29,6 +30,7 @@ from psycopg.conninfo import make_conninfo
 from pipeline.model.errors import PipelineError
 from pipeline.platform.server_user import POSTGRES_VERSION, SOCKET, binaries, open_to, server_user, socket_folder
 
+_LOG_BYTES = 10_000_000  # at a start; the log before it is kept once
 _START_SECONDS = 120  # crash recovery on a busy disk; a normal start takes well under a second
 
 #: Durable (fsync and synchronous_commit stay on: the submission ledger relies on them), small, and only for this machine.
@@ -60,6 +62,7 @@ class EmbeddedServer:
         self.root = data_dir
         self.pgdata = data_dir / "postgres"
         self._users: int | None = None
+        self._process = os.getpid()
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             self._users = _open_lock(data_dir / "postgres.users")
@@ -88,6 +91,9 @@ class EmbeddedServer:
         """Leave; the server stops if nobody else uses it."""
         if self._users is None:
             return
+        if os.getpid() != self._process:  # a fork: the lock is our parent's
+            self._release()
+            return
         fcntl.flock(self._users, fcntl.LOCK_UN)
         try:
             fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,18 +113,22 @@ class EmbeddedServer:
         """The socket folder of a server that answers. Waits for one that is starting; removes what a dead one left behind."""
         deadline = time.monotonic() + _START_SECONDS
         while (found := _postmaster(self.pgdata)) is not None:
-            pid, self.sockets = found
+            if found.pgdata != self.pgdata:  # a copy of a data directory whose server was running, perhaps still is
+                _forget(self.pgdata / "postmaster.pid")
+                _forget(self.pgdata / f"{SOCKET}.lock")
+                return None
+            self.sockets = found.sockets
             try:
                 psycopg.connect(make_conninfo(**self.conninfo(), connect_timeout=5)).close()
                 return self.sockets
             except psycopg.OperationalError as error:
                 reason = str(error).strip()
-            if not _is_postgres(pid):
+            if not found.alive:
                 _forget(self.pgdata / "postmaster.pid")
-                _forget(self.sockets / f"{SOCKET}.lock")
+                _forget(found.sockets / f"{SOCKET}.lock")
                 return None
             if time.monotonic() > deadline:
-                raise PipelineError(f"the embedded database in {self.pgdata} does not answer (process {pid}): {reason}")
+                raise PipelineError(f"the embedded database in {self.pgdata} does not answer (process {found.pid}): {reason}")
             time.sleep(0.1)
         return None
 
@@ -144,6 +154,8 @@ class EmbeddedServer:
         sockets = socket_folder(self.pgdata, self.owner)
         self._configure(sockets)
         log = self.pgdata / "server.log"
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_suffix(".old"))
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -201,6 +213,7 @@ class EmbeddedServer:
                 stderr=output,
                 env={"LC_ALL": "C"},
                 cwd="/",
+                start_new_session=True,  # Ctrl-C is for the command, not for the server
                 user=self.owner.pw_uid if switch else None,
                 group=self.owner.pw_gid if switch else None,
                 extra_groups=[] if switch else None,
@@ -228,33 +241,42 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _postmaster(pgdata: Path) -> tuple[int, Path] | None:
-    """Process number and socket folder from the server's own file (postmaster.pid: pid, data, start, port, sockets ...)."""
+@dataclass(frozen=True)
+class _Postmaster:
+    """What a server says of itself in postmaster.pid (lines: pid, data, start, port, sockets ...)."""
+
+    pid: int
+    pgdata: Path
+    sockets: Path
+
+    @property
+    def alive(self) -> bool:
+        """Whether a server runs under this number, and not something else that got it later."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.status() != psutil.STATUS_ZOMBIE and str(process.name()).startswith("postgres")
+        except psutil.NoSuchProcess:
+            return False
+
+
+def _postmaster(pgdata: Path) -> _Postmaster | None:
     try:
         lines = (pgdata / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         return None
-    if not lines or not lines[0].strip().isdigit():
+    if len(lines) < 5 or not lines[0].strip().isdigit():
         return None
-    return int(lines[0]), Path(lines[4] if len(lines) > 4 and lines[4] else pgdata)
-
-
-def _is_postgres(pid: int) -> bool:
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and str(process.name()).startswith("postgres")
-    except psutil.NoSuchProcess:
-        return False
+    return _Postmaster(int(lines[0]), Path(lines[1]), Path(lines[4] or pgdata))
 
 
 def _stop(pgdata: Path) -> None:
     """Postgres' fast shutdown (SIGINT): sessions end, everything committed is on disk. Not waited for longer than a minute."""
     found = _postmaster(pgdata)
-    if found is None or not _is_postgres(found[0]):
+    if found is None or found.pgdata != pgdata or not found.alive:
         return
-    os.kill(found[0], signal.SIGINT)
+    os.kill(found.pid, signal.SIGINT)
     deadline = time.monotonic() + 60
-    while _postmaster(pgdata) == found and _is_postgres(found[0]) and time.monotonic() < deadline:
+    while _postmaster(pgdata) == found and found.alive and time.monotonic() < deadline:
         time.sleep(0.02)
 
 

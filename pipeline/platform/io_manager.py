@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,21 @@ def _what(context: dg.InputContext) -> str:
         for key in context.asset_partition_keys
     ]
     return f"{asset} of {'; '.join(partitions)}"
+
+
+def stored_tables(settings: Settings, schemas: Mapping[str, pa.Schema], *partition: str) -> dict[str, Table] | None:
+    """The present tables of one partition (marketplace, store; or store), all or None: what a step may reuse of its last run.
+
+    Damaged tables and those of another release count as absent, since the step is about to write them anew.
+    """
+    found = {}
+    for name, schema in schemas.items():
+        path = settings.storage("tables", name, *partition[:-1], f"{partition[-1]}.parquet")
+        try:
+            table = Table(_local(path) or path)
+            if list(table.column_names) != schema.names:
+                return None
+        except (FileNotFoundError, pa.ArrowInvalid):
+            return None
+        found[name] = table
+    return found

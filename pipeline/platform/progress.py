@@ -46,6 +46,11 @@ def reporter(context: dg.AssetExecutionContext, asset: str) -> Report:
     return report
 
 
+def counted(report: Report, what: str) -> Callable[[int, int], None]:
+    """The same callback for functions that count: (done, total)."""
+    return lambda done, total: report(done / total if total else 1.0, f"{done:,} of {total:,} {what}")
+
+
 def stop_if_canceled(context: dg.AssetExecutionContext) -> None:
     """Raise when an operator canceled this run (`pipeline jobs cancel`, or Terminate in the UI)."""
     run = context.instance.get_run_by_id(context.run_id)

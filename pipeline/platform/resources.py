@@ -106,7 +106,6 @@ class ExportOptions(dg.ConfigurableResource[None]):
     translate: bool | None = Field(default=None, description="Translate in this run; empty means the connection's setting.")
 
 
-
 @contextmanager
 def expected_failures() -> Iterator[None]:
     """Expected errors become Dagster failures: one sentence, no retry, since trying again changes nothing."""

@@ -113,7 +113,7 @@ def _known(where: str, entry: Any, keys: set[str], optional: set[str]) -> None:
 def _fix(where: str, entry: Any) -> list[FixStep]:
     _known(where, entry, {"fix", "level", "fields", "params"}, {"params"})
     if entry["fix"] not in FIXES:
-        raise PipelineError(f"{where}: no fix {entry['fix']}; known: {', '.join(FIXES)}")
+        raise PipelineError(f"{where}: no fix {entry['fix']}; known: {', '.join(sorted(FIXES))}")
     where = f"{where} ({entry['fix']})"
     _choice(where, "level", entry["level"], get_args(Level))
     if not isinstance(entry["fields"], list) or not entry["fields"]:

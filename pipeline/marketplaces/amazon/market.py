@@ -28,7 +28,7 @@ class AmazonMarketplace:
     name = "amazon"
     rules_file = _FOLDER / "rules.yaml"
     version = "1"
-    account_settings: Mapping[str, Any] = {"seller_id": "", "gtin_exempt": False}
+    account_settings: Mapping[str, Any] = {"seller_id": ""}
     max_family = 2000
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ from pipeline.marketplaces.amazon.validate import (
     usable,
 )
 from pipeline.marketplaces.amazon.values import LOCATORS, Row, Values
-from pipeline.marketplaces.columns import pylist
+from pipeline.marketplaces.columns import pylist, refusal
 from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
 
 #: Price and stock patches name no product type of their own.
@@ -193,7 +193,7 @@ def messages(
 def _either(
     sku: str, feed: FeedKind, operation: str, problems: tuple[str, ...], build: Callable[..., bytes], *given: Any
 ) -> Message | InvalidMessage:
-    return InvalidMessage(sku, feed, problems) if problems else Message(sku, feed, operation, build(*given))
+    return refusal(sku, feed, problems) if problems else Message(sku, feed, operation, build(*given))
 
 
 def deletions(rows: pd.DataFrame) -> Iterator[Message]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from pipeline.marketplaces.columns import Problems, pylist
+from pipeline.marketplaces.columns import Problems, pylist, refusal
 from pipeline.marketplaces.ebay.items import Items, Row, combination, family_names, shown_images
 from pipeline.marketplaces.ebay.validate import (
     account_problems,
@@ -144,7 +144,7 @@ class _Plan:
         if "delete" in wants:
             yield self._delete_variation(row.sku, row.parent_sku or "")
         elif refused and "create" in wants:
-            yield InvalidMessage(row.sku, "product", (f"its family {row.parent_sku} cannot be listed",))
+            yield refusal(row.sku, "product", (f"its family {row.parent_sku} cannot be listed",))
         elif not covered and "create" not in wants:
             yield from self._status(position, wants)
 
@@ -156,7 +156,7 @@ class _Plan:
                 continue
             problems = self.problems(position, kind)
             if problems:
-                yield InvalidMessage(row.sku, feed, problems)
+                yield refusal(row.sku, feed, problems)
             else:
                 price = row.price if kind == "price" else None
                 yield inventory_status(self.items, row.sku, feed, price, row.quantity if kind == "quantity" else None)
@@ -165,18 +165,18 @@ class _Plan:
         self, row: Row, children: Sequence[Row] | None, new: bool, problems: tuple[str, ...]
     ) -> Message | InvalidMessage:
         if problems:
-            return InvalidMessage(row.sku, "product", problems)
+            return refusal(row.sku, "product", problems)
         operation = ADD if new else REVISE
         root = request(operation, self.items.account.store, row.sku, self.items.site.language)
         item = self.items.build(root, row, children, new)
         misplaced = out_of_order(root, "request") or out_of_order(item, "Item")
         if misplaced:
-            return InvalidMessage(row.sku, "product", (f"element {misplaced} is out of order in the request",))
+            return refusal(row.sku, "product", (f"element {misplaced} is out of order in the request",))
         return Message(row.sku, "product", operation, serialize(root))
 
     def _pictures(self, row: Row, children: Sequence[Row] | None, problems: tuple[str, ...]) -> Message | InvalidMessage:
         if problems:
-            return InvalidMessage(row.sku, "images", problems)
+            return refusal(row.sku, "images", problems)
         root = request(REVISE, self.items.account.store, row.sku, self.items.site.language)
         self.items.pictures(root, row, children)
         return Message(row.sku, "images", REVISE, serialize(root))

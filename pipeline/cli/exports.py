@@ -1,0 +1,73 @@
+"""`pipeline export`: listings, plan, feeds and submission of one store on one marketplace."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.cli.options import Json, SiteKey, StoreKey
+from pipeline.cli.session import Session, session
+
+
+def register(parent: typer.Typer) -> None:
+    parent.command("export", epilog="Example: pipeline export my-shop amazon-us --product-id 8123456789 --dry-run")(export)
+
+
+def export(
+    store: StoreKey,
+    marketplace: SiteKey,
+    product_id: Annotated[list[str] | None, typer.Option("--product-id", help="Only this product; may be repeated.")] = None,
+    ai: Annotated[
+        bool | None, typer.Option("--ai/--no-ai", help="AI optimization in this run; else as the connection says.")
+    ] = None,
+    translate: Annotated[
+        bool | None, typer.Option("--translate/--no-translate", help="Translation in this run; else as the connection says.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write no feeds and send nothing.")] = False,
+    approve: Annotated[
+        str | None, typer.Option("--approve", metavar="EXPORT_ID", help="Approve this plan, or what its guards held, first.")
+    ] = None,
+    why: Annotated[str, typer.Option("--why", help="Why it is approved; kept with your name.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Export a store to a marketplace: only what changed since the last export."""
+    from pipeline.cli.results import show_summary, tell
+
+    options: dict[str, Any] = {"product_ids": product_id or [], "dry_run": dry_run}
+    options |= {name: value for name, value in (("ai", ai), ("translate", translate)) if value is not None}
+    with session() as current:
+        _check(current, store, marketplace, approve, why)
+        from pipeline.operations.chain import export_store
+        from pipeline.operations.launch import close_dead_runs
+        from pipeline.operations.summary import summarize
+
+        close_dead_runs(current.instance, current.database)
+        outcomes = export_store(current.instance, store, [marketplace], tell, options=options)
+        with current.connect() as connection:
+            summary = summarize(connection, store, outcomes)
+    code = show_summary(summary, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
+
+
+def _check(current: Session, store: str, marketplace: str, approve: str | None, why: str) -> None:
+    """Wrong use is told before anything runs; an approval is recorded with who gave it."""
+    import getpass
+
+    from pipeline.listings.cell import find_cell
+    from pipeline.listings.state import approve as approve_export
+    from pipeline.model.errors import UsageError
+
+    with current.connect() as connection:
+        cell = find_cell(connection, store, marketplace)
+        if cell is None:
+            raise UsageError(
+                f"{store} is not connected to {marketplace}; connect it with: pipeline connect {store} {marketplace}"
+            )
+        if cell.connection.paused:
+            raise UsageError(
+                f"{store} on {marketplace} is paused; resume it with: pipeline connection resume {store} {marketplace}"
+            )
+        if approve is not None:
+            approve_export(connection, cell.lane, approve, getpass.getuser(), why)

@@ -1,0 +1,45 @@
+"""`pipeline import`: read a store's catalog, then find and fix its faults."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Json, StoreKey
+from pipeline.cli.session import session
+
+
+class Part(str, Enum):
+    products = "products"
+    collections = "collections"
+
+
+def register(parent: typer.Typer) -> None:
+    parent.command("import", epilog="Example: pipeline import my-shop --only products")(import_)
+
+
+def import_(
+    store: StoreKey,
+    only: Annotated[Part | None, typer.Option("--only", help="Only this part of the catalog; all of it if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Import a store's catalog and check its quality."""
+    from pipeline.cli.results import show_summary, tell
+    from pipeline.stores.stores import get_store
+
+    with session() as current:
+        with current.connect() as connection:
+            get_store(connection, store)
+        from pipeline.operations.chain import import_store
+        from pipeline.operations.launch import close_dead_runs
+        from pipeline.operations.summary import summarize
+
+        close_dead_runs(current.instance, current.database)
+        outcome = import_store(current.instance, store, tell, only=only.value if only else None)
+        with current.connect() as connection:
+            summary = summarize(connection, store, [outcome])
+    code = show_summary(summary, as_json=as_json)
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,33 @@
+"""`pipeline status`: every connection at a glance, what an operator looks at first in the morning."""
+
+from __future__ import annotations
+
+import typer
+
+from pipeline.cli.options import Json
+from pipeline.cli.output import show_json, show_table
+from pipeline.cli.session import session
+
+
+def register(parent: typer.Typer) -> None:
+    parent.command("status", epilog="Example: pipeline status --json")(status)
+
+
+def status(as_json: Json = False) -> None:
+    """Show all stores and connections: last import and export, what failed, what is held or waits for approval."""
+    with session() as current:
+        from pipeline.operations.overview import overview
+
+        with current.connect() as connection:
+            rows = overview(connection)
+    if as_json:
+        show_json({"connections": rows})
+        return
+    show_table(
+        ("store", "marketplace", "state", "last import", "quality", "last export", "live", "blocked", "held", "next"),
+        [
+            (row.store, row.site, row.state, row.imported, row.quality, row.exported, row.live, row.blocked, row.held, row.next)
+            for row in rows
+        ],
+        empty="no stores yet; begin with: pipeline demo, or: pipeline store add KEY --file FILE",
+    )

@@ -1,0 +1,43 @@
+"""The whole system, in flow order. `build_defs()` makes it; tests and the command line override resources by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from pipeline.catalog import assets as catalog
+from pipeline.catalog import checks as catalog_checks
+from pipeline.feeds import assets as feeds
+from pipeline.listings import assets as listings
+from pipeline.listings import checks as listings_checks
+from pipeline.operations.jobs import JOBS
+from pipeline.operations.sensors import SENSORS
+from pipeline.platform.io_manager import parquet_io_manager
+from pipeline.platform.resources import ExportOptions, Workspace
+from pipeline.quality import assets as quality
+from pipeline.quality import checks as quality_checks
+from pipeline.submissions import assets as submissions
+
+
+def build_defs(**overrides: Any) -> dg.Definitions:
+    """All assets, checks, jobs and sensors; `overrides` replace resources by name."""
+    resources = {
+        "io_manager": parquet_io_manager,
+        "workspace": Workspace(),
+        "export_options": ExportOptions.configure_at_launch(),
+    }
+    unknown = set(overrides) - set(resources)
+    if unknown:
+        raise TypeError(f"unknown resources: {sorted(unknown)}")
+    return dg.Definitions(
+        assets=[*catalog.ASSETS, *quality.ASSETS, *listings.ASSETS, *feeds.ASSETS, *submissions.ASSETS],
+        asset_checks=[*catalog_checks.CHECKS, *quality_checks.CHECKS, *listings_checks.CHECKS],
+        jobs=JOBS,
+        sensors=SENSORS,
+        resources={**resources, **overrides},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,109 @@
+"""All connections at a glance: what an operator looks at first, with the next command to type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+
+@dataclass(frozen=True)
+class Row:
+    """One connection, or a store that has none. `live` counts SKUs the marketplace has acknowledged."""
+
+    store: str
+    site: str | None
+    state: str  # active | inactive | error | testing | waiting_approval | not connected
+    imported: datetime | None
+    quality: str | None  # passed | failed | unchecked
+    exported: datetime | None
+    export_id: str | None
+    live: int
+    blocked: int
+    held: int
+    last_error: str | None
+    next: str
+
+
+_QUERY = b"""
+    SELECT s.key AS store, c.site, coalesce(c.status, 'not connected') AS state, i.finished_at AS imported,
+           CASE WHEN i.id IS NULL THEN NULL WHEN i.quality_passed THEN 'passed' WHEN i.quality_passed IS NULL THEN 'unchecked'
+                ELSE 'failed' END AS quality,
+           committed.committed_at AS exported, planned.export_id,
+           (SELECT count(*) FROM listing_state l
+            WHERE l.store_id = s.id AND l.site = c.site AND l.transport = 'file' AND l.role <> 'parent') AS live,
+           coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
+           coalesce(i.quality_reason, c.last_error) AS last_error, coalesce(planned.status, '') AS plan
+    FROM stores s
+    LEFT JOIN marketplace_credentials c ON c.store_id = s.id
+    LEFT JOIN LATERAL (
+        SELECT * FROM imports i WHERE i.store_id = s.id AND i.status = 'complete' AND i.kind <> 'collections'
+        ORDER BY i.id DESC LIMIT 1
+    ) i ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM exports e WHERE e.store_id = s.id AND e.site = c.site AND e.status <> 'dry_run'
+        ORDER BY e.planned_at DESC LIMIT 1
+    ) planned ON true
+    LEFT JOIN LATERAL (
+        SELECT max(committed_at) AS committed_at FROM exports e WHERE e.store_id = s.id AND e.site = c.site
+    ) committed ON true
+    ORDER BY s.key, c.site
+"""
+
+
+@dataclass(frozen=True)
+class _Found:
+    store: str
+    site: str | None
+    state: str
+    imported: datetime | None
+    quality: str | None
+    exported: datetime | None
+    export_id: str | None
+    live: int
+    blocked: int
+    held: int
+    last_error: str | None
+    plan: str
+
+
+def overview(connection: psycopg.Connection[Any]) -> list[Row]:
+    """One row a connection, stores in the order of their keys."""
+    with connection.cursor(row_factory=class_row(_Found)) as cursor:
+        return [_row(found) for found in cursor.execute(_QUERY)]
+
+
+def _row(found: _Found) -> Row:
+    waiting = found.plan == "waiting_approval"
+    return Row(
+        found.store,
+        found.site,
+        "waiting_approval" if waiting and found.state == "active" else found.state,
+        found.imported,
+        found.quality,
+        found.exported,
+        found.export_id,
+        found.live,
+        found.blocked,
+        found.held,
+        found.last_error,
+        _next(found, waiting),
+    )
+
+
+def _next(found: _Found, waiting: bool) -> str:
+    """The command that brings this connection forward; empty when nothing needs doing."""
+    if found.imported is None or found.quality != "passed":
+        return f"pipeline import {found.store}"
+    if found.site is None:
+        return f"pipeline connect {found.store} amazon-us"
+    if found.state == "inactive":
+        return f"pipeline connection resume {found.store} {found.site}"
+    if waiting:
+        return f"pipeline export {found.store} {found.site} --approve {found.export_id}"
+    if found.exported is None or found.exported < found.imported or found.state == "error":
+        return f"pipeline export {found.store} {found.site}"
+    return ""

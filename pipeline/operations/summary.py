@@ -1,0 +1,61 @@
+"""The result of imports and exports as one document: what `pipeline demo`, `import` and `export` print, for people and machines.
+
+Read from the ledgers of imports and exports, so it says the same whoever ran the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from pipeline.catalog.imports import latest_import
+from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.state import latest_export
+from pipeline.operations.launch import Outcome
+from pipeline.stores.stores import get_store
+
+SCHEMA_VERSION = 1
+_NO_ISSUES = {"critical": 0, "error": 0, "warning": 0, "info": 0}
+_NO_CHANGES = {kind: 0 for kind in ("create", "update", "price", "quantity", "images", "delete", "unchanged")}
+
+
+def summarize(connection: psycopg.Connection[Any], store_key: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The store's newest import, and the newest export to each site that `outcomes` exported to; `status` is ok or failed."""
+    store = get_store(connection, store_key)
+    found = latest_import(connection, store.id)
+    counts: Mapping[str, Any] = found.counts if found is not None else {}
+    quality: Mapping[str, Any] = counts.get("quality", {})
+    failures = [f"{item.job} of {item.partition}: {item.error}" for item in outcomes if not item.success]
+    sites = [item.site for item in outcomes if item.site is not None and item.success]
+    cells = {site: find_cell(connection, store_key, site) for site in sites}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": "failed" if failures else "ok",
+        "store": store_key,
+        "products": counts.get("products", 0),
+        "variants": counts.get("variants", 0),
+        "rejected": counts.get("rejected", 0),
+        "fixes": quality.get("fixes", 0),
+        "issues": {**_NO_ISSUES, **quality.get("issues", {})},
+        "score": {"mean": quality.get("score_mean"), "publishable": quality.get("publishable", 0)},
+        "marketplaces": {site: _export(connection, cell) for site, cell in cells.items() if cell is not None},
+        "runs": [
+            {"id": item.run_id, "job": item.job, "partition": item.partition, "success": item.success, "seconds": item.seconds}
+            for item in outcomes
+        ],
+        "errors": failures,
+    }
+
+
+def _export(connection: psycopg.Connection[Any], cell: Cell) -> dict[str, Any]:
+    export = latest_export(connection, cell.lane)
+    counts: Mapping[str, Any] = export.counts if export is not None else {}
+    return {
+        "export_id": export.export_id if export is not None else None,
+        "status": export.status if export is not None else None,
+        **{name: counts.get(name, 0) for name in ("listings", "ready", "blocked", "held", "out_of_scope")},
+        "changes": {**_NO_CHANGES, **counts.get("changes", {})},
+        "feeds": list(export.feed_files) if export is not None else [],
+    }
