@@ -62,16 +62,36 @@ def leave(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0
 
 
+@pytest.fixture(scope="session")
+def initialized() -> Iterator[Path]:
+    """A data directory whose server has run and stopped: copying one is faster than making one."""
+    with data_folder() as folder:
+        Database.open(embedded(folder)).close()
+        yield folder
+
+
 @pytest.fixture
-def data_dir() -> Iterator[Path]:
+def data_dir(initialized: Path) -> Iterator[Path]:
+    with data_folder() as folder:
+        copy_data(initialized, folder)
+        yield folder
+
+
+def copy_data(source: Path, target: Path) -> None:
+    target.mkdir(parents=True)
+    subprocess.run(["cp", "-a", source / "postgres", target / "postgres"], check=True)
+
+
+@pytest.fixture
+def fresh() -> Iterator[Path]:
     with data_folder() as folder:
         yield folder
 
 
 @pytest.fixture
-def deep(data_dir: Path) -> Path:
+def deep(fresh: Path) -> Path:
     """A data directory whose path is too long for a socket, with characters that shells and URLs trip over."""
-    return data_dir / ("d" * 60) / "it's 100% a & ü" / ("e" * 60)
+    return fresh / ("d" * 60) / "it's 100% a & ü" / ("e" * 60)
 
 
 # --- DATABASE_URL
@@ -205,8 +225,8 @@ def test_a_killed_user_counts_no_longer(data_dir: Path) -> None:
     assert running(settings.data_dir) is None
 
 
-def test_four_processes_start_and_stop_one_server(data_dir: Path) -> None:
-    settings = embedded(data_dir)
+def test_four_processes_start_and_stop_one_server(fresh: Path) -> None:
+    settings = embedded(fresh)
     env = {**os.environ, **settings.environment()}
     program = USER.replace("print('open', flush=True); sys.stdin.read()", "db.close(); print('closed')")
     for _ in range(2):
@@ -237,6 +257,33 @@ def test_a_dead_servers_number_that_another_process_has(data_dir: Path) -> None:
     file.write_text(f"{os.getpid()}\n{settings.data_dir / 'postgres'}\n1\n5432\n{settings.data_dir / 'postgres'}\n\n\nready\n")
     with Database.open(settings) as database:
         database.connect().close()
+
+
+def test_a_copied_data_directory_never_reaches_the_first_ones_server(data_dir: Path) -> None:
+    copy = data_dir.with_name("copy")
+    with Database.open(embedded(data_dir)) as database:
+        with database.connect(autocommit=True) as connection:
+            connection.execute("CREATE TABLE public.first (x int)")
+            connection.execute("CHECKPOINT")
+        copy_data(data_dir, copy)
+        with Database.open(embedded(copy)) as second, second.connect(autocommit=True) as connection:
+            connection.execute("DROP TABLE public.first")
+            assert running(copy) != running(data_dir)
+        with database.connect() as connection:
+            assert connection.execute("SELECT count(*) FROM public.first").fetchone() == (0,)
+
+
+def test_a_fork_that_leaves_does_not_stop_the_server(data_dir: Path) -> None:
+    with Database.open(embedded(data_dir)) as database:
+        child = os.fork()
+        if child == 0:
+            try:
+                database.close()
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        database.connect().close()
+    assert running(data_dir) is None
 
 
 def test_a_path_too_long_for_a_socket(deep: Path) -> None:
@@ -307,11 +354,11 @@ def as_user(name: str, action: Callable[[], None]) -> None:
         raise PipelineError(message)
 
 
-def test_a_folder_with_other_files_is_not_taken(data_dir: Path) -> None:
-    (data_dir / "postgres").mkdir(parents=True)
-    (data_dir / "postgres" / "notes.txt").write_text("mine")
+def test_a_folder_with_other_files_is_not_taken(fresh: Path) -> None:
+    (fresh / "postgres").mkdir(parents=True)
+    (fresh / "postgres" / "notes.txt").write_text("mine")
     with pytest.raises(PipelineError, match="holds files but no database"):
-        Database.open(embedded(data_dir))
+        Database.open(embedded(fresh))
 
 
 def test_a_data_directory_of_another_postgres_is_not_touched(data_dir: Path) -> None:
@@ -330,8 +377,8 @@ def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
         Database.open(settings)
 
 
-def test_a_killed_first_start_is_made_good(data_dir: Path) -> None:
-    settings = embedded(data_dir)
+def test_a_killed_first_start_is_made_good(fresh: Path) -> None:
+    settings = embedded(fresh)
     half = settings.data_dir / "postgres.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
