@@ -18,6 +18,10 @@ EXEMPT = Account("demo", "A1EXAMPLE", {"gtin_exempt": True})
 FAMILY = [("S-BK-M", "Black", "M"), ("S-BK-L", "Black", "L")]
 
 
+def sentence(problem):
+    return f"{problem[0].upper()}{problem[1:]}."
+
+
 def send(rows, changes, account=ACCOUNT, site=SITE):
     """Messages for rows; `changes` is one kind for all, or kinds by SKU."""
     by_sku = changes if isinstance(changes, dict) else {row["sku"]: {changes} for row in rows}
@@ -122,7 +126,9 @@ def test_the_type_of_a_gtin_is_its_length(gtin, kind):
 
 def test_without_gtin_only_an_exempt_account_lists():
     (refused,) = send([single(gtin=None)], "create")
-    assert isinstance(refused, InvalidMessage) and refused.problems == ("there is no GTIN and the account has no GTIN exemption",)
+    assert isinstance(refused, InvalidMessage) and refused.problems == (
+        "There is no GTIN and the account has no GTIN exemption.",
+    )
     (message,) = send([single(gtin=None)], "create", EXEMPT)
     attributes = body(message)["attributes"]
     assert attributes["supplier_declared_has_product_identifier_exemption"][0]["value"] is True
@@ -228,20 +234,20 @@ def test_a_deletion_names_the_sku_only_children_before_parents():
 ])  # fmt: skip
 def test_what_amazon_would_refuse_is_said_in_a_sentence(changed, problem):
     (refused,) = send([single(**changed)], "create")
-    assert isinstance(refused, InvalidMessage) and problem in refused.problems
+    assert isinstance(refused, InvalidMessage) and sentence(problem) in refused.problems
 
 
 def test_a_child_needs_every_value_of_the_theme_and_room_for_it():
     (_, refused) = send(family([("A", "Black", None)]), "create")
-    assert refused.problems == ("option 2 of the family has no value here",)
+    assert refused.problems == ("Option 2 of the family has no value here.",)
     (_, refused) = send(family([("A", "Black", "x" * 51)]), "create")
-    assert refused.problems == ("the value of size has over 50 characters",)
+    assert refused.problems == ("The value of size has over 50 characters.",)
 
 
 def test_a_refused_parent_takes_its_new_children_along():
     found = send(family(FAMILY, category=None), "create")
     assert [type(one) for one in found] == [InvalidMessage] * 3
-    assert "its family SHIRT cannot be listed" in found[1].problems
+    assert "Its family SHIRT cannot be listed." in found[1].problems
 
 
 def test_a_bad_row_does_not_stop_the_others():

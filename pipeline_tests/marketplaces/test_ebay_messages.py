@@ -24,6 +24,10 @@ FAMILY = family(CHILDREN, category="15687")
 MUG = single(category="20696")
 
 
+def sentence(problem):
+    return f"{problem[0].upper()}{problem[1:]}."
+
+
 def send(rows, changes, account=ACCOUNT, site=SITE):
     by_sku = changes if isinstance(changes, dict) else {row["sku"]: {changes} for row in rows}
     frozen = {sku: frozenset(kinds) for sku, kinds in by_sku.items()}
@@ -250,7 +254,7 @@ def test_a_deleted_family_is_one_end_and_a_deleted_child_a_revision():
 ])  # fmt: skip
 def test_what_ebay_would_refuse_is_said_in_a_sentence(changed, problem):
     (refused,) = send([single(**{"category": "1", **changed})], "create")
-    assert isinstance(refused, InvalidMessage) and problem in refused.problems
+    assert isinstance(refused, InvalidMessage) and sentence(problem) in refused.problems
 
 
 def test_plain_words_are_not_active_content():
@@ -268,20 +272,20 @@ def test_plain_words_are_not_active_content():
 ])  # fmt: skip
 def test_a_variation_set_that_ebay_would_refuse(children, problem):
     found = send(family(children, category="1"), "create")
-    assert problem in found[0].problems
+    assert sentence(problem) in found[0].problems
     assert [type(one) for one in found] == [InvalidMessage] * (len(children) + 1)
-    assert all("its family SHIRT cannot be listed" in one.problems for one in found[1:])
+    assert all("Its family SHIRT cannot be listed." in one.problems for one in found[1:])
 
 
 def test_a_refused_family_names_the_variation():
     rows = [*FAMILY[:2], {**FAMILY[2], "price": None}, FAMILY[3]]
-    assert send(rows, "create")[0].problems == ("S-BK-L: the price is missing",)
+    assert send(rows, "create")[0].problems == ("S-BK-L: the price is missing.",)
 
 
 def test_half_set_policies_are_refused_once_for_each_listing():
     account = Account("demo", "seller", {"shipping_policy_id": "1"})
     (refused,) = send([MUG], "create", account)
-    assert refused.problems[0].startswith("business policies belong together")
+    assert refused.problems[0].startswith("Business policies belong together")
 
 
 def test_elements_out_of_order_are_found():

@@ -15,8 +15,9 @@ from pipeline_tests.marketplaces.rows import frame
 from pipeline_tests.marketplaces.schemas import amazon_feed, ebay_file
 
 ODD = st.sampled_from(
-    ["", " ", "<script>alert(1)</script>", "]]>", "&amp;", "a\x00b", "\ufffe", "\U0001f525 Hot", "x" * 300, "=1+1", "null", "SHIRT",
-     '","operationType":"DELETE"', "\u202egnp.exe", "ÅÄÖ ß 漢字", "</MessageID>", ":000000000000</MessageID>", "MUG-1", "15687"]
+    ["", " ", "<script>alert(1)</script>", "]]>", "&amp;", "a\x00b", "\ufffe", "\U0001f525 Hot", "x" * 300, "=1+1",
+     "null", "SHIRT", '","operationType":"DELETE"', "\u202egnp.exe", "ÅÄÖ ß 漢字", "</MessageID>", ":000000000000</MessageID>",
+     "MUG-1", "15687"]
 )  # fmt: skip
 TEXT = st.none() | ODD | st.text(max_size=60)
 URL = TEXT | st.sampled_from(
@@ -92,7 +93,7 @@ def test_rows_become_valid_messages_or_sentences(key, case):
         for found in market.messages(listings, changes, site, account):
             assert found.sku in changes
             if isinstance(found, InvalidMessage):
-                assert found.problems and all(found.problems)
+                assert found.problems and all(problem.endswith(".") for problem in found.problems)
             else:
                 by_feed.setdefault(found.feed, []).append((found.operation, found.payload))
         for feed, pairs in by_feed.items():
