@@ -50,7 +50,7 @@ def diff(
     for VALUES, where "after" is what holds once everything that is to be done was done.
     """
     frame = _side_by_side(listings, state)
-    inside = frame["product_id"].isin(list(product_ids)) if product_ids else pd.Series(True, index=frame.index)
+    inside = among(frame["product_id"], product_ids) if product_ids else pd.Series(True, index=frame.index)
     live, left = frame["live"], frame["status"].eq("left")
     ready = inside & frame["status"].eq("ready")
     parent, child = frame["role"].eq("parent"), frame["role"].eq("child")
@@ -67,7 +67,7 @@ def diff(
     out_of_stock = do["create"] & ~parent & (quantity.eq(0).fillna(False) & (not settings.include_out_of_stock))
     do["create"] &= ~no_stock & ~out_of_stock
     staying = do["create"] | (live & ~left)
-    childless = do["create"] & parent & ~frame["sku"].isin(frame.loc[staying & child, "parent_sku"])
+    childless = do["create"] & parent & ~among(frame["sku"], frame.loc[staying & child, "parent_sku"])
     do["create"] &= ~childless
     for mask, text in (
         (no_stock, "Its stock is unknown: it is listed as soon as an import says how many there are."),
@@ -79,7 +79,7 @@ def diff(
 
     # Live and ready: each kind by itself. Unknown stock keeps what was sent last.
     same = ready & live
-    joined = frame["sku"].isin(frame.loc[do["create"] & child, "parent_sku"])
+    joined = among(frame["sku"], frame.loc[do["create"] & child, "parent_sku"])
     do["update"] = same & (_differs(frame, "content_hash") | joined)
     do["images"] = same & _differs(frame, "images_hash")
     do["price"] = same & frame["price"].notna() & (_differs(frame, "price") | _differs(frame, "list_price"))
@@ -96,7 +96,7 @@ def diff(
     frame["quantity"] = quantity.mask(gone & ~parent, 0)
     do["quantity"] |= leave & ~parent & quantity_before.gt(0).fillna(False)
     due = gone & (since <= now - timedelta(days=settings.delete_after_days)).fillna(False)
-    do["delete"] = due & ~(parent & frame["sku"].isin(frame.loc[live & ~due & child, "parent_sku"]))
+    do["delete"] = due & ~(parent & among(frame["sku"], frame.loc[live & ~due & child, "parent_sku"]))
     do["out_of_scope"] = ~inside
     reason = reason.mask(gone & ~do["delete"], "It left the assortment: quantity 0 now, deleted after the grace period.")
     reason = reason.mask(do["delete"], "It left the assortment and the grace period is over.")
@@ -117,8 +117,16 @@ def settle(frame: pd.DataFrame) -> pd.DataFrame:
         ("content_hash", new | frame["do_update"]),
         ("images_hash", new | frame["do_images"]),
     ):
-        frame[f"{value}_after"] = frame[value].where(mask, frame[f"{value}_before"])
+        before = frame[f"{value}_before"]
+        frame[f"{value}_after"] = frame[value].where(mask, before) if mask.any() else before
     return frame
+
+
+def among(values: pd.Series, others: Collection[str] | pd.Series) -> pd.Series:
+    """`isin` of text, within Arrow; null is in nothing."""
+    wanted = others.dropna() if isinstance(others, pd.Series) else list(others)
+    found = pc.is_in(pa.array(values, pa.string(), from_pandas=True), value_set=pa.array(wanted, pa.string()))
+    return pd.Series(found.to_numpy(zero_copy_only=False), index=values.index)
 
 
 def _side_by_side(listings: pa.Table, state: pa.Table) -> pd.DataFrame:
@@ -141,7 +149,7 @@ def _side_by_side(listings: pa.Table, state: pa.Table) -> pd.DataFrame:
     ]
     frame["live"] = np.concatenate([position.is_valid().to_numpy(), np.ones(len(gone), dtype=bool)])
     frame["moved"] = np.logical_or.reduce([mask.to_numpy() for mask in moved])
-    frame["left_at"] = pd.to_datetime(old["left_at"].astype("datetime64[us, UTC]"))
+    frame["left_at"] = before["left_at"].to_pandas()
     for value in VALUES:
         frame[f"{value}_before"] = old[value]
     return frame

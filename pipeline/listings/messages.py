@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from pipeline.listings.diff import among
 from pipeline.marketplaces.base import Marketplace
 from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
 from pipeline.platform.tables import Table
@@ -44,10 +45,10 @@ class Messages:
         full = listings.batch(index)
         ready = part["status"].eq("ready").to_numpy("bool")
         sayable = ready & (part["live"] | part["do_create"]).to_numpy("bool")
-        family = part["product_id"].isin(part.loc[changed & ready, "product_id"]).to_numpy("bool")
+        family = among(part["product_id"], part.loc[changed & ready, "product_id"]).to_numpy("bool")
         # Of a held listing nothing is said but that there are fewer, and apart from its family's content.
         falling = changed & ~ready
-        with_parents = falling | part["sku"].isin(part.loc[falling, "parent_sku"]).to_numpy("bool")
+        with_parents = falling | among(part["sku"], part.loc[falling, "parent_sku"]).to_numpy("bool")
 
         messages: list[Message] = []
         refusals: Refusals = {}
@@ -87,7 +88,7 @@ class Messages:
         """The messages that remain when refused ones block new listings and hold changes of live ones."""
         described = {message.sku for message in messages if message.feed == "product"}
         created = part.loc[part["do_create"], ["sku", "parent_sku"]]
-        covered = created["sku"].isin(described) | created["parent_sku"].isin(described)
+        covered = among(created["sku"], described) | among(created["parent_sku"], described)
         if not refusals and covered.all():
             return messages
         blocked = self._block_new(part, described, refusals)
@@ -107,12 +108,12 @@ class Messages:
                 blocked[sku] = f"The parent listing of its family is blocked: {of_parent}"
             elif sku not in described and parent not in described:
                 blocked[sku] = f"{self.site.key} has no message for it."
-        children = part["role"].eq("child") & (part["live"] | part["do_create"]) & ~part["sku"].isin(list(blocked))
+        children = part["role"].eq("child") & (part["live"] | part["do_create"]) & ~among(part["sku"], blocked)
         families = set(part.loc[children, "parent_sku"])
         for sku in new.loc[new["role"].eq("parent"), "sku"]:
             if sku not in families and sku not in blocked:
                 blocked[sku] = "None of its variants can be listed."
-        rows = part.index[part["do_create"] & part["sku"].isin(list(blocked))]
+        rows = part.index[part["do_create"] & among(part["sku"], blocked)]
         self.frame.loc[rows, "do_create"] = False
         self.frame.loc[rows, "do_blocked"] = True
         self._refuse(rows, blocked)
@@ -125,8 +126,8 @@ class Messages:
             if kind == "create" or not reasons:
                 continue
             # A child without a message of its own is part of its parent's.
-            own = part["sku"].isin(list(reasons))
-            carried = part["parent_sku"].isin(list(reasons)) & ~part["sku"].isin([sku for sku, of in sent if of == feed])
+            own = among(part["sku"], reasons)
+            carried = among(part["parent_sku"], reasons) & ~among(part["sku"], [sku for sku, of in sent if of == feed])
             rows = part.index[part[f"do_{kind}"] & part["live"] & (own | carried)]
             self.frame.loc[rows, f"do_{kind}"] = False
             self.frame.loc[rows, "do_hold"] = True
@@ -138,7 +139,7 @@ class Messages:
 
 
 def _of_children(part: pd.DataFrame, reasons: Mapping[str, str]) -> dict[str, str]:
-    children = part.loc[part["parent_sku"].isin(list(reasons)), ["sku", "parent_sku"]]
+    children = part.loc[among(part["parent_sku"], reasons), ["sku", "parent_sku"]]
     return {sku: reasons[parent] for sku, parent in children.itertuples(index=False)}
 
 
