@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,20 @@ def _array(series: pd.Series[Any], kind: pa.DataType) -> pa.Array:
 
 
 def pylist(rows: pd.DataFrame, column: str) -> list[Any]:
-    """A column as Python values, null as None."""
+    """A column as Python values, null as None. Text goes through numpy, which is several times faster than `to_pylist`."""
     array = pa.array(rows[column], from_pandas=True)
-    values: list[Any] = array.to_pylist()
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    values: list[Any]
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        values = array.to_numpy(zero_copy_only=False).tolist()
+    elif pa.types.is_list(array.type):
+        flat = array.values.to_numpy(zero_copy_only=False).tolist()
+        offsets = array.offsets.to_pylist()
+        values = [flat[start:end] for start, end in pairwise(offsets)]
+        if array.null_count:
+            values = [value if valid else None for value, valid in zip(values, array.is_valid().to_pylist(), strict=True)]
+    else:
+        values = array.to_pylist()
     return values
 
 
@@ -132,7 +144,7 @@ def usable_images(rows: pd.DataFrame, pattern: str, longest: int) -> list[list[s
     images = texts(rows, "images")
     flat = images.flatten()
     bad = any_item(images, ~matches(flat, pattern) | longer(flat, longest))
-    found: list[list[str]] = [list(dict.fromkeys(urls)) if urls else [] for urls in images.to_pylist()]
+    found: list[list[str]] = [list(dict.fromkeys(urls)) if urls else [] for urls in pylist(rows, "images")]
     for position in np.flatnonzero(bad):
         one = pa.array(found[position], type=pa.string())
         good = matches(one, pattern) & ~longer(one, longest)

@@ -44,13 +44,12 @@ def messages(
     rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account
 ) -> Iterator[Message | InvalidMessage]:
     """Messages in the order of the rows; what eBay would refuse as InvalidMessage, for a family also its new children."""
-    kinds = pd.Series([changes.get(sku, _NOTHING) for sku in pylist(rows, "sku")], index=rows.index, dtype=object)
-    touched = pd.Series([bool(kind & _SENT) for kind in kinds], index=rows.index)
-    if not touched.any():
-        return
-    affected = rows["product_id"].isin(rows.loc[touched, "product_id"]) | touched
-    chosen = rows[affected]
-    yield from _Plan(chosen, list(kinds[affected]), site, account).messages()
+    kinds = [changes.get(sku, _NOTHING) for sku in pylist(rows, "sku")]
+    products = pylist(rows, "product_id")
+    touched = {product for product, wants in zip(products, kinds, strict=True) if wants & _SENT}
+    affected = [position for position, product in enumerate(products) if product in touched]
+    if affected:
+        yield from _Plan(rows.iloc[affected], [kinds[position] for position in affected], site, account).messages()
 
 
 class _Plan:
@@ -190,12 +189,11 @@ class _Plan:
 
 def inventory_status(items: Items, sku: str, feed: FeedKind, price: int | None, quantity: int | None) -> Message:
     """Price or quantity of one live SKU."""
-    currency = items.site.currency
     root = request(STATUS, items.account.store, sku, items.site.language)
     status = add(root, "InventoryStatus")
     add(status, "SKU", sku)
     if price is not None:
-        add(status, "StartPrice", format_minor(price, currency), currencyID=currency)
+        add(status, "StartPrice", format_minor(price, items.site.currency), currencyID=items.site.currency)
     if quantity is not None:
         add(status, "Quantity", str(quantity))
     return Message(sku, feed, STATUS, serialize(root))

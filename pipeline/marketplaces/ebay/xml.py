@@ -34,12 +34,17 @@ class _Tags(dict[str, str]):
 _TAGS = _Tags()
 
 
+def element(name: str) -> etree._Element:
+    """An element without a parent."""
+    return etree.Element(_TAGS[name], nsmap=_NSMAP)
+
+
 def add(parent: etree._Element, name: str, text: str | None = None, **attributes: str) -> etree._Element:
     """A new last child; `text` may hold anything that XML can (else lxml raises ValueError)."""
-    element = etree.SubElement(parent, _TAGS[name], attributes) if attributes else etree.SubElement(parent, _TAGS[name])
+    child = etree.SubElement(parent, _TAGS[name], attributes) if attributes else etree.SubElement(parent, _TAGS[name])
     if text is not None:
-        element.text = text
-    return element
+        child.text = text
+    return child
 
 
 def add_pairs(parent: etree._Element, pairs: Mapping[str, list[str]]) -> None:
@@ -53,7 +58,7 @@ def add_pairs(parent: etree._Element, pairs: Mapping[str, list[str]]) -> None:
 
 def request(name: str, store: str, sku: str, language: str) -> etree._Element:
     """An empty request whose MessageID comes back as CorrelationID: the only safe join of an answer to its SKU."""
-    root = etree.Element(_TAGS[f"{name}Request"], nsmap=_NSMAP)
+    root = element(f"{name}Request")
     add(root, "ErrorLanguage", language.replace("-", "_"))
     add(root, "MessageID", f"{store}:{sku}:{_PLACEHOLDER}")
     add(root, "Version", limits()["version"])
@@ -70,7 +75,7 @@ def serialize(root: etree._Element) -> bytes:
 
 def envelope(site_id: str) -> tuple[bytes, bytes]:
     """What stands before and after the requests of a file."""
-    root = etree.Element(_TAGS["BulkDataExchangeRequests"], nsmap=_NSMAP)
+    root = element("BulkDataExchangeRequests")
     header = add(root, "Header")
     add(header, "SiteID", site_id)
     add(header, "Version", limits()["version"])
@@ -84,10 +89,10 @@ def _ranks(name: str) -> Mapping[str, int]:
     return {_TAGS[child]: rank for rank, child in enumerate(limits()["order"][name])}
 
 
-def out_of_order(element: etree._Element, name: str) -> str | None:
+def out_of_order(parent: etree._Element, name: str) -> str | None:
     """The first child that the order table does not allow at its place; None when all is well."""
     ranks, last = _ranks(name), -1
-    for child in element:
+    for child in parent:
         rank = ranks.get(child.tag, -1)
         if rank < last or rank < 0:
             return etree.QName(child).localname
