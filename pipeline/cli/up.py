@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import sys
@@ -32,6 +33,7 @@ def up(
     if not executable.exists():
         raise PipelineError(f"{executable} is missing; install the project again: pip install -e .")
     workspace, home = _prepare()
+    hold(home)
     os.environ["DAGSTER_HOME"] = str(home)
     url = f"http://{HOST}:{port}"
     if as_json:
@@ -54,6 +56,19 @@ def refuse_taken_port(port: int) -> None:
             taken = error.errno == errno.EADDRINUSE
             reason = "is in use by another program" if taken else f"cannot be used ({error.strerror})"
             raise UsageError(f"port {port} {reason}; choose another one: pipeline up --port {port % 65535 + 1}") from None
+
+
+def hold(home: Path) -> None:
+    """Raise UsageError when this data directory has its daemon already: two would start every run twice.
+
+    The lock survives the exec and ends with the process; the children of `dagster dev` do not inherit it."""
+    handle = os.open(home / "up.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise UsageError(f"the UI and the daemon run already for {home.parent}; stop them there first (Ctrl-C)") from None
+    os.set_inheritable(handle, True)
 
 
 def _prepare() -> tuple[Path, Path]:

@@ -93,11 +93,11 @@ def cancel_run(instance: dg.DagsterInstance, connection: psycopg.Connection, run
 
 
 def refuse_while_running(instance: dg.DagsterInstance, connection: psycopg.Connection, store: str) -> None:
-    """Raise PipelineError while runs of the store wait or work; dead ones do not count."""
+    """Raise PipelineError while runs of the store wait, start or work; dead ones do not count."""
     busy: dict[str, dg.DagsterRun] = {}
     for tags in _tag_filters(store, None):
         for run in instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED), tags=tags)):
-            if run.status in WAITING or _alive(connection, run):
+            if run.status in (*WAITING, Status.STARTING) or _alive(connection, run):
                 busy[run.run_id] = run
     if busy:
         first = next(iter(busy))

@@ -38,7 +38,15 @@ def commands() -> Iterator[tuple[list[str], typer.core.TyperCommand]]:
 def test_every_command_has_a_sentence_an_example_that_parses_and_json() -> None:
     found = {" ".join(words): command for words, command in commands()}
     mine = {"store": "add list show set remove", "connection": "list show set pause resume remove", "jobs": "list status cancel"}
-    assert {"connect", "up", *(f"{noun} {verb}" for noun, verbs in mine.items() for verb in verbs.split())} <= set(found)
+    assert {
+        "demo",
+        "import",
+        "connect",
+        "export",
+        "status",
+        "up",
+        *(f"{noun} {verb}" for noun, verbs in mine.items() for verb in verbs.split()),
+    } <= set(found)
     for name, command in found.items():
         assert command.help, name
         assert (command.epilog or "").startswith(f"Example: pipeline {name}"), name
@@ -48,7 +56,7 @@ def test_every_command_has_a_sentence_an_example_that_parses_and_json() -> None:
 def test_help_lists_the_nouns(cli: Cli) -> None:
     top = cli("--help")
     assert top.code == 0
-    for noun in ("store", "connect", "connection", "jobs", "up"):
+    for noun in ("demo", "store", "import", "connect", "connection", "export", "jobs", "status", "up"):
         assert re.search(rf"\b{noun}\b", top.out)
     assert cli("store", "add", "--help").out.count("pipeline store add my-shop") == 1
     for arguments in ((), ("store",)):

@@ -132,8 +132,25 @@ def test_removing_never_follows_a_link_out_of_the_storage(cli: Cli, demo: str, s
     (outside / "keep.txt").write_text("x")
     (settings.data_dir / "feeds").mkdir()
     (settings.data_dir / "feeds" / demo).symlink_to(outside)
-    cli("store", "remove", demo, "--yes")
+    assert cli("store", "remove", demo, "--yes").code == 0
     assert (outside / "keep.txt").exists()
+    assert not (settings.data_dir / "feeds" / demo).is_symlink()
+
+
+def test_a_removal_that_the_storage_refused_can_be_run_again(
+    cli: Cli, demo: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    write(settings, "feeds", demo, "amazon-us", "one.json")
+    with monkeypatch.context() as patch:
+        patch.setattr("fsspec.implementations.local.LocalFileSystem.rm", refuse)
+        refused = cli("store", "remove", demo, "--yes")
+    assert (refused.code, refused.out) == (1, "")
+    assert f"files of {demo} below" in refused.err and "Permission denied" in refused.err
+    assert cli("store", "show", demo).code == 0
+    assert cli("store", "remove", demo, "--yes", "--json").json["files"] == {"feeds": 1}
 
 
 def test_nothing_is_removed_without_an_answer(cli: Cli, demo: str, monkeypatch: pytest.MonkeyPatch) -> None:

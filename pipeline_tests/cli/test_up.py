@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.cli.up import HOST, refuse_taken_port
+from pipeline.cli.up import HOST, hold, refuse_taken_port
 from pipeline.model.errors import UsageError
 from pipeline.platform.instance import open_instance
 from pipeline.settings import Settings
@@ -61,6 +63,24 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def test_a_second_daemon_for_one_data_directory_is_refused(tmp_path: Path) -> None:
+    """The lock must outlive an exec, and end with the process."""
+    code = (
+        "import os, sys, pathlib\nfrom pipeline.cli.up import hold\nhold(pathlib.Path(sys.argv[1]))\n"
+        "os.execv('/bin/sh', ['/bin/sh', '-c', 'echo held; read line'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match=f"run already for {tmp_path.parent}"):
+            hold(tmp_path)
+        holder.stdin.close()
+        holder.wait(timeout=60)
+    hold(tmp_path)
 
 
 def test_a_taken_port_is_a_sentence(cli: Cli, listener: int, executed: list[Any]) -> None:
