@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -278,6 +278,9 @@ def _stop(pgdata: Path) -> None:
     deadline = time.monotonic() + 60
     while _postmaster(pgdata) == found and found.alive and time.monotonic() < deadline:
         time.sleep(0.02)
+    if found.sockets != pgdata:
+        with suppress(OSError):  # not empty: the server is still ending
+            found.sockets.rmdir()
 
 
 def _forget(pid_file: Path) -> None:

@@ -303,6 +303,7 @@ def test_a_path_too_long_for_a_socket(deep: Path) -> None:
         engine.dispose()
     leave(process)
     assert running(deep) is None
+    assert not socket_folder.exists()
 
 
 def test_a_folder_in_the_sockets_place_is_refused(deep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
