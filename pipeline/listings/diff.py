@@ -40,14 +40,22 @@ VERDICTS = ("hold", "blocked", "out_of_scope")
 
 
 def diff(
-    listings: pa.Table, state: pa.Table, *, product_ids: Collection[str], settings: ExportSettings, now: datetime
+    listings: pa.Table,
+    state: pa.Table,
+    *,
+    product_ids: Collection[str],
+    settings: ExportSettings,
+    now: datetime,
+    family_is_one_listing: bool,
 ) -> pd.DataFrame:
     """One row a listing, in their order, then the live SKUs that are no longer among them, sorted.
 
     `listings` has COLUMNS, `state` the columns of STATE; empty `product_ids` mean all products. Columns of the result: sku,
     product_id, role, parent_sku, status (ready | blocked | left), reason; `live`; booleans `do_<kind>` for SENT and
-    VERDICTS, `leave` (a SKU that left: note since when) and `touch` (only the record changes); `<value>_before`, `_after`
-    for VALUES, where "after" is what holds once everything that is to be done was done.
+    VERDICTS, `leave` (a SKU that left: note since when), `touch` (only the record changes) and `moving`; `<value>_before`,
+    `_after` for VALUES, where "after" is what holds once everything that is to be done was done.
+    A live SKU whose family is another now is `moving` where a family is one listing: it ends there, and the next plan
+    creates it here.
     """
     frame = _side_by_side(listings, state)
     inside = among(frame["product_id"], product_ids) if product_ids else pd.Series(True, index=frame.index)
@@ -61,12 +69,15 @@ def diff(
     do = {kind: pd.Series(False, index=frame.index) for kind in (*SENT, *VERDICTS)}
     reason = frame["reason"].where(frame["status"].eq("blocked") & inside)
 
+    moved = frame["moved"] | ~frame["product_id"].eq(frame["product_id_before"]).fillna(False)
+    moving = inside & live & ~left & frame["moved"] & family_is_one_listing
+
     # Not live yet: create, unless there is nothing to sell.
     do["create"] = ready & ~live
     no_stock = do["create"] & ~parent & ~known
     out_of_stock = do["create"] & ~parent & (quantity.eq(0).fillna(False) & (not settings.include_out_of_stock))
     do["create"] &= ~no_stock & ~out_of_stock
-    staying = do["create"] | (live & ~left)
+    staying = do["create"] | (live & ~left & ~moving)
     childless = do["create"] & parent & ~among(frame["sku"], frame.loc[staying & child, "parent_sku"])
     do["create"] &= ~childless
     for mask, text in (
@@ -78,7 +89,7 @@ def diff(
         do["hold"] |= mask
 
     # Live and ready: each kind by itself. Unknown stock keeps what was sent last.
-    same = ready & live
+    same = ready & live & ~moving
     joined = among(frame["sku"], frame.loc[do["create"] & child, "parent_sku"])
     do["update"] = same & (_differs(frame, "content_hash") | joined)
     do["images"] = same & _differs(frame, "images_hash")
@@ -96,14 +107,16 @@ def diff(
     frame["quantity"] = quantity.mask(gone & ~parent, 0)
     do["quantity"] |= leave & ~parent & quantity_before.gt(0).fillna(False)
     due = gone & (since <= now - timedelta(days=settings.delete_after_days)).fillna(False)
-    do["delete"] = due & ~(parent & among(frame["sku"], frame.loc[live & ~due & child, "parent_sku"]))
+    do["delete"] = (ready & moving) | due & ~(parent & among(frame["sku"], frame.loc[live & ~due & child, "parent_sku"]))
     do["out_of_scope"] = ~inside
     reason = reason.mask(gone & ~do["delete"], "It left the assortment: quantity 0 now, deleted after the grace period.")
-    reason = reason.mask(do["delete"], "It left the assortment and the grace period is over.")
+    reason = reason.mask(due & do["delete"], "It left the assortment and the grace period is over.")
+    reason = reason.mask(ready & moving, "It belongs to another family now: it ends there, and the next export lists it anew.")
 
-    moved = frame.pop("moved")
-    touch = inside & live & ~left & (since.notna() | (ready & moved))
-    frame = frame.assign(reason=reason, leave=leave, touch=touch, **{f"do_{kind}": mask for kind, mask in do.items()})
+    touch = inside & live & ~left & (since.notna() | (ready & moved)) & ~moving
+    frame = frame.assign(
+        reason=reason, leave=leave, touch=touch, moving=moving, **{f"do_{kind}": mask for kind, mask in do.items()}
+    )
     return settle(frame)
 
 
@@ -143,12 +156,11 @@ def _side_by_side(listings: pa.Table, state: pa.Table) -> pd.DataFrame:
     before = pa.concat_tables([before, gone]).select([*STATE.names[1:]])
     frame = to_frame(now)
     old = to_frame(before)
-    moved = [
-        pc.fill_null(pc.not_equal(now[name].fill_null(""), before[name].fill_null("")), False)
-        for name in ("product_id", "role", "parent_sku")
-    ]
+    moved = [pc.not_equal(now[name].fill_null(""), before[name].fill_null("")) for name in ("role", "parent_sku")]
     frame["live"] = np.concatenate([position.is_valid().to_numpy(), np.ones(len(gone), dtype=bool)])
     frame["moved"] = np.logical_or.reduce([mask.to_numpy() for mask in moved])
+    for name in ("product_id", "role", "parent_sku"):
+        frame[f"{name}_before"] = old[name]
     frame["left_at"] = before["left_at"].to_pandas()
     for value in VALUES:
         frame[f"{value}_before"] = old[value]

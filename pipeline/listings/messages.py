@@ -44,7 +44,7 @@ class Messages:
             return []
         full = listings.batch(index)
         ready = part["status"].eq("ready").to_numpy("bool")
-        sayable = ready & (part["live"] | part["do_create"]).to_numpy("bool")
+        sayable = ready & ((part["live"] & ~part["moving"]) | part["do_create"]).to_numpy("bool")
         family = among(part["product_id"], part.loc[changed & ready, "product_id"]).to_numpy("bool")
         # Of a held listing nothing is said but that there are fewer, and apart from its family's content.
         falling = changed & ~ready
@@ -65,11 +65,12 @@ class Messages:
                         messages.append(found)
         return self._counted(self._settled(part, messages, refusals))
 
-    def of_gone(self, start: int) -> list[Message]:
-        """Messages for live SKUs that are no longer listings: the rows of the frame from `start` on."""
-        gone = self.frame.iloc[start:]
-        columns = ["sku", "role", "parent_sku", "product_id"]
-        zero, delete = gone.loc[gone["do_quantity"], columns], gone.loc[gone["do_delete"], columns]
+    def of_gone(self) -> list[Message]:
+        """Messages for live SKUs that are no longer listings, or not where they were."""
+        before = {f"{name}_before": name for name in ("role", "parent_sku", "product_id")}
+        gone = self.frame[["sku", *before]].rename(columns=before)
+        zero = gone[self.frame["do_quantity"] & self.frame["status"].eq("left")]
+        delete = gone[self.frame["do_delete"]]
         found: list[Message] = []
         asked: tuple[tuple[Callable[..., Iterable[Message]], pd.DataFrame], ...] = (
             (self.marketplace.zero_quantities, zero),

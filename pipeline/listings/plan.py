@@ -76,7 +76,14 @@ def plan_changes(
     rows = pa.concat_tables(batches or [LISTINGS.empty_table()])
     _check_scope(scope, rows, state, site)
 
-    frame = diff(rows, state, product_ids=scope.product_ids, settings=settings, now=now)
+    frame = diff(
+        rows,
+        state,
+        product_ids=scope.product_ids,
+        settings=settings,
+        now=now,
+        family_is_one_listing=marketplace.family_is_one_listing,
+    )
     guarded = guard(frame, approved, removed_lately)
     frame = settle(frame).assign(refused=False)
 
@@ -85,7 +92,7 @@ def plan_changes(
     with TableWriter(folder, "messages", MESSAGES, {}) as writer:
         for index, (start, end) in enumerate(pairwise(starts)):
             _write(writer, messages.of_batch(listings, index, start, end), digest)
-        _write(writer, messages.of_gone(starts[-1]), digest)
+        _write(writer, messages.of_gone(), digest)
     frame = settle(frame)
 
     parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED)}

@@ -29,6 +29,8 @@ class Marketplace(Protocol):
     account_settings: Mapping[str, Any]
     #: Most variants one family may have, and the longest SKU.
     max_family: int
+    #: A family is one listing with variations: a SKU cannot move into or out of one without being ended first.
+    family_is_one_listing: bool
     max_sku: int
 
     def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:

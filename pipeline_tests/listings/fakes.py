@@ -55,7 +55,7 @@ class FakeMarketplace:
     rules_file = Path("unused")
 
     def __init__(self, *, whole_families: bool = False, invalid: Iterable[tuple[str, str]] = ()) -> None:
-        self.whole_families = whole_families
+        self.whole_families = self.family_is_one_listing = whole_families
         self.invalid = set(invalid)
         self.projected = 0
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pandas as pd
 import pyarrow as pa
+from upath import UPath
 
 from pipeline.listings.diff import STATE
 from pipeline.listings.plan import PlanResult, plan_changes
@@ -35,6 +36,9 @@ class Desk:
     def plan(self, *batches: list[dict[str, Any]], products: tuple[str, ...] = (), **settings: Any) -> PlanResult:
         return self.plan_with(batches, Scope(frozenset(products)), settings)
 
+    def plan_at(self, root: UPath, *batches: list[dict[str, Any]]) -> PlanResult:
+        return self.plan_with(batches, Scope(), {}, root=root)
+
     def plan_with(
         self, batches: tuple[list[dict[str, Any]], ...], scope: Scope, settings: Mapping[str, Any], **more: Any
     ) -> PlanResult:
@@ -43,8 +47,8 @@ class Desk:
         table = listings_table(scratch, *batches)
         return plan_changes(
             table, self.state_table(), marketplace=self.marketplace, site=SITE, account=ACCOUNT,
-            settings=export_settings(**settings), base_version=self.version, now=self.now, folder=scratch, root=self.folder,
-            scope=scope, **more,
+            settings=export_settings(**settings), base_version=self.version, now=self.now, folder=scratch,
+            scope=scope, **{"root": self.folder, **more},
         )  # fmt: skip
 
     def state_table(self) -> pa.Table:
@@ -77,10 +81,12 @@ def sent(result: PlanResult) -> list[tuple[str, str, str]]:
     return [tuple(row) for row in frame[["sku", "feed", "operation"]].to_numpy().tolist()]
 
 
-def payloads(result: PlanResult) -> dict[str, Any]:
+def payloads(result: PlanResult, *only: str) -> dict[str, Any]:
+    """What the fake marketplace's messages say by SKU; of the `only` feed and operation."""
     found: dict[str, Any] = {}
-    for payload in result.plan.messages.read()["payload"]:
-        found |= orjson.loads(payload)
+    for feed, operation, payload in result.plan.messages.read()[["feed", "operation", "payload"]].itertuples(index=False):
+        if not only or only == (feed, operation):
+            found |= orjson.loads(payload)
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from upath import UPath
 
 from pipeline.listings.plan_files import Scope, load_plan
 from pipeline.model.errors import PipelineError
@@ -113,7 +114,7 @@ FAMILY = family("1", [{"sku": "x"}, {"sku": "y"}, {"sku": "z", "quantity": 0}])
 
 
 def test_a_family_is_created_parent_first_without_what_is_out_of_stock(desk: Desk) -> None:
-    desk.marketplace.whole_families = True
+    desk.marketplace = FakeMarketplace(whole_families=True)
     plan = desk.run(FAMILY)
     assert sent(plan) == [("P-1", "product", "CREATE")]
     assert payloads(plan)["P-1"]["children"] == ["x", "y"]
@@ -123,7 +124,7 @@ def test_a_family_is_created_parent_first_without_what_is_out_of_stock(desk: Des
 
 
 def test_a_live_parent_is_updated_when_a_child_joins(desk: Desk) -> None:
-    desk.marketplace.whole_families = True
+    desk.marketplace = FakeMarketplace(whole_families=True)
     desk.run(FAMILY)
     plan = desk.plan(family("1", [{"sku": "x"}, {"sku": "y"}, {"sku": "z", "quantity": 3}]))
     assert sent(plan) == [("P-1", "product", "UPDATE")]
@@ -183,7 +184,7 @@ def test_a_parent_whose_children_are_all_refused_is_blocked(desk: Desk) -> None:
 
 
 def test_a_refused_update_of_a_live_family_keeps_the_new_child_out(desk: Desk) -> None:
-    desk.marketplace.whole_families = True
+    desk.marketplace = FakeMarketplace(whole_families=True)
     desk.run(FAMILY)
     desk.marketplace.invalid = {("P-1", "product")}
     plan = desk.run(family("1", [{"sku": "x"}, {"sku": "y"}, {"sku": "z", "quantity": 3}]))
@@ -266,3 +267,46 @@ def test_a_folder_without_a_whole_plan_is_refused(desk: Desk) -> None:
     (plan.folder / "plan.json").unlink()
     with pytest.raises(PipelineError, match=r"there is no export plan .*; materialize listing_changes"):
         load_plan(plan.folder)
+
+
+def alone(sku: str) -> dict[str, Any]:
+    return listing(sku, product_id="1", content_hash="alone")
+
+
+def test_a_sku_that_joins_a_family_of_one_listing_is_ended_first(desk: Desk) -> None:
+    desk.marketplace = FakeMarketplace(whole_families=True)
+    desk.run([alone("x")])
+    plan = desk.run(FAMILY)
+    assert sent(plan) == [("P-1", "product", "CREATE"), ("x", "product", "DELETE")]
+    assert payloads(plan, "product", "CREATE")["P-1"]["children"] == ["y"]
+    assert "it ends there, and the next export lists it anew" in change(plan, "x")["reason"]
+    second = desk.run(FAMILY)
+    assert sent(second) == [("P-1", "product", "UPDATE")]
+    assert payloads(second)["P-1"]["children"] == ["x", "y"]
+    assert sent(desk.plan(FAMILY)) == []
+
+
+def test_a_sku_that_joins_a_family_of_single_listings_is_updated(desk: Desk) -> None:
+    desk.run([alone("x")])
+    plan = desk.run(FAMILY)
+    assert sent(plan) == [("P-1", "product", "CREATE"), ("x", "product", "UPDATE"), ("y", "product", "CREATE")]
+    assert (desk.state["x"]["role"], desk.state["x"]["parent_sku"]) == ("child", "P-1")
+    assert sent(desk.plan(FAMILY)) == []
+
+
+def test_what_remains_of_a_family_of_one_listing_becomes_a_single(desk: Desk) -> None:
+    desk.marketplace = FakeMarketplace(whole_families=True)
+    desk.run(FAMILY)
+    plan = desk.run([alone("x")])
+    assert sent(plan) == [("y", "inventory", "ZERO"), ("x", "product", "DELETE")]
+    assert sent(desk.run([alone("x")])) == [("x", "product", "CREATE")]
+    desk.later(7)
+    assert {sku for sku, _, _ in sent(desk.run([alone("x")]))} == {"P-1", "y"}
+
+
+def test_a_plan_in_an_object_store(desk: Desk) -> None:
+    desk.folder.joinpath("local").mkdir()
+    root = UPath("memory://plans-test")
+    plan = desk.plan_at(root, shop()).plan
+    assert load_plan(plan.folder) == plan
+    assert load_plan(plan.folder).messages.rows == 5

@@ -30,6 +30,7 @@ class AmazonMarketplace:
     version = "1"
     account_settings: Mapping[str, Any] = {"seller_id": ""}
     max_family = 2000
+    family_is_one_listing = False
 
     def __init__(self) -> None:
         self.sites: Mapping[str, Site] = read_sites(_FOLDER, self.name)

@@ -28,6 +28,7 @@ class EbayMarketplace:
     name = "ebay"
     rules_file = _FOLDER / "rules.yaml"
     version = "1"
+    family_is_one_listing = True
     account_settings: Mapping[str, Any] = {
         "seller_id": "",
         "location": "",
