@@ -160,3 +160,8 @@ def fill_family_names(rows: pd.DataFrame) -> None:
     for column in ("option1_name", "option2_name", "option3_name"):
         of_family = rows.groupby("parent_sku", sort=False)[column].first()
         rows.loc[parents, column] = rows.loc[parents, column].fillna(rows.loc[parents, "sku"].map(of_family))
+
+
+def gtins_only(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Barcodes without those that cannot be a GTIN by their length: numbers that a shop gave itself, which is not a mistake."""
+    return values.where(values.str.fullmatch(r"\d{8}|\d{12,14}").fillna(False))

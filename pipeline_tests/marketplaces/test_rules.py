@@ -85,6 +85,7 @@ def test_what_a_marketplace_refuses_blocks_the_row(key, changed, rule):
     ("amazon-us", {"images": ["http://cdn.example.com/a.jpg"]}, "AMZ_IMAGE_HTTPS"),
     ("amazon-us", {"images": ["https://cdn.example.com/a.webp"]}, "AMZ_IMAGE_TYPE"),
     ("amazon-us", {"list_price": 1000}, "AMZ_LIST_PRICE"),
+    ("ebay-us", {"gtin": "30235"}, "EBY_GTIN_MISSING"),
     ("ebay-us", {"brand": None}, "EBY_BRAND_UNBRANDED"),
     ("ebay-us", {"gtin": None}, "EBY_GTIN_MISSING"),
     ("ebay-us", {"description": None, "description_html": None}, "EBY_DESCRIPTION_TITLE"),
@@ -95,8 +96,11 @@ def test_what_merchants_often_lack_is_a_warning(key, changed, rule):
     assert rule in codes(found, "warning") and blocking(found) == set()
 
 
-def test_an_exemption_makes_a_missing_barcode_a_warning():
-    found = judge("amazon-us", single(gtin=None), flags=frozenset({"gtin_exempt"}))
+@pytest.mark.parametrize("gtin", [None, "30235", "B-1234567890"])
+def test_an_exemption_makes_a_missing_barcode_a_warning(gtin):
+    """A number that a shop gave itself is no GTIN, and no mistake either."""
+    assert "AMZ_GTIN_MISSING" in blocking(judge("amazon-us", single(gtin=gtin)))
+    found = judge("amazon-us", single(gtin=gtin), flags=frozenset({"gtin_exempt"}))
     assert "AMZ_GTIN_MISSING" in codes(found, "warning") and blocking(found) == set()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.marketplaces.amazon.options import keyword_bytes, limits
-from pipeline.marketplaces.columns import fill_family_names, missing, pylist, text
+from pipeline.marketplaces.columns import fill_family_names, gtins_only, missing, pylist, text
 from pipeline.model.listing import Site
 
 _ITEM = re.compile(r"<li\b[^>]*>(.*?)</li>", re.IGNORECASE | re.DOTALL)
@@ -24,12 +24,13 @@ _LOOK = 20_000
 
 
 def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Rows with titles, bullets, keywords, brand and the family's option names as Amazon wants them.
+    """Rows with titles, bullets, keywords, brand, GTIN and the family's option names as Amazon wants them.
 
     In: `keywords` holds the merchant's tags, separated by commas. Out: search terms, below the site's byte limit.
     """
     done = rows.copy()
     done["brand"] = rows["brand"].mask(missing(text(rows, "brand")), limits()["projection"]["unbranded"])
+    done["gtin"] = gtins_only(rows["gtin"])
     fill_family_names(done)
     done["title"] = _column(done, "title", _titles(done))
     done["bullets"] = _column(done, "bullets", _bullets(done))

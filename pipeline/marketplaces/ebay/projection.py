@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.marketplaces.columns import fill_family_names, missing, text
+from pipeline.marketplaces.columns import fill_family_names, gtins_only, missing, text
 from pipeline.marketplaces.options import label
 from pipeline.model.listing import Site
 
@@ -18,7 +18,7 @@ def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.D
     pad a GTIN-13 shortened, and option names in the site's language ("COLOUR" -> "Color")."""
     done = rows.copy()
     done["brand"] = rows["brand"].mask(missing(text(rows, "brand")), str(site.extra["unbranded"]))
-    done["gtin"] = rows["gtin"].str.replace(r"^0(\d{13})$", r"\1", regex=True)
+    done["gtin"] = gtins_only(rows["gtin"]).str.replace(r"^0(\d{13})$", r"\1", regex=True)
     bare = missing(text(rows, "description_html"))
     if bare.any():
         plain = rows.loc[bare, "description"]
