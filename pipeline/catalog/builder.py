@@ -21,6 +21,9 @@ from pipeline.platform.tables import BATCH_PRODUCTS, BATCH_VARIANTS
 #: (shopify.dev changelog 2025-10-15); the longest real titles and bodies are far below.
 MAX_VARIANTS, MAX_IMAGES, MAX_TITLE, MAX_HTML, MAX_KEY = 2_048, 250, 10_000, 1_000_000, 1_000
 
+#: Rows that are packed into Arrow at once: few enough to still be in the processor's cache.
+_PACK = 2000
+
 #: The tuple of a variant: `VARIANTS` without `price_text`, and the three amounts as text.
 _VARIANT_TEXTS = pa.schema(
     [
@@ -46,12 +49,14 @@ class Builder:
         self._variants: list[Row] = []
         self._inventory: list[Row] = []
         self._rejected: list[Row] = []
+        self._packed: dict[str, list[pa.Table]] = {"products": [], "variants": [], "inventory": []}
+        self._packed_rows = [0, 0]  # products, variants
 
     @property
     def full(self) -> bool:
         return (
-            len(self._products) >= BATCH_PRODUCTS
-            or len(self._variants) >= BATCH_VARIANTS
+            self._packed_rows[0] + len(self._products) >= BATCH_PRODUCTS
+            or self._packed_rows[1] + len(self._variants) >= BATCH_VARIANTS
             or len(self._rejected) >= 2 * BATCH_VARIANTS
         )
 
@@ -76,21 +81,30 @@ class Builder:
         self._products.append(product)
         self._variants.extend(variants)
         self._inventory.extend(inventory)
+        if len(self._variants) >= _PACK or len(self._products) >= _PACK:
+            self._pack()
 
     def take(self, done: float, collections: Sequence[Row] = ()) -> CatalogBatch:
         """The batch so far, and start the next one."""
-        product_columns, variant_columns = self._columns()
-        tables = {
-            "products": pa.Table.from_arrays(product_columns, schema=PRODUCTS),
-            "variants": self._variant_table(variant_columns),
-            "inventory": self._inventory_table(),
-            "collections": _table(collections, COLLECTIONS),
-            "rejected_rows": _table(self._rejected, REJECTED),
-        }
+        self._pack()
+        tables = {name: pa.concat_tables(parts) for name, parts in self._packed.items()}
+        tables |= {"collections": _table(collections, COLLECTIONS), "rejected_rows": _table(self._rejected, REJECTED)}
         batch = CatalogBatch({name: tables[name] for name in SCHEMAS}, self.counts, done)
         self.counts = Counter()
-        self._products, self._variants, self._inventory, self._rejected = [], [], [], []
+        self._rejected = []
+        self._packed = {name: [] for name in self._packed}
+        self._packed_rows = [0, 0]
         return batch
+
+    def _pack(self) -> None:
+        """Rows so far into Arrow, while they are still in the processor's cache."""
+        products, variants = self._columns()
+        self._packed["products"].append(pa.Table.from_arrays(products, schema=PRODUCTS))
+        self._packed["variants"].append(self._variant_table(variants))
+        self._packed["inventory"].append(self._inventory_table())
+        self._packed_rows[0] += len(self._products)
+        self._packed_rows[1] += len(self._variants)
+        self._products, self._variants, self._inventory = [], [], []
 
     def _over_limit(self, product: Row, variants: Sequence[Row]) -> str | None:
         if len(variants) > MAX_VARIANTS:
@@ -158,14 +172,19 @@ class Builder:
         by_name = dict(zip(_VARIANT_TEXTS.names, columns, strict=True))
         said = {name: by_name[name] for name in ("price", "compare_at_price")}
         by_name |= {name: minor_units(by_name[name], self.currency) for name in ("price", "compare_at_price", "cost")}
-        unread = {name: pc.and_(pc.is_valid(text), pc.is_null(by_name[name])) for name, text in said.items()}
-        nothing = pa.scalar(None, pa.string())
-        by_name["price_text"] = pc.if_else(
-            unread["price"], said["price"], pc.if_else(unread["compare_at_price"], said["compare_at_price"], nothing)
-        )
+        by_name["price_text"] = _unread(said, by_name)
         by_name["weight_grams"] = pc.round(by_name["weight_grams"], 3)  # a product of floats
-        self.counts["unreadable_prices"] += pc.sum(pc.is_valid(by_name["price_text"])).as_py() or 0
+        self.counts["unreadable_prices"] += len(self._variants) - by_name["price_text"].null_count
         return pa.Table.from_arrays([by_name[name] for name in VARIANTS.names], schema=VARIANTS)
+
+
+def _unread(said: dict[str, pa.Array], read: dict[str, pa.Array]) -> pa.Array:
+    """The words of the price that could not be read, else those of the list price, else null."""
+    words = pa.nulls(len(said["price"]), pa.string())
+    for name in ("compare_at_price", "price"):
+        if said[name].null_count < read[name].null_count:
+            words = pc.if_else(pc.and_(pc.is_valid(said[name]), pc.is_null(read[name])), said[name], words)
+    return words
 
 
 def _arrays(rows: Sequence[Row], schema: pa.Schema) -> list[pa.Array] | None:

@@ -113,9 +113,10 @@ def record_verdict(
     reason: str | None = None,
     quality: Mapping[str, Any] | None = None,
 ) -> None:
-    """What the quality stage said of a complete import; `quality` (issues, score ...) goes into its counts. Again = overwrite."""
+    """What the quality stage said of a complete import; `quality` (issues, score ...) goes into its counts."""
     done = connection.execute(
-        "UPDATE imports SET quality_passed = %s, quality_reason = %s, counts = counts || %s WHERE id = %s AND status = 'complete'",
+        "UPDATE imports SET quality_passed = %s, quality_reason = %s, counts = counts || %s "
+        "WHERE id = %s AND status = 'complete'",
         (passed, reason and _storable(reason), Jsonb({} if quality is None else {"quality": dict(quality)}), import_id),
     )
     _one(done, import_id, "complete")
@@ -124,19 +125,16 @@ def record_verdict(
 def require_verdict(connection: psycopg.Connection[Any], store: _Store, import_id: str) -> Import:
     """The import, if it belongs to the store and the quality stage passed it; else PipelineError saying what to do."""
     found = get_import(connection, import_id)
+    what = f"import {import_id} of {store.key}"
     if found is None or found.store_id != store.id:
-        raise PipelineError(f"import {import_id} of {store.key} is not in this database: import the catalog again")
+        raise PipelineError(f"{what} is not in this database: import the catalog again")
     if found.status != "complete":
-        raise PipelineError(f"import {import_id} of {store.key} is {found.status}: import the catalog again")
+        raise PipelineError(f"{what} is {found.status}: import the catalog again")
     if found.quality_passed is None:
-        raise PipelineError(
-            f"import {import_id} of {store.key} has no quality verdict: materialize the quality assets of {store.key}"
-        )
+        raise PipelineError(f"{what} has no quality verdict: materialize the quality assets of {store.key}")
     if not found.quality_passed:
         why = found.quality_reason or "see the checks of the quality assets"
-        raise PipelineError(
-            f"import {import_id} of {store.key} did not pass its quality checks ({why}): correct the source, import again"
-        )
+        raise PipelineError(f"{what} did not pass its quality checks ({why}): correct the source and import again")
     return found
 
 

@@ -6,9 +6,13 @@ What a record means belongs to `shopify_jsonl`.
 from __future__ import annotations
 
 import codecs
+import io
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
+
+import pyarrow as pa
 
 from pipeline.catalog.source import RawFile
 from pipeline.catalog.values import storable
@@ -19,63 +23,73 @@ MAX_LINE = 16 << 20
 #: Small enough to stay in the processor's cache while it is cut into lines.
 _BLOCK = 256 << 10
 
+_LINE_FEED = 10
 NUL_ESCAPE = b"\\u0000"
 
 Line = tuple[int, bytes]
 
 
 class Lines:
-    """The physical lines of a raw file as (1-based number, UTF-8 bytes without line feed), blank ones included.
+    """The physical lines of a raw file as (1-based number, UTF-8 bytes with the line feed), blank ones included.
 
-    A line above MAX_LINE is given as its first bytes only, which are still above MAX_LINE. While a line is being looked
-    at, `suspicious` says that a NUL escape may be near and `open_end` that this is the last line and has no line feed.
+    A line above MAX_LINE is given as its first bytes only, without line feed. `open_end` says that the line at hand is
+    the last one and has no line feed in the file (it is given one).
     """
 
     def __init__(self, raw: RawFile) -> None:
-        self._raw = raw
-        self._read = 0
+        self._name = raw.name
+        self._source = pa.OSFile(str(raw.path))
+        self._stored = raw.path.stat().st_size
         self.total = 0
-        self.suspicious = False
         self.open_end = False
 
     @property
     def done(self) -> float:
-        return self._read / self._raw.bytes
+        return float(self._source.tell() / self._stored)
 
     def __iter__(self) -> Iterator[Line]:
-        rest = b""
-        for block in self._blocks():
-            head, found, tail = block.rpartition(b"\n")
-            if not found:
-                rest += tail if len(rest) <= MAX_LINE else b""
-                continue
-            first, *others = head.split(b"\n")
-            first = rest if len(rest) > MAX_LINE else rest + first
-            self.suspicious = NUL_ESCAPE in head or NUL_ESCAPE in first
-            number, self.total = self.total + 1, self.total + 1 + len(others)
-            yield number, first
-            yield from enumerate(others, number + 1)
-            rest = tail
-        if rest:
-            self.open_end, self.suspicious = True, NUL_ESCAPE in rest
-            self.total += 1
-            yield self.total, rest
+        stream: Any = pa.CompressedInputStream(self._source, "zstd")
+        reader = io.BufferedReader(stream, _BLOCK)
+        mark = reader.peek(3)
+        if mark.startswith((b"\xff\xfe", b"\xfe\xff")):
+            reader = io.BufferedReader(_Utf16(reader, self._name), _BLOCK)
+        elif mark.startswith(b"\xef\xbb\xbf"):
+            reader.read(3)
+        number = 0
+        for number, line in enumerate(iter(partial(reader.readline, MAX_LINE + 1), b""), 1):
+            if line[-1] == _LINE_FEED:
+                yield number, line
+            elif len(line) > MAX_LINE:
+                while (rest := reader.readline(MAX_LINE)) and rest[-1] != _LINE_FEED:
+                    pass
+                yield number, line
+            else:
+                self.open_end = True
+                yield number, line + b"\n"
+        self.total = number
 
-    def _blocks(self) -> Iterator[bytes]:
-        stream = self._raw.open()
-        block = stream.read(_BLOCK)
-        decoder = codecs.getincrementaldecoder("utf-16")() if block[:2] in (b"\xff\xfe", b"\xfe\xff") else None
-        if block[:3] == b"\xef\xbb\xbf":
-            self._read, block = 3, block[3:]
-        while block:
-            self._read += len(block)
+
+class _Utf16(io.RawIOBase):
+    """UTF-16 as UTF-8."""
+
+    def __init__(self, source: io.BufferedReader, name: str) -> None:
+        self._source, self._name, self._decoder, self._ready = source, name, codecs.getincrementaldecoder("utf-16")(), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            block = self._source.read(_BLOCK)
             try:
-                yield decoder.decode(block).encode() if decoder else block
+                self._ready = self._decoder.decode(block, final=not block).encode()
             except UnicodeDecodeError:
-                raise BadInputError(
-                    f"{self._raw.name} is damaged UTF-16 near line {self.total + 1}: save it as UTF-8 and import it again"
-                ) from None
-            block = stream.read(_BLOCK)
+                raise BadInputError(f"{self._name} is damaged UTF-16: save it as UTF-8 and import it again") from None
+            if not block:
+                break
+        part, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
 
 
 def salvage(line: bytes, number: int, name: str) -> tuple[Any, int]:

@@ -117,7 +117,7 @@ def product_row(product: ProductLines, names: list[str], seed: bytes) -> tuple[A
         option3,
         images,
         json_text(product.metafields.get(product.gid, {})),
-        blake2b(seed + b"\n".join(lines), digest_size=16).hexdigest(),
+        blake2b(seed + b"".join(lines), digest_size=16).hexdigest(),
         product.line,
     )
 

@@ -52,7 +52,7 @@ def _number(key: str) -> int:
 
 
 class Regrouped:
-    """The lines of a file, product by product. `suspicious`, `open_end` and `done` are what `Assembler` asks for."""
+    """The lines of a file, product by product. `open_end` and `done` are what `Assembler` asks for."""
 
     open_end = False
 
@@ -63,7 +63,6 @@ class Regrouped:
         self._products: dict[str, int] = {}
         self._variants, self._items = _Owners(), _Owners()
         self._count = 0
-        self.suspicious = False
         self.done = 0.0
 
     def __iter__(self) -> Iterator[Line]:
@@ -79,7 +78,6 @@ class Regrouped:
     def _spill(self) -> None:
         products, put = self._products, self._put
         for number, line in self._lines:
-            self.suspicious |= self._lines.suspicious
             if self._lines.open_end:
                 self._must_be_whole(number, line)
             gid, parent = find_gids(line)
@@ -127,7 +125,7 @@ class Regrouped:
             raise BadInputError(f"{self._name} is cut off in the middle of line {number}: download or export it again") from None
 
     def _put(self, index: int, ordinal: int, rank: int, number: int, line: bytes) -> None:
-        self._waiting[index].append(b"%d %d %d %b\n" % (ordinal, rank, number, line))
+        self._waiting[index].append(b"%d %d %d %b" % (ordinal, rank, number, line))
         self._waiting_bytes += len(line)
         if self._waiting_bytes > _BUFFER:
             self._write()
@@ -149,7 +147,7 @@ class Regrouped:
         with self._path(index).open("rb") as stream:
             for entry in stream:
                 ordinal, rank, number, line = entry.split(b" ", 3)
-                yield int(ordinal), int(rank), int(number), line[:-1]
+                yield int(ordinal), int(rank), int(number), line
 
     def _read_range(self, index: int) -> Iterator[Line]:
         products: dict[int, tuple[list[Line], list[Line], list[Line]]] = defaultdict(lambda: ([], [], []))

@@ -32,7 +32,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Import a catalog, check and fix it, and write Amazon and eBay feeds. Nothing is sent anywhere."""
-    from pipeline.cli.results import show_summary, tell
+    from pipeline.cli.results import here, show_summary
     from pipeline.samples import demo_catalog, demo_connections
     from pipeline.stores.stores import check_source
 
@@ -46,10 +46,10 @@ def demo(
         from pipeline.operations.summary import summarize
 
         close_dead_runs(current.instance, current.database)
-        outcomes = [import_store(current.instance, store.key, tell, chained=True)]
+        outcomes = [import_store(here(current.instance), store.key, chained=True)]
         if outcomes[0].success:
             options: dict[str, Any] = {"product_ids": product_id or []}
-            outcomes += export_store(current.instance, store.key, list(connections), tell, options=options)
+            outcomes += export_store(here(current.instance), store.key, list(connections), options=options)
         with current.connect() as connection:
             summary = summarize(connection, store.key, outcomes)
         data_dir = current.settings.storage_uri

@@ -32,7 +32,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export a store to a marketplace: only what changed since the last export."""
-    from pipeline.cli.results import show_summary, tell
+    from pipeline.cli.results import here, show_summary
 
     options: dict[str, Any] = {"product_ids": product_id or [], "dry_run": dry_run}
     options |= {name: value for name, value in (("ai", ai), ("translate", translate)) if value is not None}
@@ -43,7 +43,7 @@ def export(
         from pipeline.operations.summary import summarize
 
         close_dead_runs(current.instance, current.database)
-        outcomes = export_store(current.instance, store, [marketplace], tell, options=options)
+        outcomes = export_store(here(current.instance), store, [marketplace], options=options)
         with current.connect() as connection:
             summary = summarize(connection, store, outcomes)
     code = show_summary(summary, as_json=as_json)

@@ -26,7 +26,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Import a store's catalog and check its quality."""
-    from pipeline.cli.results import show_summary, tell
+    from pipeline.cli.results import here, show_summary
     from pipeline.stores.stores import get_store
 
     with session() as current:
@@ -37,7 +37,7 @@ def import_(
         from pipeline.operations.summary import summarize
 
         close_dead_runs(current.instance, current.database)
-        outcome = import_store(current.instance, store, tell, only=only.value if only else None)
+        outcome = import_store(here(current.instance), store, only=only.value if only else None)
         with current.connect() as connection:
             summary = summarize(connection, store, [outcome])
     code = show_summary(summary, as_json=as_json)

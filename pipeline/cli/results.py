@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cli.output import duration, say, show_json, show_table
 
 if TYPE_CHECKING:
+    import dagster as dg
+
+    from pipeline.operations.chain import Here
     from pipeline.operations.launch import Outcome
+
+
+def here(instance: dg.DagsterInstance) -> Here:
+    """Runs in this process, told on the terminal."""
+    from pipeline.definitions import defs
+    from pipeline.operations.chain import Here
+
+    return Here(defs, instance, tell)
 
 
 def tell(what: str, outcome: Outcome | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
@@ -17,28 +18,29 @@ IMPORT_JOB = {None: "import_all", "products": "import_products", "collections": 
 Told = Callable[[str, "Outcome | None"], None]
 
 
-def import_store(
-    instance: dg.DagsterInstance, store: str, told: Told, *, only: str | None = None, chained: bool = False
-) -> Outcome:
+@dataclass(frozen=True)
+class Here:
+    """What a run in this process needs, and who is told."""
+
+    defs: dg.Definitions
+    instance: dg.DagsterInstance
+    told: Told
+
+
+def import_store(here: Here, store: str, *, only: str | None = None, chained: bool = False) -> Outcome:
     """One import job. `chained`: the caller exports itself, so the daemon's sensor must not."""
     tags = {"store": store, **({CHAINED_BY: "command line"} if chained else {})}
-    return _told(told, f"import {store}", lambda: run_job(instance, IMPORT_JOB[only], store, tags=tags))
+    return _told(here.told, f"import {store}", lambda: run_job(here.defs, here.instance, IMPORT_JOB[only], store, tags=tags))
 
 
-def export_store(
-    instance: dg.DagsterInstance, store: str, sites: Sequence[str], told: Told, *, options: Mapping[str, Any] | None = None
-) -> list[Outcome]:
+def export_store(here: Here, store: str, sites: Sequence[str], *, options: Mapping[str, Any] | None = None) -> list[Outcome]:
     """One export run a site, one after the other; a failed one does not stop the others."""
-    return [
-        _told(
-            told,
-            f"export {store} to {site}",
-            lambda site=site: run_job(  # type: ignore[misc]
-                instance, "export_listings", cell_key(store, site), tags={"store": store, "marketplace": site}, options=options
-            ),
-        )
-        for site in sites
-    ]
+
+    def run(site: str) -> Outcome:
+        tags = {"store": store, "marketplace": site}
+        return run_job(here.defs, here.instance, "export_listings", cell_key(store, site), tags=tags, options=options)
+
+    return [_told(here.told, f"export {store} to {site}", lambda site=site: run(site)) for site in sites]  # type: ignore[misc]
 
 
 def _told(told: Told, what: str, work: Callable[[], Outcome]) -> Outcome:

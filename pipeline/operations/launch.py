@@ -39,6 +39,7 @@ class Outcome:
 
 
 def run_job(
+    defs: dg.Definitions,
     instance: dg.DagsterInstance,
     job: str,
     partition: str,
@@ -47,8 +48,6 @@ def run_job(
     options: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Run `job` for one partition here; `options` are fields of `ExportOptions`. A failed step is an outcome, never raised."""
-    from pipeline.definitions import defs
-
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if options:
         config["resources"] = {"export_options": {"config": dict(options)}}

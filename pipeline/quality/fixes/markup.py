@@ -26,6 +26,9 @@ _BLOCKS = re.compile(
     r"(?=[\s/>])[^<>]*>",
     re.IGNORECASE,
 )
+_TAG = re.compile(patterns.TAG)
+# Markup may be hidden in escaped markup; nobody escapes honest text more often.
+_MOST_ROUNDS = 4
 _NEWLINE_TAGS = r"(?i)<br\s*/?>|<hr\s*/?>|</?(p|div|ul|ol|dl|dt|dd|tr|table|thead|tbody|blockquote|h[1-6])\s*>|</li\s*>"
 
 
@@ -39,13 +42,18 @@ def _cleaner(tags: frozenset[str]) -> Any:
 def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
     """Only `tags`, without attributes; content of scripts, styles and frames dropped; well-formed."""
     cleaned: str = _cleaner(tags).clean(_BLOCKS.sub(r"<\1div>", text))
-    return cleaned.strip()
+    return clean_characters(cleaned).strip()
 
 
 def _strip(text: str) -> str:
     """Plain text of a short field with tags in it: tags that end a word leave a space."""
-    spaced = re.sub(r"(?i)<(?:br|/p|/div|/li|/h[1-6]|/td|/tr)\b[^<>]*>", " ", text)
-    return clean_characters(re.sub(r"\s+", " ", html.unescape(sanitize(spaced, frozenset()))).strip())
+    for _ in range(_MOST_ROUNDS):
+        before = text
+        spaced = re.sub(r"(?i)<(?:br|/p|/div|/li|/h[1-6]|/td|/tr)\b[^<>]*>", " ", text)
+        text = clean_characters(re.sub(r"\s+", " ", html.unescape(sanitize(spaced, frozenset()))).strip())
+        if text == before or not _TAG.search(text):
+            break
+    return text
 
 
 def plain_text(markup: Any) -> Any:

@@ -119,7 +119,8 @@ def punctuation(texts: Any, context: Context) -> Any:
 
     def collapse(text: str) -> str:
         short = re.sub(r"([!?~*,;])\1+", r"\1", re.sub(r"\.{4,}", "...", text))
-        trimmed = _TRAILING.sub("", _LEADING.sub("", short)).strip()
+        while (trimmed := _TRAILING.sub("", _LEADING.sub("", short)).strip()) != short:
+            short = trimmed
         return trimmed or text
 
     return rewrite(texts, suspects, collapse)

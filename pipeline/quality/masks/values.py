@@ -115,9 +115,9 @@ def unique_in_product(frame: pd.DataFrame, field: str, context: Context, *, fiel
 
 @check
 def near_siblings(frame: pd.DataFrame, field: str, context: Context, *, factor: float) -> Mask:
-    """The number is less than `factor` times away from the median of the product's rows."""
+    """The number, if above 0, is less than `factor` times away from the median of the product's rows."""
     values = pd.Series(numbers(frame, field))
+    values = values.where(values > 0)
     median = values.groupby(pd.factorize(frame["product_id"])[0]).transform("median").to_numpy()
     far = (values.to_numpy() >= factor * median) | (values.to_numpy() * factor <= median)
-    result: Mask = ~(far & (median > 0))
-    return result
+    return np.asarray(~far)
