@@ -208,8 +208,14 @@ def over_long(
 
 @fix("T19", "lossy-safe")
 def bullets(frame: pd.DataFrame, field: str, context: Context) -> dict[str, pd.Series[Any]]:
-    """Bullets lose their leading marks, and repeated (any case) or empty ones are removed."""
-    rows = fails(frame, field, lambda texts: pc.match_substring_regex(texts, r"^\s*[•*·▪►–—-]+\s+"))
-    marked = _rewrite_rows(frame, field, rows, (), lambda text, _: re.sub(r"^\s*[•*·▪►–—-]+\s+", "", text))
+    """Bullets lose their leading marks; empty ones, repeated ones (any case) and those that advertise an offer are removed."""
+    promo_phrase = patterns.phrases("promo", context.primary_language)
+    rows = fails(frame, field, lambda texts: pc.match_substring_regex(texts, rf"^\s*[•*·▪►–—-]+\s+|{promo_phrase}"))
+    advertises = _promo(context.primary_language).search
+
+    def cleaned(text: str, _: tuple[str, ...]) -> str:
+        return "" if advertises(text) else re.sub(r"^\s*[•*·▪►–—-]+\s+", "", text)
+
+    marked = _rewrite_rows(frame, field, rows, (), cleaned)
     changed = frame.assign(**marked) if marked else frame
     return marked | distinct(changed, field, str.casefold, strip=True)

@@ -59,18 +59,26 @@ def mojibake(texts: Any, context: Context) -> Any:
     if _all_ascii(texts):
         return texts
     # A byte sequence of UTF-8 read in another encoding is two characters or more beside each other (or a lost space).
-    suspects = to_mask(pc.match_substring_regex(texts, "[^\\x00-\\x7f]{2}|[ÃÂ] "))
-    if not suspects.any():
-        return texts
+    suspects = to_mask(pc.match_substring_regex(texts, "[^\\x00-\\x7f][\\x00-\\x1f\\x7f]*[^\\x00-\\x7f]|[ÃÂ] "))
+    return rewrite(texts, suspects, decode) if suspects.any() else texts
+
+
+def decode(text: str) -> str:
+    """The text in its right encoding, as it is after T01, T02 and T04; the text itself where they are all that it needs.
+
+    Characters that do not print may stand inside a garbled letter, and C1 characters may be a part of one: the former go
+    first, the latter last.
+    """
     import ftfy
 
-    def decode(text: str) -> str:
-        fixed = ftfy.fix_encoding(text)
-        if fixed == text or fixed.count("\ufffd") > text.count("\ufffd"):
-            return text
-        return clean_characters(fixed)
-
-    return rewrite(texts, suspects, decode)
+    plain = clean_characters(text)
+    result = re.sub("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f\ue000-\uf8ff]", "", _INVISIBLE.sub("", text))
+    for _ in range(2):
+        fixed = ftfy.fix_encoding(result)
+        if fixed.count("\ufffd") > result.count("\ufffd"):
+            break
+        result = clean_characters(fixed)
+    return text if clean_characters(result) == plain else result
 
 
 @text_fix("T04", "lossless")
