@@ -46,17 +46,18 @@ def demo(
         from pipeline.operations.summary import summarize
 
         close_dead_runs(current.instance, current.database)
-        outcomes = [import_store(here(current.instance), store.key, chained=True)]
+        outcomes = [import_store(here(current), store.key, chained=True)]
         if outcomes[0].success:
             options: dict[str, Any] = {"product_ids": product_id or []}
-            outcomes += export_store(here(current.instance), store.key, list(connections), options=options)
+            outcomes += export_store(here(current), store.key, list(connections), options=options)
         with current.connect() as connection:
             summary = summarize(connection, store.key, outcomes)
         data_dir = current.settings.storage_uri
     code = show_summary(summary, as_json=as_json)
     if not as_json:
         if catalog is not None:
-            say("set for this demo: gtin_exempt (a missing barcode is only a warning) and a default category for every product;")
+            say("set for this demo: gtin_exempt (a missing barcode is only a warning), a default category for every product and,")
+            say("on Amazon, include_out_of_stock;")
             say(f"change them with: pipeline connection set {store.key} amazon-us gtin_exempt=false")
         say(f"files are below {data_dir}")
         say("next: make up (or: pipeline up), then open http://127.0.0.1:3000 to see scores, issues and the plan of each store")

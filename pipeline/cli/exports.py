@@ -43,7 +43,7 @@ def export(
         from pipeline.operations.summary import summarize
 
         close_dead_runs(current.instance, current.database)
-        outcomes = export_store(here(current.instance), store, [marketplace], options=options)
+        outcomes = export_store(here(current), store, [marketplace], options=options)
         with current.connect() as connection:
             summary = summarize(connection, store, outcomes)
     code = show_summary(summary, as_json=as_json)

@@ -37,7 +37,7 @@ def import_(
         from pipeline.operations.summary import summarize
 
         close_dead_runs(current.instance, current.database)
-        outcome = import_store(here(current.instance), store, only=only.value if only else None)
+        outcome = import_store(here(current), store, only=only.value if only else None)
         with current.connect() as connection:
             summary = summarize(connection, store, [outcome])
     code = show_summary(summary, as_json=as_json)

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cli.output import duration, say, show_json, show_table
 
 if TYPE_CHECKING:
-    import dagster as dg
-
+    from pipeline.cli.session import Session
     from pipeline.operations.chain import Here
     from pipeline.operations.launch import Outcome
 
 
-def here(instance: dg.DagsterInstance) -> Here:
+def here(current: Session) -> Here:
     """Runs in this process, told on the terminal."""
     from pipeline.definitions import defs
     from pipeline.operations.chain import Here
 
-    return Here(defs, instance, tell)
+    return Here(defs, current.instance, current.database, tell)
 
 
 def tell(what: str, outcome: Outcome | None) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.operations.failures import note_failed_export
 from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
 from pipeline.partitions import cell as cell_key
 
 if TYPE_CHECKING:
     import dagster as dg
+
+    from pipeline.platform.database import Database
 
 IMPORT_JOB = {None: "import_all", "products": "import_products", "collections": "import_collections"}
 
@@ -24,6 +27,7 @@ class Here:
 
     defs: dg.Definitions
     instance: dg.DagsterInstance
+    database: Database
     told: Told
 
 
@@ -37,8 +41,11 @@ def export_store(here: Here, store: str, sites: Sequence[str], *, options: Mappi
     """One export run a site, one after the other; a failed one does not stop the others."""
 
     def run(site: str) -> Outcome:
-        tags = {"store": store, "marketplace": site}
-        return run_job(here.defs, here.instance, "export_listings", cell_key(store, site), tags=tags, options=options)
+        tags = {"store": store, "marketplace": site, CHAINED_BY: "command line"}
+        outcome = run_job(here.defs, here.instance, "export_listings", cell_key(store, site), tags=tags, options=options)
+        if outcome.error is not None:
+            note_failed_export(here.database, store, site, outcome.error)
+        return outcome
 
     return [_told(here.told, f"export {store} to {site}", lambda site=site: run(site)) for site in sites]  # type: ignore[misc]
 

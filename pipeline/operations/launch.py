@@ -18,7 +18,7 @@ from pipeline.operations.runs import get_run
 from pipeline.platform.database import Database
 from pipeline.platform.locks import is_locked, run_lock_name
 
-#: Said by runs that the command line chains itself, so that the daemon's sensor does not chain them again.
+#: Said by runs of a command that sees to what follows itself, so that the daemon's sensors leave them alone.
 CHAINED_BY = "pipeline/chained_by"
 #: A run takes its lock when its resources open; before that it is young, not dead.
 _YOUNG_SECONDS = 20.0

@@ -28,7 +28,8 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
         return
     store = run.tags.get("dagster/partition", "")
     with Database.open(Settings.load()) as database, database.connect() as connection:
-        active = [item for item in list_connections(connection, store_key=store) if item.status == "active"]
+        # One in status error is tried again: its next good export clears the error.
+        active = [item for item in list_connections(connection, store_key=store) if not item.paused]
     if not active:
         yield dg.SkipReason(f"store {store} has no active marketplace connection")
     for item in active:
@@ -37,6 +38,29 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
             partition_key=cell(store, item.site),
             tags={"store": store, "marketplace": item.site, "import_run": run.run_id},
         )
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.FAILURE,
+    monitored_jobs=[export_listings],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=10,
+    description="Note a failed export on its connection, where `pipeline status` shows it.",
+)
+def failed_exports(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
+    from pipeline.operations.failures import note_failed_export
+    from pipeline.operations.runs import get_run
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+
+    run = context.dagster_run
+    if CHAINED_BY in run.tags:
+        return dg.SkipReason(f"run {run.run_id} is noted by {run.tags[CHAINED_BY]}")
+    found = get_run(context.instance, run.run_id)
+    if found.store is not None and found.marketplace is not None:
+        with Database.open(Settings.load()) as database:
+            note_failed_export(database, found.store, found.marketplace, found.error or "the export failed")
+    return None
 
 
 @dg.sensor(
@@ -54,4 +78,4 @@ def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"closed: {', '.join(closed)}" if closed else "every started run is alive")
 
 
-SENSORS = [export_after_import, dead_runs]
+SENSORS = [export_after_import, failed_exports, dead_runs]

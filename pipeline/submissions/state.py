@@ -25,7 +25,7 @@ _SET = sql.SQL(
     values=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in EFFECTS.names[2:]),
 )
 _LEAVE = b"""
-    UPDATE listing_state s SET left_at = coalesce(left_at, now()), quantity = e.quantity, version = %s, updated_at = now()
+    UPDATE listing_state s SET left_at = now(), quantity = e.quantity, version = %s, updated_at = now()
     FROM effects e WHERE e.op = 'leave' AND s.sku = e.sku AND s.store_id = %s AND s.site = %s AND s.transport = %s
 """
 _DELETE = b"""
