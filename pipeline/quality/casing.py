@@ -10,6 +10,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.quality.words import small_words, spellings, units
 
@@ -50,18 +54,13 @@ def learn_lexicon(titles: Iterable[str], brands: Iterable[str]) -> dict[str, str
     Only titles with few capitals are witnesses. A spelling needs two of them, or a brand; small letters say nothing, since
     a title in sentence case writes every word so.
     """
-    found: dict[str, Counter[str]] = {}
-    for title in titles:
-        letters = [letter for letter in title if letter.isalpha()]
-        if not 0 < sum(letter.isupper() for letter in letters) * 5 < 2 * len(letters):
-            continue
-        for token in _TOKEN.findall(title):
-            if not token.isdigit():
-                found.setdefault(token.casefold(), Counter())[token] += 1
+    found: dict[str, list[tuple[int, str]]] = {}
+    for token, times in Counter(chain.from_iterable(map(_TOKEN.findall, witnesses(titles)))).items():
+        found.setdefault(token.casefold(), []).append((-times, token))
     lexicon = {}
     for key, counts in found.items():
-        spelling, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
-        if times >= 2 and not spelling.islower():
+        times, spelling = min(counts)
+        if times <= -2 and not spelling.islower() and not spelling.isdigit():
             lexicon[key] = spelling
     for brand in sorted(set(brands)):
         words = _TOKEN.findall(brand)
@@ -70,6 +69,16 @@ def learn_lexicon(titles: Iterable[str], brands: Iterable[str]) -> dict[str, str
                 if len(token) > 1 and not token.islower():
                     lexicon.setdefault(token.casefold(), token)
     return lexicon
+
+
+def witnesses(titles: Iterable[str]) -> list[str]:
+    """The titles with a few capitals: at least one, and fewer than two letters in five."""
+    column = pa.array(titles, pa.string())
+    capitals = pc.count_substring_regex(column, r"\p{Lu}")
+    letters = pc.count_substring_regex(column, r"\pL")
+    few = pc.and_(pc.greater(capitals, 0), pc.less(pc.multiply(capitals, 5), pc.multiply(letters, 2)))
+    found: list[str] = column.filter(few).to_pylist()
+    return found
 
 
 def tokens(title: str) -> list[str]:

@@ -72,6 +72,7 @@ from pipeline.model.errors import PipelineError
 from pipeline.model.quality import SEVERITIES, Dimension, FixStep, Level, Rule, RuleSet
 from pipeline.quality.fixes import FIXES
 from pipeline.quality.masks import CHECKS
+from pipeline.quality.words import read_yaml
 
 #: What applicability may depend on: facts of the context, never the value that is judged.
 CONTEXT_COLUMNS = frozenset(
@@ -87,7 +88,7 @@ def load_ruleset(path: Path) -> RuleSet:
     """The rule set of a YAML file; PipelineError names the file, the entry and what is wrong with it."""
     content = path.read_bytes()
     try:
-        data = yaml.safe_load(content)
+        data = read_yaml(content)
     except yaml.YAMLError as error:
         raise PipelineError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):

@@ -29,7 +29,7 @@ _BLOCKS = re.compile(
 _TAG = re.compile(patterns.TAG)
 # Markup may be hidden in escaped markup; nobody escapes honest text more often.
 _MOST_ROUNDS = 4
-_NEWLINE_TAGS = r"(?i)<br\s*/?>|<hr\s*/?>|</?(p|div|ul|ol|dl|dt|dd|tr|table|thead|tbody|blockquote|h[1-6])\s*>|</li\s*>"
+_NEWLINE_TAGS = "<[bh]r>|</?(?:p|div|ul|ol|dl|dt|dd|tr|table|thead|tbody|blockquote|h[1-6])>|</li>"
 
 
 @lru_cache
@@ -58,12 +58,12 @@ def _strip(text: str) -> str:
 
 def plain_text(markup: Any) -> Any:
     """Sanitized HTML (string array) as plain text: a line for each block, `- ` before each item of a list."""
-    texts = pc.replace_substring_regex(markup, r"[ \t\r\n\f]+", " ")
+    texts = pc.replace_substring_regex(markup, r"[ \t\r\n\f]{2,}|[\t\r\n\f]", " ")
     if pc.any(pc.match_substring(texts, "<")).as_py():
-        texts = pc.replace_substring_regex(texts, r"(?i)<li\s*>", "\n- ")
+        texts = pc.replace_substring(texts, "<li>", "\n- ")
         texts = pc.replace_substring_regex(texts, _NEWLINE_TAGS, "\n")
-        texts = pc.replace_substring_regex(texts, r"(?i)<t[dh]\s*>", " ")
-        texts = pc.replace_substring_regex(texts, patterns.TAG, "")
+        texts = pc.replace_substring_regex(texts, "<t[dh]>", " ")
+        texts = pc.replace_substring_regex(texts, "<[^>]*>", "")
     if pc.any(pc.match_substring(texts, "&")).as_py():
         texts = rewrite(texts, to_mask(pc.match_substring(texts, "&")), html.unescape)
         # What was escaped twice is markup again, and nobody after this looks for it.

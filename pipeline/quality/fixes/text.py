@@ -33,6 +33,8 @@ def _all_ascii(texts: Any) -> bool:
 
 def clean_characters(text: str) -> str:
     """T01, T02 and T04 of one text: what decoding and unescaping may bring to light."""
+    if text.isascii() and text.isprintable():
+        return text
     return unicodedata.normalize("NFC", _JOINERS.sub("", _REMOVED.sub("", text)))
 
 
@@ -165,10 +167,10 @@ def repeats(texts: Any, context: Context, *, times: int = 2) -> Any:
     suspects = to_mask(pc.greater_equal(pc.count_substring(texts, " "), 1))
 
     def drop(text: str) -> str:
-        words = text.split(" ")
-        if len({word.casefold() for word in words}) == len(words):
+        words, folded = text.split(" "), text.casefold().split(" ")
+        if len(set(folded)) == len(words):
             return text
-        keys = [word.casefold().strip(".,;:!?()[]\"'") for word in words]
+        keys = [word.strip(".,;:!?()[]\"'") for word in folded]
         kept: list[str] = []
         seen: Counter[str] = Counter()
         for index, (word, key) in enumerate(zip(words, keys, strict=True)):

@@ -107,10 +107,11 @@ def not_flagged(frame: pd.DataFrame, field: str, context: Context) -> Mask:
 @check
 def unique_in_product(frame: pd.DataFrame, field: str, context: Context, *, fields: list[str]) -> Mask:
     """No other row of the product has the same combination of `fields`; a product's only row passes."""
-    key = frame["product_id"]
-    for name in fields:
-        key = key + "\x1f" + frame[name].fillna("").str.lower()
-    return ~key.duplicated(keep=False).to_numpy()
+    columns = [pc.fill_null(arrow(frame[name]), "") for name in ("product_id", *fields)]
+    key = pc.dictionary_encode(pc.utf8_lower(pc.binary_join_element_wise(*columns, pa.scalar("\x1f", columns[0].type))))
+    codes = key.indices.to_numpy()
+    unique: Mask = np.bincount(codes, minlength=1)[codes] == 1
+    return unique
 
 
 @check

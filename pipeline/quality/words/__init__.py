@@ -13,9 +13,14 @@ _FOLDER = Path(__file__).parent
 LISTS = frozenset({"promo", "placeholder", "filler", "function"})
 
 
+def read_yaml(content: bytes) -> Any:
+    """YAML by the safe loader in C, which is ten times faster, where it is there."""
+    return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+
+
 @lru_cache
 def _load(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    found: dict[str, Any] = read_yaml((_FOLDER / f"{name}.yaml").read_bytes())
     return found
 
 
