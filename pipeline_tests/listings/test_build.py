@@ -212,3 +212,18 @@ def test_an_empty_catalog_gives_empty_tables(tmp_path: Path) -> None:
     result = build(Catalog(), recipe(tmp_path), tmp_path)
     assert {staged.rows for staged in result.tables.values()} == {0}
     assert result.counts.score_mean is None
+
+
+def test_a_parent_with_a_fault_of_its_own_blocks_its_children() -> None:
+    from pipeline.listings.schema import LISTINGS
+    from pipeline.listings.verdict import status_and_reason
+    from pipeline.model.quality import RuleSet
+    from pipeline.quality.schema import ISSUES, SCORES
+    from pipeline_tests.listings.fakes import family, frame, listing
+
+    rows = frame([*family("1", [{"sku": "x"}, {"sku": "y"}]), listing("a")], LISTINGS)
+    issues = frame([{"product_id": "1", "sku": "P-1", "rule": "R", "severity": "error", "message": "No theme."}], ISSUES)
+    scores = frame([{"sku": sku, "worst": "error" if sku == "P-1" else None} for sku in rows["sku"]], SCORES)
+    found = status_and_reason(rows, issues, scores, RuleSet("r", "1", (), ()))
+    assert found["status"].tolist() == ["blocked", "blocked", "blocked", "ready"]
+    assert found["reason"].tolist()[:3] == ["No theme.", *["The parent listing of its family is blocked: No theme."] * 2]
