@@ -72,11 +72,10 @@ def learn_lexicon(titles: Iterable[str], brands: Iterable[str]) -> dict[str, str
 
 
 def witnesses(titles: Iterable[str]) -> list[str]:
-    """The titles with a few capitals: at least one, and fewer than two letters in five."""
+    """The titles with a few capitals: at least one, and fewer than one character in three."""
     column = pa.array(titles, pa.string())
     capitals = pc.count_substring_regex(column, r"\p{Lu}")
-    letters = pc.count_substring_regex(column, r"\pL")
-    few = pc.and_(pc.greater(capitals, 0), pc.less(pc.multiply(capitals, 5), pc.multiply(letters, 2)))
+    few = pc.and_(pc.greater(capitals, 0), pc.less(pc.multiply(capitals, 3), pc.utf8_length(column)))
     found: list[str] = column.filter(few).to_pylist()
     return found
 

@@ -123,7 +123,7 @@ def _revisions(shop: Any, owners: Any, facts: SkuFacts, shared_gtin: Any, lexico
     titles = shop["title"]
     dirty = pc.match_substring_regex(titles, _DIRTY)
     cased = pc.or_(pc.match_substring_regex(titles, r"\p{Lu}{3}"), pc.invert(pc.match_substring_regex(titles, "[A-Z]")))
-    whole = repr(sorted(lexicon.items()))
+    whole, key = repr(sorted(lexicon.items())), hashlib.blake2b(fingerprint).digest()
     found = []
     for product_id, source, title, is_dirty, is_cased in zip(
         shop["product_id"].to_pylist(), shop["source_hash"].to_pylist(), titles.to_pylist(), dirty.to_pylist(), cased.to_pylist(),
@@ -131,5 +131,5 @@ def _revisions(shop: Any, owners: Any, facts: SkuFacts, shared_gtin: Any, lexico
     ):  # fmt: skip
         words = whole if is_dirty else repr([lexicon.get(word) for word in tokens(title)]) if is_cased else ""
         text = "\x1f".join([source or "", words, *notes.get(product_id, ())])
-        found.append(hashlib.blake2b(text.encode(), digest_size=16, key=hashlib.blake2b(fingerprint).digest()).hexdigest())
+        found.append(hashlib.blake2b(text.encode(), digest_size=16, key=key).hexdigest())
     return pa.array(found, pa.string())

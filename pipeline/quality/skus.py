@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -40,13 +39,14 @@ def assign_skus(variant_ids: Any, skus: Any, store: str) -> SkuFacts:
     the source) keeps a shared SKU, the others get a suffix made from their own id."""
     blank = ~to_mask(pc.match_substring_regex(skus, r"\S"))
     legal = to_mask(pc.match_substring_regex(skus, LEGAL_SKU)) & to_mask(pc.less_equal(pc.utf8_length(skus), MAX_SKU))
-    keys = pd.Series(pc.utf8_lower(pc.utf8_trim_whitespace(skus)).to_pandas(), dtype="object")
-    shared = keys.duplicated(keep=False).to_numpy() & ~blank
+    keys = pc.fill_null(pc.utf8_lower(pc.utf8_trim_whitespace(skus)), "")
+    codes = pc.dictionary_encode(keys).indices.to_numpy()
+    shared = (np.bincount(codes, minlength=1)[codes] > 1) & ~blank
     assigned: list[str | None] = [None] * len(skus)
     work = np.flatnonzero(blank | ~legal | shared)
     if len(work):
         rows = sorted(work.tolist(), key=lambda row: (_age(variant_ids[row].as_py()), row))
-        taken = set(keys[~blank & legal])
+        taken = set(keys.filter(pa.array(~blank & legal)).to_pylist())
         holders: set[str] = set()
         for row in rows:
             identity, sku = variant_ids[row].as_py(), skus[row].as_py()

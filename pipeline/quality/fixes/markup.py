@@ -27,6 +27,7 @@ _BLOCKS = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(patterns.TAG)
+_WIDE = "[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
 # Markup may be hidden in escaped markup; nobody escapes honest text more often.
 _MOST_ROUNDS = 4
 _NEWLINE_TAGS = "<[bh]r>|</?(?:p|div|ul|ol|dl|dt|dd|tr|table|thead|tbody|blockquote|h[1-6])>|</li>"
@@ -69,7 +70,7 @@ def plain_text(markup: Any) -> Any:
         # What was escaped twice is markup again, and nobody after this looks for it.
         texts = rewrite(texts, to_mask(pc.match_substring_regex(texts, patterns.TAG)), _strip_lines)
         texts = pc.replace_substring_regex(texts, f"{patterns.CONTROL}|{patterns.INVISIBLE}", "")
-    texts = pc.replace_substring_regex(texts, r"[  -   ]+", " ")
+    texts = pc.replace_substring_regex(texts, f" *{_WIDE}[ {_WIDE[1:]}*| {{2,}}", " ")
     texts = pc.replace_substring_regex(texts, r"( *\n *(- *\n)?)+", "\n")
     return pc.utf8_trim_whitespace(texts)
 

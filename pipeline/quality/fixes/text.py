@@ -86,10 +86,7 @@ def decode(text: str) -> str:
 @text_fix("T04", "lossless")
 def composed(texts: Any, context: Context) -> Any:
     """Letters with accents are single characters (Unicode NFC)."""
-    if _all_ascii(texts):
-        return texts
-    normal = pc.utf8_normalize(texts, form="NFC")
-    return texts if pc.all(pc.equal(normal, texts)).as_py() is not False else normal
+    return rewrite(texts, ~to_mask(pc.string_is_ascii(texts)), lambda text: unicodedata.normalize("NFC", text))
 
 
 @text_fix("T05", "lossless")

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pipeline.quality import patterns
 from pipeline.quality.casing import is_all_caps, recase
 from pipeline.quality.context import Context
-from pipeline.quality.masks.base import Degree, Mask, arrow, check, fails, lengths, to_mask
+from pipeline.quality.masks.base import Degree, Mask, arrow, blank, check, fails, lengths, to_mask
 from pipeline.quality.wording import without_characters
 from pipeline.quality.words import small_words, words
 
@@ -59,8 +59,10 @@ def length_target(frame: pd.DataFrame, field: str, context: Context, *, min: int
 
 @check
 def words_target(frame: pd.DataFrame, field: str, context: Context, *, min: int) -> Degree:
-    """The text has `min` words; fewer count in proportion, in tenths."""
-    return _graded(pc.count_substring_regex(arrow(frame[field]), r"[\pL\pN]+[^\s]*"), min)
+    """The text has `min` words (separated by one space or newline); fewer count in proportion, in tenths."""
+    texts = arrow(frame[field])
+    gaps = pc.add(pc.count_substring(texts, " "), pc.count_substring(texts, "\n"))
+    return _graded(pc.if_else(pa.array(blank(frame, field)), 0, pc.add(gaps, 1)), min)
 
 
 @check
