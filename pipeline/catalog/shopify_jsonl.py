@@ -75,6 +75,7 @@ class Assembler:
         self._scattered = scattered
         self._product: ProductLines | None = None
         self._seen: set[str] = set()
+        self._lost: set[str] = set()  # ids of broken lines; what hangs below goes with them
         self._seed = f"{_VERSION}:{builder.currency}:".encode()
 
     def run(self, lines: Iterable[Line]) -> Iterator[CatalogBatch]:
@@ -165,7 +166,10 @@ class Assembler:
             raise Scattered
         counts["stray_lines"] += 1
         counts["variants_seen"] += head == VARIANT
-        self._builder.reject(number, _KINDS.get(head, "line"), key or None, "its parent is not in the file", line)
+        if parent not in self._lost:
+            self._builder.reject(number, _KINDS.get(head, "line"), key or None, "its parent is not in the file", line)
+        elif head == VARIANT:
+            self._builder.reject(number, "variant", key, "its product was rejected", line)
 
     def _repair(self, number: int, line: bytes) -> tuple[Record, str | None, str, str, str | None] | None:
         """A line that is not a plain record: what can be made of it, or None after it was counted."""
@@ -202,13 +206,14 @@ class Assembler:
             counts["product_lines"] += 1
             self._seen.add(key)
             self._product = ProductLines(gid, key, number, line, {}, reason)
-        elif head == VARIANT and product is not None and parent == product.gid:
+        elif head == VARIANT and product is not None and (parent == product.gid or not (parent or self._scattered)):
             product.variants.append((key, number, None))
             product.owned[gid] = gid
             product.lines.append(line)
             self._builder.reject(number, "variant", key, reason, line)
         else:
             counts["broken_lines"] += 1
+            self._lost.add(gid)
             self._builder.reject(number, "line", None, reason, line)
 
     def flush(self) -> None:

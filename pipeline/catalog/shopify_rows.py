@@ -69,7 +69,8 @@ def options(product: ProductLines) -> tuple[list[str], bool]:
         found = sorted(found, key=lambda option: option["position"])
     if not found:
         first: Record = next((record for _, _, record in product.variants if record), {})
-        found = first.get("selectedOptions") or []
+        selected = first.get("selectedOptions")
+        found = selected if isinstance(selected, list) and all(isinstance(option, dict) for option in selected) else []
     names = [option["name"] for option in found]
     if names != ["Title"]:
         return names[:3], False
@@ -92,6 +93,9 @@ def product_row(product: ProductLines, names: list[str], seed: bytes) -> tuple[A
     get = record.get
     seo = get("seo") or {}
     category = get("category") or (get("productCategory") or {}).get("productTaxonomyNode") or {}
+    tags = get("tags") or []
+    if tags.__class__ is not list:
+        raise TypeError("tags")
     status = (get("status") or "active").lower()
     images = list(product.images.get(product.gid, ()))
     if not images:
@@ -107,7 +111,7 @@ def product_row(product: ProductLines, names: list[str], seed: bytes) -> tuple[A
         get("vendor") or None,
         get("productType") or None,
         category.get("fullName") or None,
-        get("tags") or [],
+        tags,
         status if status in ("active", "archived") else "draft",
         get("isGiftCard") or False,
         seo.get("title") or None,

@@ -96,7 +96,7 @@ def import_rows(*rows: Mapping[str, str], header: Sequence[str] = HEADER, curren
 
 def simple(handle: str, **cells: str) -> dict[str, str]:
     """The only row of a product without options."""
-    names = {name.lower().replace(" ", "_"): name for name in HEADER}
+    names = {name.lower().replace(" ", "_").replace("(", "").replace(")", ""): name for name in HEADER}
     row = {
         "Handle": handle,
         "Title": f"Title of {handle}",
