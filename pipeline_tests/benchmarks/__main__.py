@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -86,7 +87,7 @@ class Bench:
         """The whole command, start-up included. Its result is checked before its time counts."""
         own = dataclasses.replace(self.settings, data_dir=Path(data_dir), storage_uri=data_dir, database_url=None)
         command = [str(Path(sys.executable).with_name("pipeline")), "demo", "--catalog", str(catalog), "--json"]
-        measured = run(command, {**os.environ, **own.environment()})
+        measured = run(command, {**os.environ, **own.environment()}, limit_seconds=300 + variants / 200)
         summary = orjson.loads(measured.output)
         if summary["variants"] + summary["rejected"] != variants:
             raise CommandFailed(f"pipeline demo lost variants: {summary['variants']} + {summary['rejected']} of {variants}")
@@ -176,4 +177,5 @@ def _record(facts: dict[str, Any], ungrouped: bool, samples: Sequence[Sample], r
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that catalogs and child go too
     sys.exit(main())

@@ -32,6 +32,11 @@ def test_a_failed_command_is_no_measurement() -> None:
         run(_python("import sys; print('no such thing', file=sys.stderr); sys.exit(3)"), os.environ)
 
 
+def test_a_command_that_never_ends_is_no_measurement() -> None:
+    with pytest.raises(CommandFailed, match=r"took longer than 0 s"):
+        run(_python("import signal; signal.pause()"), os.environ, limit_seconds=0.2)
+
+
 def test_stages_do_their_work_and_report_its_cost(tmp_path: Path) -> None:
     catalog, folder = tmp_path / "catalog.jsonl", tmp_path / "tables"
     folder.mkdir()
