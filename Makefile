@@ -30,8 +30,8 @@ lint: .venv/.stamp
 # Hashes for all platforms and no address of a package index: the lock works wherever pip is pointed.
 lock: .venv/.stamp
 	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(PIP) uv
-	$(BIN)/python -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header -o requirements.lock
+	$(BIN)/python -m uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.10 --generate-hashes \
+		--no-strip-extras --no-emit-index-url --no-annotate --no-header -o requirements.lock
 
 # Keeps data/.
 clean:
