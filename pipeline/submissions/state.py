@@ -62,6 +62,8 @@ def record(connection: psycopg.Connection[Any], lane: Lane, effects: Table, vers
         with cursor.copy(b"COPY effects FROM STDIN (FORMAT csv)") as copy:
             for index in range(effects.batches):
                 copy.write(_csv(effects.arrow_batch(index)))
+        # Without the index the planner, which knows nothing of a state that was just written, may compare each row with each.
+        cursor.execute(b"CREATE INDEX ON effects (op, sku)")
         cursor.execute(b"ANALYZE effects")
         cursor.execute(_SET, (*lane.key, version))
         cursor.execute(_LEAVE, (version, *lane.key))

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 
 from pipeline.listings.diff import STATE
 from pipeline.listings.plan import PlanResult, plan_changes
-from pipeline.listings.plan_files import Plan, Scope
+from pipeline.listings.plan_files import EFFECTS, Plan, Scope
 from pipeline.listings.state import (
     Lane,
     approve,
@@ -26,7 +27,9 @@ from pipeline.listings.state import (
 )
 from pipeline.model.errors import PipelineError
 from pipeline.platform.database import Database
+from pipeline.platform.tables import Table, TableWriter
 from pipeline.submissions.file_mode import commit
+from pipeline.submissions.state import record
 from pipeline_tests.listings.fakes import ACCOUNT, SITE, FakeMarketplace, export_settings, family, listing, listings_table
 from pipeline_tests.listings.planning import sent
 
@@ -299,3 +302,21 @@ def _in_child(work: Callable[[], None]) -> int:
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     return status
+
+
+@pytest.mark.timeout(100)  # comparing each row with each takes minutes
+def test_a_large_state_changes_as_a_whole(office: Office, connection: psycopg.Connection, tmp_path: Path) -> None:
+    connection.execute("INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s)", office.lane.key)
+    rows = pa.table({"sku": [f"SKU-{number}" for number in range(20_000)]})
+    for op, left in (("set", 20_000), ("set", 20_000), ("leave", 20_000), ("delete", 0)):
+        columns = {"op": op, "product_id": "1", "role": "single", "quantity": 0 if op == "leave" else 7}
+        filled = {name: pa.repeat(pa.scalar(value), len(rows)) for name, value in columns.items()} | {"sku": rows["sku"]}
+        table = pa.table([filled.get(field.name, pa.nulls(len(rows))) for field in EFFECTS], names=EFFECTS.names).cast(EFFECTS)
+        with TableWriter(tmp_path, "effects", EFFECTS, {}) as writer:
+            writer.write(table)
+        record(connection, office.lane, Table(writer.path), 1)
+        state = read_state(connection, office.lane)
+        assert len(state) == left
+        if left:
+            assert set(state["quantity"].unique().to_pylist()) == {0 if op == "leave" else 7}
+            assert state["left_at"].null_count == (0 if op == "leave" else left)
