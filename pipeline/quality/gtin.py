@@ -34,7 +34,8 @@ def valid(values: Any) -> npt.NDArray[np.bool_]:
     if not len(rows):
         return result
     padded = pc.utf8_lpad(values.take(pa.array(rows)), 14, "0")
-    digits = np.frombuffer("".join(padded.to_pylist()).encode(), dtype=np.uint8).reshape(-1, 14).astype(np.int64) - 48
+    characters = np.frombuffer(padded.buffers()[2], dtype=np.uint8, count=14 * len(rows))
+    digits = characters.reshape(-1, 14).astype(np.int64) - 48
     wanted = -(digits[:, :13] @ _WEIGHTS) % 10
     result[rows] = (wanted == digits[:, 13]) & (digits.sum(axis=1) > 0)
     return result

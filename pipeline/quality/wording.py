@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+
+def repeating(texts: Sequence[str | None]) -> list[bool]:
+    """Which texts have some word twice, in any case."""
+    split = (text.casefold().split(" ") if text else () for text in texts)
+    return [len(set(words)) < len(words) for words in split]
 
 
 def tidy(text: str) -> str:

@@ -21,10 +21,9 @@ TAGS = frozenset(_ALLOWED.split(" "))
 # Their content is not text for a reader.
 _DROPPED = "script style iframe object embed svg math template noscript textarea select title head"
 # Blocks that are not allowed become plain blocks first: a sanitizer that only drops the tag would join the words.
-_BLOCKS = re.compile(
-    r"<(/?)(?:article|section|header|footer|aside|main|nav|figure|figcaption|address|center|details|summary|form|fieldset|pre|caption)"
-    r"(?=[\s/>])[^<>]*>",
-    re.IGNORECASE,
+_BLOCK = (
+    r"(?i)<(/?)(?:article|section|header|footer|aside|main|nav|figure|figcaption|address|center|details|summary|form|fieldset|pre"
+    r"|caption)(?:[\s/][^<>]*)?>"
 )
 _TAG = re.compile(patterns.TAG)
 _WIDE = "[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
@@ -42,8 +41,9 @@ def _cleaner(tags: frozenset[str]) -> Any:
 
 def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
     """Only `tags`, without attributes; content of scripts, styles and frames dropped; well-formed."""
-    cleaned: str = _cleaner(tags).clean(_BLOCKS.sub(r"<\1div>", text))
-    return clean_characters(cleaned).strip()
+    cleaned: str = _cleaner(tags).clean(text).strip()
+    # An entity may have brought a character that T01 or T02 removes.
+    return clean_characters(cleaned) if "&" in text else cleaned
 
 
 def _strip(text: str) -> str:
@@ -85,8 +85,11 @@ def markup(
 ) -> dict[str, pd.Series[Any]]:
     """HTML keeps only simple tags without attributes and links (`plain`: no tags at all); scripts and styles are dropped."""
     texts = arrow(frame[field])
-    pattern = patterns.TAG if plain else "[<&]"
-    clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, pattern)), _strip if plain else sanitize)
+    if plain:
+        clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, patterns.TAG)), _strip)
+    else:
+        clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, _BLOCK)), lambda text: re.sub(_BLOCK, r"<\1div>", text))
+        clean = rewrite(clean, to_mask(pc.match_substring_regex(clean, "[<&]")), sanitize)
     changed = {} if clean is texts else {field: column(clean, frame[field])}
     if text_to is not None:
         changed[text_to] = column(plain_text(clean), frame[field])

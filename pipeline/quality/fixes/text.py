@@ -17,6 +17,7 @@ from pipeline.quality.context import Context
 from pipeline.quality.fixes.base import fix, rewrite, text_fix
 from pipeline.quality.masks.base import arrow, column, to_mask
 from pipeline.quality.masks.text import placeholder
+from pipeline.quality.wording import repeating
 from pipeline.quality.words import small_words
 
 _INVISIBLE = re.compile(patterns.INVISIBLE)
@@ -161,12 +162,10 @@ def all_lower(texts: Any, context: Context) -> Any:
 def repeats(texts: Any, context: Context, *, times: int = 2) -> Any:
     """Words beyond their second occurrence, runs of three and more, and doubled function words are removed."""
     small = small_words(context.primary_language)
-    suspects = to_mask(pc.greater_equal(pc.count_substring(texts, " "), 1))
+    suspects = np.array(repeating(texts.to_pylist()), dtype=bool)
 
     def drop(text: str) -> str:
         words, folded = text.split(" "), text.casefold().split(" ")
-        if len(set(folded)) == len(words):
-            return text
         keys = [word.strip(".,;:!?()[]\"'") for word in folded]
         kept: list[str] = []
         seen: Counter[str] = Counter()

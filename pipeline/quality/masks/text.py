@@ -14,7 +14,7 @@ from pipeline.quality import patterns
 from pipeline.quality.casing import is_all_caps, recase
 from pipeline.quality.context import Context
 from pipeline.quality.masks.base import Degree, Mask, arrow, blank, check, fails, lengths, to_mask
-from pipeline.quality.wording import without_characters
+from pipeline.quality.wording import repeating, without_characters
 from pipeline.quality.words import small_words, words
 
 _STEPS = 10
@@ -88,13 +88,9 @@ def no_repeats(frame: pd.DataFrame, field: str, context: Context, *, times: int 
 
     def bad(texts: pa.Array) -> pa.Array:
         result = np.zeros(len(texts), bool)
-        # Few titles have as many words as it takes, and fewer repeat their first letters; only those are counted.
-        long = to_mask(pc.greater_equal(pc.count_substring(texts, " "), times))
-        for row in np.flatnonzero(long):
-            found = texts[row].as_py().casefold().split()
-            if len(set(found)) <= len(found) - times:
-                counts = Counter(word.strip(".,;:!?()[]\"'|/-") for word in found)
-                result[row] = any(n > times and word.isalpha() and word not in exempt for word, n in counts.items())
+        for row in np.flatnonzero(repeating(texts.to_pylist())):
+            counts = Counter(word.strip(".,;:!?()[]\"'|/-") for word in texts[row].as_py().casefold().split())
+            result[row] = any(n > times and word.isalpha() and word not in exempt for word, n in counts.items())
         return pa.array(result)
 
     return ~fails(frame, field, bad)
@@ -114,9 +110,13 @@ def not_placeholder(frame: pd.DataFrame, field: str, context: Context) -> Mask:
 
 def placeholder(texts: pa.Array, language: str) -> pa.Array:
     """Which values are a placeholder, or have not a single letter or digit, or are one digit."""
-    bare = pc.utf8_lower(pc.replace_substring_regex(texts, r"[^\pL\pN]", ""))
+    if pc.all(pc.match_substring_regex(texts, "^[0-9]{2,}$")).as_py() is not False:
+        return pa.array(np.zeros(len(texts), bool))
+    coded = pc.dictionary_encode(texts)
+    bare = pc.utf8_lower(pc.replace_substring_regex(coded.dictionary, r"[^\pL\pN]", ""))
     known = pc.is_in(bare, pa.array(words("placeholder", language)))
-    return pc.and_(pc.is_valid(texts), pc.or_(known, pc.match_substring_regex(bare, "^[0-9]?$")))
+    found = pc.or_(known, pc.match_substring_regex(bare, "^[0-9]?$"))
+    return pc.fill_null(found.take(coded.indices), False)
 
 
 @check
