@@ -22,7 +22,7 @@ from pipeline.platform.tables import BATCH_PRODUCTS, BATCH_VARIANTS
 MAX_VARIANTS, MAX_IMAGES, MAX_TITLE, MAX_HTML, MAX_KEY = 2_048, 250, 10_000, 1_000_000, 1_000
 
 #: Rows that are packed into Arrow at once: few enough to still be in the processor's cache.
-_PACK = 500
+_PACK = 1_000
 
 #: The tuple of a variant: `VARIANTS` without `price_text`, and the three amounts as text.
 _VARIANT_TEXTS = pa.schema(

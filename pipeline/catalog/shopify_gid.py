@@ -24,18 +24,39 @@ _OWN_FIRST = re.compile(rb'\s*\{\s*(?:"__typename"\s*:\s*"\w*"\s*,\s*)?"id"\s*:\
 _OWN = re.compile(rb'"id"\s*:\s*' + _GID)
 _PARENT = re.compile(rb'"__parentId"\s*:\s*' + _GID)
 _ITEM = re.compile(rb'"gid:\\?/\\?/shopify\\?/InventoryItem\\?/(\d+)"')
-_PARENT_KEY = b'"__parentId"'
+_COMPACT = b'"__parentId":"'
 
 
-def find_gids(line: bytes) -> tuple[str, str]:
-    """The id and the parent's id of a record by a search in its bytes; "" for each that is not there.
+def written_parent(line: bytes) -> bytes:
+    """The parent's id as it is written in a record, by a search in its bytes; b"" when it has none.
 
-    A quote inside a JSON string is escaped, so that no text of a merchant can look like these keys.
+    A quote inside a JSON string is escaped, so that no text of a merchant can look like this key.
     """
-    at = line.rfind(_PARENT_KEY)
-    parent = _PARENT.match(line, at) if at >= 0 else None
-    own = _OWN_FIRST.match(line)
-    return _text(own) if own else _decoded_id(line), _text(parent)
+    start = line.rfind(_COMPACT) + len(_COMPACT)
+    if start >= len(_COMPACT):
+        end = line.find(b'"', start)
+        return line[start:end] if end > 0 else b""
+    found = _PARENT.search(line) if b'"__parentId"' in line else None
+    return found[1] if found else b""
+
+
+def written_gid(line: bytes) -> bytes:
+    """The record's own id as it is written at its start, or b""."""
+    found = _OWN_FIRST.match(line)
+    return found[1] if found else b""
+
+
+def find_own_gid(line: bytes) -> str:
+    """The id of a record; the first id of a line that is broken; else ""."""
+    found = _OWN_FIRST.match(line)
+    if found:
+        return plain(found[1])
+    try:
+        gid = orjson.loads(line)["id"]
+    except (ValueError, TypeError, KeyError):
+        found = _OWN.search(line)
+        return plain(found[1]) if found else ""
+    return gid if isinstance(gid, str) else ""
 
 
 def find_inventory_item(line: bytes) -> str:
@@ -44,17 +65,9 @@ def find_inventory_item(line: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-def _decoded_id(line: bytes) -> str:
-    """The id of a record that does not begin with it; the first id of a line that is broken."""
-    try:
-        gid = orjson.loads(line)["id"]
-    except (ValueError, TypeError, KeyError):
-        return _text(_OWN.search(line))
-    return gid if isinstance(gid, str) else ""
-
-
-def _text(found: re.Match[bytes] | None) -> str:
-    return found[1].replace(b"\\", b"").decode("utf-8", "replace") if found else ""
+def plain(gid: bytes) -> str:
+    """An id as it is written, without the escapes of its slashes."""
+    return gid.replace(b"\\", b"").decode("utf-8", "replace")
 
 
 def guess_head(record: dict[str, Any]) -> str:

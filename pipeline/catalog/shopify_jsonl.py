@@ -21,8 +21,10 @@ from pipeline.catalog.shopify_gid import (
     METAFIELD,
     PRODUCT,
     VARIANT,
-    find_gids,
+    find_own_gid,
     guess_head,
+    plain,
+    written_parent,
 )
 from pipeline.catalog.shopify_rows import (
     ProductLines,
@@ -41,6 +43,8 @@ from pipeline.model.errors import BadInputError
 #: Part of every source_hash: raise it when the same lines begin to mean other rows.
 _VERSION = "1"
 _WRONG = (TypeError, AttributeError, KeyError, ValueError, IndexError)
+#: So many products without a child at the start are the products of a file that is not grouped.
+_ENOUGH = 50
 _BACKSLASH = 92  # a search for one byte is many times faster
 _KINDS = {PRODUCT: "product", VARIANT: "variant", INVENTORY_LEVEL: "inventory", COLLECTION: "collection"}
 
@@ -133,7 +137,10 @@ class Assembler:
                 self._other_child(product, number, line, record, head, key, owned[parent])
 
     def _start(self, number: int, line: bytes, record: Record, gid: str, key: str) -> ProductLines:
-        self._builder.counts["product_lines"] += 1
+        counts = self._builder.counts
+        counts["product_lines"] += 1
+        if counts["product_lines"] == _ENOUGH and not (self._scattered or counts["child_lines"]):
+            raise Scattered
         broken = None if key and key not in self._seen else "its id stands twice in the file"
         self._seen.add(key)
         self._product = ProductLines(gid, key, number, line, record, broken)
@@ -198,7 +205,7 @@ class Assembler:
         reason = "not a record of the products query" if record is not None else "not valid JSON"
         if len(line) > MAX_LINE:
             reason = f"longer than {MAX_LINE >> 20} MiB"
-        gid, parent = find_gids(line)
+        gid, parent = find_own_gid(line), plain(written_parent(line))
         head, _, key = gid.rpartition("/")
         product, counts = self._product, self._builder.counts
         if head == PRODUCT and not parent:
@@ -247,11 +254,13 @@ class Assembler:
         builder.add(product_fields, variants, inventory)
 
     def _first_of_each_id(self, variants: list[Variant]) -> list[Variant]:
+        if len({variant[0] for variant in variants}) == len(variants):
+            return variants
         first: dict[str, Variant] = {}
         for variant in variants:
             if first.setdefault(variant[0], variant) is not variant and variant[2] is not None:
                 self._builder.reject(variant[1], "variant", variant[0], "its id stands twice in the file")
-        return variants if len(first) == len(variants) else list(first.values())
+        return list(first.values())
 
 
 def _adopt(product: ProductLines, parent: str) -> bool:

@@ -57,7 +57,7 @@ class ProductLines:
 def ordered(variants: list[Variant]) -> list[Variant]:
     """By position, where every variant has one; else as they stand."""
     positions = [record.get("position") if record else 0 for _, _, record in variants]
-    if not all(position.__class__ is int for position in positions):
+    if positions == list(range(1, len(positions) + 1)) or not all(position.__class__ is int for position in positions):
         return variants
     return [variant for _, variant in sorted(zip(positions, variants, strict=True), key=_FIRST)]
 

@@ -7,7 +7,6 @@ in the bytes. Then each range fits into memory and its products are read one aft
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,17 +14,27 @@ import numpy as np
 import orjson
 
 from pipeline.catalog.jsonl_lines import Line, Lines
-from pipeline.catalog.shopify_gid import INVENTORY_ITEM, PRODUCT, VARIANT, find_gids, find_inventory_item
+from pipeline.catalog.shopify_gid import (
+    INVENTORY_ITEM,
+    PRODUCT,
+    VARIANT,
+    find_inventory_item,
+    find_own_gid,
+    plain,
+    written_gid,
+    written_parent,
+)
 from pipeline.model.errors import BadInputError
 
 #: Products of one file, and bytes kept back before files are written: about 1,000 files for 1M products.
 _RANGE, _BUFFER = 1024, 32 << 20
 _LATER, _LOOSE = -1, -2
 _FIRST, _CHILD, _GRANDCHILD = range(3)
+_HEADS = (PRODUCT, VARIANT, INVENTORY_ITEM)
 
 
 class _Owners:
-    """Ids of one type and the products that they belong to: 12 bytes an id, searchable once all are known."""
+    """Ids of one type and the products that they belong to: 12 bytes an id, looked up many at once."""
 
     def __init__(self) -> None:
         self._ids, self._ordinals = array("q"), array("i")
@@ -34,9 +43,8 @@ class _Owners:
         self._ids.append(_number(key))
         self._ordinals.append(ordinal)
 
-    def find(self, numbers: array[int]) -> np.ndarray:
+    def find(self, wanted: np.ndarray) -> np.ndarray:
         """The product of each id, -1 where it is unknown."""
-        wanted = np.array(numbers, dtype=np.int64)
         if not self._ids:
             return np.full(len(wanted), -1)
         ids = np.array(self._ids, dtype=np.int64)
@@ -51,6 +59,27 @@ def _number(key: str) -> int:
     return int(key) if key.isascii() and key.isdigit() and len(key) <= 18 else -1
 
 
+class _Pile:
+    """Lines of one range of products: where each belongs, in memory (13 bytes a line), and the lines themselves, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ordinals, self.ranks, self.numbers = array("i"), array("b"), array("q")
+        self.waiting: list[bytes] = []
+
+    def write(self) -> None:
+        if self.waiting:
+            with self.path.open("ab") as stream:
+                stream.writelines(self.waiting)
+            self.waiting = []
+
+    def lines(self) -> Iterator[bytes]:
+        self.write()
+        if self.path.exists():
+            with self.path.open("rb") as stream:
+                yield from stream
+
+
 class Regrouped:
     """The lines of a file, product by product. `open_end` and `done` are what `Assembler` asks for."""
 
@@ -58,65 +87,73 @@ class Regrouped:
 
     def __init__(self, lines: Lines, folder: Path, name: str) -> None:
         self._lines, self._folder, self._name = lines, folder, name
-        self._waiting: dict[int, list[bytes]] = defaultdict(list)
+        self._piles: dict[int, _Pile] = {}
         self._waiting_bytes = 0
-        self._products: dict[str, int] = {}
-        self._variants, self._items = _Owners(), _Owners()
+        self._product_ordinals: dict[bytes, int] = {}  # by the id as it is written in the file
+        self._owners = {head: _Owners() for head in _HEADS}
+        self._parents = array("b"), array("q")  # of the lines put off: index in _HEADS or -1, number
         self._count = 0
         self.done = 0.0
 
     def __iter__(self) -> Iterator[Line]:
         self._spill()
         self._place_later()
-        ranges = range(0, -(-self._count // _RANGE))
-        for index in ranges:
+        ranges = -(-self._count // _RANGE)
+        for index in range(ranges):
             yield from self._read_range(index)
-            self.done = (index + 1) / len(ranges)
-        for _, _, number, line in self._read(_LOOSE):
-            yield number, line
+            self.done = (index + 1) / ranges
+        loose = self._pile(_LOOSE)
+        yield from zip(loose.numbers, loose.lines(), strict=True)
 
     def _spill(self) -> None:
-        products, put = self._products, self._put
+        products, put = self._product_ordinals, self._put
         for number, line in self._lines:
             if self._lines.open_end:
                 self._must_be_whole(number, line)
-            gid, parent = find_gids(line)
-            if not parent:
-                if not gid.startswith(PRODUCT + "/"):
+            written = written_parent(line)
+            if not written:
+                gid = find_own_gid(line)
+                head, _, key = gid.rpartition("/")
+                if head != PRODUCT:
                     put(_LOOSE, -1, _FIRST, number, line)
                     continue
-                products.setdefault(gid, self._count)
+                products.setdefault(written_gid(line) or gid.encode(), self._count)
+                self._owners[PRODUCT].add(key, self._count)
                 put(self._count // _RANGE, self._count, _FIRST, number, line)
                 self._count += 1
-            elif (ordinal := products.get(parent)) is not None:
-                self._put_child(gid, ordinal, number, line)
+            elif (ordinal := products.get(written)) is not None:
+                self._own(line, ordinal)
+                put(ordinal // _RANGE, ordinal, _CHILD, number, line)
             else:
+                head, _, key = plain(written).rpartition("/")
+                self._parents[0].append(_HEADS.index(head) if head in _HEADS else -1)
+                self._parents[1].append(_number(key))
                 put(_LATER, -1, _CHILD, number, line)
 
-    def _put_child(self, gid: str, ordinal: int, number: int, line: bytes) -> None:
-        if gid.startswith(VARIANT + "/"):
-            self._variants.add(gid.rpartition("/")[2], ordinal)
+    def _own(self, line: bytes, ordinal: int) -> None:
+        """Remember whose the children of a variant and of its inventory item are."""
+        head, _, key = find_own_gid(line).rpartition("/")
+        if head == VARIANT:
+            self._owners[VARIANT].add(key, ordinal)
             item = find_inventory_item(line)
             if item:
-                self._items.add(item, ordinal)
-        self._put(ordinal // _RANGE, ordinal, _CHILD, number, line)
+                self._owners[INVENTORY_ITEM].add(item, ordinal)
 
     def _place_later(self) -> None:
         """Lines whose parent had not been seen: children of variants, and children that stand before their product."""
-        placed, variants, items = array("b"), array("q"), array("q")  # of each such line
-        for _, _, number, line in self._read(_LATER):
-            gid, parent = find_gids(line)
-            ordinal = self._products.get(parent)
-            placed.append(ordinal is not None)
-            head, _, key = parent.rpartition("/")
-            variants.append(_number(key) if head == VARIANT else -1)
-            items.append(_number(key) if head == INVENTORY_ITEM else -1)
-            if ordinal is not None:
-                self._put_child(gid, ordinal, number, line)
-        ordinals = np.maximum(self._variants.find(variants), self._items.find(items)).tolist()
-        for (_, _, number, line), done, ordinal in zip(self._read(_LATER), placed, ordinals, strict=True):
-            if not done:
-                self._put(_LOOSE if ordinal < 0 else ordinal // _RANGE, ordinal, _GRANDCHILD, number, line)
+        later = self._pile(_LATER)
+        heads, parents = (np.array(values, dtype=np.int64) for values in self._parents)
+        ordinals = np.where(heads == 0, self._owners[PRODUCT].find(parents), -1)
+        if (ordinals >= 0).any():
+            for line, ordinal in zip(later.lines(), ordinals.tolist(), strict=True):
+                if ordinal >= 0:
+                    self._own(line, ordinal)
+        for index, head in enumerate(_HEADS[1:], 1):
+            ordinals = np.where(heads == index, self._owners[head].find(parents), ordinals)
+        ranks = np.where(heads == 0, _CHILD, _GRANDCHILD).tolist()
+        for number, line, ordinal, rank in zip(later.numbers, later.lines(), ordinals.tolist(), ranks, strict=True):
+            self._put(_LOOSE if ordinal < 0 else ordinal // _RANGE, ordinal, rank, number, line)
+        later.path.unlink(missing_ok=True)
 
     def _must_be_whole(self, number: int, line: bytes) -> None:
         try:
@@ -124,37 +161,32 @@ class Regrouped:
         except ValueError:
             raise BadInputError(f"{self._name} is cut off in the middle of line {number}: download or export it again") from None
 
+    def _pile(self, index: int) -> _Pile:
+        pile = self._piles.get(index)
+        if pile is None:
+            pile = self._piles[index] = _Pile(self._folder / f"lines-{index}")
+        return pile
+
     def _put(self, index: int, ordinal: int, rank: int, number: int, line: bytes) -> None:
-        self._waiting[index].append(b"%d %d %d %b" % (ordinal, rank, number, line))
+        pile = self._piles.get(index) or self._pile(index)
+        pile.ordinals.append(ordinal)
+        pile.ranks.append(rank)
+        pile.numbers.append(number)
+        pile.waiting.append(line)
         self._waiting_bytes += len(line)
         if self._waiting_bytes > _BUFFER:
-            self._write()
-
-    def _write(self) -> None:
-        for index, entries in self._waiting.items():
-            with self._path(index).open("ab") as stream:
-                stream.write(b"".join(entries))
-        self._waiting.clear()
-        self._waiting_bytes = 0
-
-    def _path(self, index: int) -> Path:
-        return self._folder / f"lines-{index}"
-
-    def _read(self, index: int) -> Iterator[tuple[int, int, int, bytes]]:
-        self._write()
-        if not self._path(index).exists():
-            return
-        with self._path(index).open("rb") as stream:
-            for entry in stream:
-                ordinal, rank, number, line = entry.split(b" ", 3)
-                yield int(ordinal), int(rank), int(number), line
+            for waiting in self._piles.values():
+                waiting.write()
+            self._waiting_bytes = 0
 
     def _read_range(self, index: int) -> Iterator[Line]:
-        products: dict[int, tuple[list[Line], list[Line], list[Line]]] = defaultdict(lambda: ([], [], []))
-        for ordinal, rank, number, line in self._read(index):
-            products[ordinal][rank].append((number, line))
-        self._path(index).unlink(missing_ok=True)
-        for ordinal in sorted(products):
-            for group in products[ordinal]:
+        pile = self._piles.pop(index)
+        first = index * _RANGE
+        products: list[tuple[list[Line], list[Line], list[Line]]] = [([], [], []) for _ in range(_RANGE)]
+        for ordinal, rank, number, line in zip(pile.ordinals, pile.ranks, pile.numbers, pile.lines(), strict=True):
+            products[ordinal - first][rank].append((number, line))
+        pile.path.unlink(missing_ok=True)
+        for groups in products:
+            for group in groups:
                 group.sort()
                 yield from group

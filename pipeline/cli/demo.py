@@ -56,8 +56,8 @@ def demo(
     code = show_summary(summary, as_json=as_json)
     if not as_json:
         if catalog is not None:
-            say("set for this demo: gtin_exempt (a missing barcode is only a warning), a default category for every product and,")
-            say("on Amazon, include_out_of_stock;")
+            say("set for this demo: gtin_exempt (a missing barcode is only a warning), a default category for every product,")
+            say("unknown_quantity (1 where the file does not say how many there are) and, on Amazon, include_out_of_stock;")
             say(f"change them with: pipeline connection set {store.key} amazon-us gtin_exempt=false")
         say(f"files are below {data_dir}")
         say("next: make up (or: pipeline up), then open http://127.0.0.1:3000 to see scores, issues and the plan of each store")

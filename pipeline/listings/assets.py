@@ -110,7 +110,10 @@ def listing_changes(
         if cell is None:
             return
         workspace.hold(
-            cell.lock, holder=f"run {context.run_id}", wait_seconds=LOCK_WAIT_SECONDS, waiting=lambda: stop_if_canceled(context)
+            cell.lock,
+            holder=f"run {context.run.run_id}",
+            wait_seconds=LOCK_WAIT_SECONDS,
+            waiting=lambda: stop_if_canceled(context),
         )
         now, root = datetime.now(timezone.utc), workspace.settings.storage()
         with workspace.connect() as connection:

@@ -81,7 +81,7 @@ def diff(
     childless = do["create"] & parent & ~among(frame["sku"], frame.loc[staying & child, "parent_sku"])
     do["create"] &= ~childless
     for mask, text in (
-        (no_stock, "Its stock is unknown: it is listed as soon as an import says how many there are."),
+        (no_stock, "Its stock is unknown: it is listed as soon as an import says how many there are (or with unknown_quantity)."),
         (out_of_stock, "Out of stock: it is listed as soon as it is in stock (or with include_out_of_stock)."),
         (childless, "None of its variants is in stock."),
     ):

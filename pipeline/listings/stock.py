@@ -41,10 +41,12 @@ def quantity_to_send(stock: pd.DataFrame, settings: ExportSettings) -> pd.Series
     """The quantity to send (Int64) for rows of `stock_of`.
 
     Tracked stock is lowered by the buffer; untracked stock is `untracked_quantity`; stock that may be oversold is at least
-    that. The maximum comes last and holds for all. Unknown stock gives null: the plan then keeps what was sent last and
-    never raises it, and does not create the listing.
+    that. The maximum comes last and holds for all. Unknown stock is `unknown_quantity`; without that setting it gives null:
+    the plan then keeps what was sent last and never raises it, and does not create the listing.
     """
     sent = (stock["available"] - settings.stock_buffer).clip(lower=0)
     sent = sent.mask(stock["oversell"], sent.fillna(0).clip(lower=settings.untracked_quantity))
     sent = sent.mask(~stock["tracked"], settings.untracked_quantity)
+    if settings.unknown_quantity is not None:
+        sent = sent.fillna(settings.unknown_quantity)
     return sent if settings.stock_maximum is None else sent.clip(upper=settings.stock_maximum)

@@ -70,6 +70,8 @@ class ExportSettings(_Settings):
     stock_buffer: int = Field(default=0, ge=0, le=1_000_000)
     stock_maximum: int | None = Field(default=None, ge=1, le=1_000_000)
     untracked_quantity: int = Field(default=10, ge=0, le=1_000_000)  # sent for stock that is not tracked or may be oversold
+    #: Sent where the source does not say how many there are; without it such stock keeps what was sent last.
+    unknown_quantity: int | None = Field(default=None, ge=0, le=1_000_000)
     include_out_of_stock: bool = False
     use_ai_optimization: bool = False
     auto_translate: bool = False

@@ -48,7 +48,7 @@ def feed_submissions(
         if cell is None:
             return
         workspace.hold(
-            cell.lock, holder=f"run {context.run_id}", wait_seconds=LOCK_WAIT_SECONDS, waiting=lambda: stop_if_canceled(context)
+            cell.lock, holder=f"run {context.run.run_id}", wait_seconds=LOCK_WAIT_SECONDS, waiting=lambda: stop_if_canceled(context)
         )
         feeds = (product_feed, price_feed, inventory_feed, image_feed)
         export_id = _one_plan(feeds)
@@ -93,7 +93,7 @@ def _one_plan(feeds: tuple[Table, ...]) -> str:
 
 def _started(context: dg.AssetExecutionContext) -> float:
     """When the whole export began, as seconds since the epoch."""
-    record = context.instance.get_run_record_by_id(context.run_id)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
     return (record.start_time if record else None) or time.time()
 
 
