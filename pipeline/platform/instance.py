@@ -12,6 +12,9 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
+_STATEMENT_MS = 60_000
+_POOL_SECONDS = 600
+_POOL_OVERFLOW = 5
 _HEADER = "# Made from the project's dagster.yaml at each start; change that file.\n"
 
 
@@ -23,7 +26,10 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     import dagster as dg
 
     os.environ.update(settings.environment())
-    return dg.DagsterInstance.from_config(str(dagster_home(settings)))
+    instance = dg.DagsterInstance.from_config(str(dagster_home(settings)))
+    # A run writes hundreds of events, and Dagster opens a connection for each statement unless told to keep one.
+    instance.optimize_for_webserver(statement_timeout=_STATEMENT_MS, pool_recycle=_POOL_SECONDS, max_overflow=_POOL_OVERFLOW)
+    return instance
 
 
 def dagster_home(settings: Settings) -> Path:

@@ -53,6 +53,6 @@ def counted(report: Report, what: str) -> Callable[[int, int], None]:
 
 def stop_if_canceled(context: dg.AssetExecutionContext) -> None:
     """Raise when an operator canceled this run (`pipeline jobs cancel`, or Terminate in the UI)."""
-    run = context.instance.get_run_by_id(context.run_id)
+    run = context.instance.get_run_by_id(context.run.run_id)
     if run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED):
         raise dg.DagsterExecutionInterruptedError("the run was canceled")
