@@ -19,6 +19,7 @@ from pipeline.quality.words import small_words, spellings, units
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _TOKEN = re.compile(r"[^\W_]+(?:['’.][^\W_]+)*")
+_ORDINAL = re.compile(r"^\d+(?:st|nd|rd|th)$", re.IGNORECASE)
 _MEASURE = re.compile(r"^(\d+(?:[.,]\d+)?)([^\W\d_]+)$")
 _VOWELS = frozenset("aeiouyаеёиоуыэюяαεηιουω")
 _ENDS_SENTENCE = re.compile(r"[:.!?|–—(\[\"“]\s*$|\s[-/]\s*$|^\W*$")
@@ -91,13 +92,13 @@ def recase(title: str, lexicon: Mapping[str, str], language: str) -> str:
     matches = list(_TOKEN.finditer(title))
     pieces, position = [], 0
     for index, match in enumerate(matches):
-        before = title[position : match.start()]
-        pieces.append(before)
+        before, token = title[position : match.start()], match.group()
         first = index == 0 or bool(_ENDS_SENTENCE.search(title[: match.start()]))
         after_number = index > 0 and matches[index - 1].group().isdigit() and before in ("", " ", "-")
-        outer = first or index == len(matches) - 1
-        word = _spell(match.group(), lexicon, language, small if not outer else frozenset(), after_number)
-        pieces.append(word if len(word) == len(match.group()) else match.group())
+        inner = small if not first and index < len(matches) - 1 else frozenset()
+        initials = len(token) <= 2 and token.isupper() and (before == "&" or title.startswith("&", match.end()))
+        word = token if initials else _spell(token, lexicon, language, inner, after_number)
+        pieces += [before, word if len(word) == len(token) else token]
         position = match.end()
     return "".join(pieces) + title[position:]
 
@@ -115,6 +116,8 @@ def _spell(token: str, lexicon: Mapping[str, str], language: str, small: frozens
     measure = _MEASURE.match(token)
     if measure and measure[2].casefold() in units():
         return measure[1] + units()[measure[2].casefold()]
+    if _ORDINAL.match(token):
+        return token.lower()
     if any(letter.isdigit() for letter in token):
         return token
     if len(token) <= 4 and token.isupper() and not _VOWELS & set(unicodedata.normalize("NFD", key)):
@@ -127,6 +130,6 @@ def _capitalize(token: str, language: str) -> str:
     if language in ("tr", "az"):
         head = "İ" if head == "i" else head.upper()
         return head + tail.replace("I", "ı").replace("İ", "i").lower()
-    if language == "fr" and len(token) > 2 and token[1] in "'’":
-        return head.lower() + token[1] + token[2].upper() + token[3:].lower()
+    if len(token) > 3 and token[1] in "'’" and (language == "fr" or head in "oO"):
+        return (head.lower() if language == "fr" else head.upper()) + token[1] + token[2].upper() + token[3:].lower()
     return head.upper() + tail.lower()

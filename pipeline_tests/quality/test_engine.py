@@ -182,8 +182,10 @@ _TEXT = st.one_of(
     st.text(alphabet=" aAbB-–!,.&;<>'ß’É\u0301\u00a0\u200b\x00\u00ad🔥（）1kg", max_size=40),
     st.lists(
         st.sampled_from([
-            "WIRELESS GAMING MOUSE FOR PC", "SÃ¼ÃŸe BÃ¤ren", "Salt &amp;amp; Pepper", "<p>Soft<br/>100% cotton", "n/a", "bag bag bag BAG",
-            "&lt;script&gt;alert(1)&lt;/script&gt;", "Ends here - ", "!!! Sale ***", "&#8203;&nbsp;x", "â€‹x", "nike air max", "<div><section>a",
+            "WIRELESS GAMING MOUSE FOR PC", "SÃ¼ÃŸe BÃ¤ren", "Salt &amp;amp; Pepper", "<p>Soft<br/>100% cotton", "n/a",
+            "bag bag bag BAG",
+            "&lt;script&gt;alert(1)&lt;/script&gt;", "Ends here - ", "!!! Sale ***", "&#8203;&nbsp;x", "â€‹x", "nike air max",
+            "<div><section>a",
             "a, " * 150, "word " * 80, "the the", "Bosch Bosch", "L'ART DE LA TABLE", "Ã\x89tÃ©",
         ]),
         max_size=3,
@@ -192,7 +194,8 @@ _TEXT = st.one_of(
 _PRODUCT = st.fixed_dictionaries({
     "title": _TEXT, "vendor": _TEXT, "description_html": _TEXT, "seo_title": _TEXT, "option1_name": _TEXT,
     "tags": st.one_of(st.none(), st.lists(st.sampled_from(["a", "A", " a", "", "b"]), max_size=4)),
-    "images": st.one_of(st.none(), st.lists(st.sampled_from(["//x.example/a b.jpg", "http://cdn.shopify.com/1.png", "", "x"]), max_size=4)),
+    "images": st.one_of(st.none(), st.lists(st.sampled_from(["//x.example/a b.jpg", "http://cdn.shopify.com/1.png", "",
+    "x"]), max_size=4)),
 })  # fmt: skip
 _VARIANT = st.fixed_dictionaries({
     "option1": _TEXT, "sku": _TEXT, "assigned_sku": st.sampled_from([None, "S1"]),
