@@ -220,7 +220,8 @@ class Assembler:
             self._builder.reject(number, "variant", key, reason, line)
         else:
             counts["broken_lines"] += 1
-            self._lost.add(gid)
+            if gid:
+                self._lost.add(gid)
             self._builder.reject(number, "line", None, reason, line)
 
     def flush(self) -> None:

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from pipeline.model.errors import BadInputError
 
-BLOCK = 4 << 20
+#: Small enough to stay in the processor's cache from reading to hashing to compressing.
+BLOCK = 256 << 10
 #: No catalog is larger (1M variants of bulk JSONL are 1.6 GB); what inflates to more is an attack.
 MAX_BYTES = 8 << 30
 #: A gzip that grows more than this after its first MiB is a bomb; catalogs reach about 20.
@@ -106,15 +107,19 @@ def store_raw(blocks: Iterable[bytes], folder: Path, stem: str, name: str) -> Ra
     """Write blocks of content as `<stem>.zst` below `folder` (Arrow's zstd is level 1)."""
     folder.mkdir(parents=True, exist_ok=True)
     path, digest, size = folder / f"{stem}.zst", hashlib.sha256(), 0
-    with pa.OSFile(str(path), "wb") as sink, pa.CompressedOutputStream(sink, "zstd") as out:
-        for block in blocks:
-            digest.update(block)
-            size += len(block)
-            if size > MAX_BYTES:
-                raise BadInputError(f"{name} holds more than {MAX_BYTES >> 30} GiB: split the catalog into several stores")
-            out.write(block)
-    if size == 0:
-        raise BadInputError(f"{name} is empty: export the products again")
+    try:
+        with pa.OSFile(str(path), "wb") as sink, pa.CompressedOutputStream(sink, "zstd") as out:
+            for block in blocks:
+                digest.update(block)
+                size += len(block)
+                if size > MAX_BYTES:
+                    raise BadInputError(f"{name} holds more than {MAX_BYTES >> 30} GiB: split the catalog into several stores")
+                out.write(block)
+        if size == 0:
+            raise BadInputError(f"{name} is empty: export the products again")
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return RawFile(name, path, digest.hexdigest(), size)
 
 

@@ -74,6 +74,10 @@ def test_nothing_half_written(tmp_path: Path) -> None:
     path.write_bytes(text().encode()[:-30])
     with pytest.raises(BadInputError):
         import_catalog(ShopifyFile(path), ShopifyFile(path).fetch(tmp_path), tmp_path, import_id="i", currency="USD")
+    path.write_bytes(_zip(text())[:-9])
+    with pytest.raises(BadInputError, match="truncated gzip"):
+        ShopifyFile(path).fetch(tmp_path / "raw")
+    assert list((tmp_path / "raw").iterdir()) == []
     with pytest.raises(BadInputError, match="cannot be read"):
         ShopifyFile(tmp_path / "nowhere.csv").fetch(tmp_path)
     with pytest.raises(BadInputError, match="cannot be read"):
