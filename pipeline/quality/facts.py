@@ -20,7 +20,7 @@ from pipeline.quality.words import words_version
 
 #: Bump when a check or a fix gives another result than before: every product is computed again.
 ENGINE_VERSION = "1"
-#: Barcodes of one short length that it takes to trust that they lost their zeros.
+#: Different barcodes of one short length that it takes to trust that they lost their zeros.
 _PROOF = 3
 
 
@@ -91,7 +91,7 @@ def paddable_lengths(barcodes: Any) -> frozenset[int]:
     digits = pc.match_substring_regex(cleaned, "^[0-9]+$")
     found = set()
     for length in gtin.SHORT:
-        some = cleaned.filter(pc.and_(digits, pc.equal(pc.utf8_length(cleaned), length)))
+        some = pc.unique(cleaned.filter(pc.and_(digits, pc.equal(pc.utf8_length(cleaned), length))))
         if len(some) >= _PROOF and gtin.valid(gtin.padded(some, {length})).sum() * 100 >= 95 * len(some):
             found.add(length)
     return frozenset(found)

@@ -81,7 +81,8 @@ def _hash(text: str, length: int) -> str:
 
 def legal_sku(sku: str) -> str:
     """The SKU in legal characters; where it has to be cut, a hash of the whole keeps two long SKUs apart."""
-    plain = unicodedata.normalize("NFKD", sku.replace("ß", "ss"))
+    # A spreadsheet marks a number as text by an apostrophe in front.
+    plain = unicodedata.normalize("NFKD", sku.strip().lstrip("'").replace("ß", "ss"))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
     plain = re.sub(r"[^!#-%(-;=?-\[\]-~ ]", "-", re.sub(r"\s+", " ", plain).strip())
     if not re.search(r"[A-Za-z0-9]", plain):
