@@ -106,6 +106,15 @@ def latest_import(
         ).fetchone()
 
 
+def products_of_last_passed(connection: psycopg.Connection[Any], store_id: UUID) -> int | None:
+    """How many products the newest import had that the quality stage passed; null when none did yet."""
+    row = connection.execute(
+        "SELECT (counts->>'products')::bigint FROM imports WHERE store_id = %s AND quality_passed ORDER BY id DESC LIMIT 1",
+        (store_id,),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def record_verdict(
     connection: psycopg.Connection[Any],
     import_id: str,

@@ -23,6 +23,9 @@ def register(parent: typer.Typer) -> None:
 def import_(
     store: StoreKey,
     only: Annotated[Part | None, typer.Option("--only", help="Only this part of the catalog; all of it if not given.")] = None,
+    accept_shrink: Annotated[
+        bool, typer.Option("--accept-shrink", help="The catalog may have lost many products since the last good import.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Import a store's catalog and check its quality."""
@@ -37,7 +40,7 @@ def import_(
         from pipeline.operations.summary import summarize
 
         close_dead_runs(current.instance, current.database)
-        outcome = import_store(here(current), store, only=only.value if only else None)
+        outcome = import_store(here(current), store, only=only.value if only else None, accept_shrink=accept_shrink)
         with current.connect() as connection:
             summary = summarize(connection, store, [outcome])
     code = show_summary(summary, as_json=as_json)

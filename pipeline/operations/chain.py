@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.operations.failures import note_failed_export
 from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
 from pipeline.partitions import cell as cell_key
+from pipeline.quality.assets import ACCEPT_SHRINK
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -31,9 +32,15 @@ class Here:
     told: Told
 
 
-def import_store(here: Here, store: str, *, only: str | None = None, chained: bool = False) -> Outcome:
+def import_store(
+    here: Here, store: str, *, only: str | None = None, chained: bool = False, accept_shrink: bool = False
+) -> Outcome:
     """One import job. `chained`: the caller exports itself, so the daemon's sensor must not."""
-    tags = {"store": store, **({CHAINED_BY: "command line"} if chained else {})}
+    tags = {"store": store}
+    if chained:
+        tags[CHAINED_BY] = "command line"
+    if accept_shrink:
+        tags[ACCEPT_SHRINK] = "true"
     return _told(here.told, f"import {store}", lambda: run_job(here.defs, here.instance, IMPORT_JOB[only], store, tags=tags))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.catalog.imports import record_verdict
+from pipeline.catalog.imports import products_of_last_passed, record_verdict
 from pipeline.partitions import stores
 from pipeline.platform import metadata as meta
 from pipeline.platform.io_manager import stored_tables
@@ -19,6 +19,8 @@ from pipeline.stores.stores import get_store
 
 GROUP = "quality"
 OWNERS = ["team:quality"]
+#: Run tag by which an operator accepts a catalog that lost many products.
+ACCEPT_SHRINK = "pipeline/accept_shrink"
 _DESCRIPTIONS = {
     "fixed_products": "Products with every safe repair made; the source rows stay as they are.",
     "fixed_variants": "Variants with every safe repair made; each has a legal SKU that is unique in the store.",
@@ -43,6 +45,7 @@ def quality(
     with expected_failures():
         with workspace.connect() as connection:
             store = get_store(connection, context.partition_key)
+            passed = products_of_last_passed(connection, store.id)
         before = stored_tables(workspace.settings, SCHEMAS, store.key)
         result = run_quality(
             products,
@@ -52,6 +55,7 @@ def quality(
             currency=store.currency,
             language=store.language,
             previous=PreviousTables(before) if before else None,
+            baseline=None if ACCEPT_SHRINK in context.run.tags else passed,
             progress=reporter(context, "fixed_products"),
         )
     metadata = _metadata(result)

@@ -3,7 +3,7 @@
 The file
 --------
     name: amazon                     # of the rule set
-    version: "3"                     # optional; without it a hash of the file
+    version: "3"                     # optional; without it a hash of the file and of this package
     inherit: [option1_name]          # optional: columns of products that variant rules read too
     fixes:                           # applied first, in this order
       - {fix: T18, level: variant, fields: [title], params: {max: 200, unit: characters, keep: [brand, option1]}}
@@ -63,6 +63,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -84,6 +85,16 @@ _REQUIRED = {"code", "level", "field", "dimension", "severity", "weight", "check
 _OPTIONAL = {"params", "when", "severity_when"}
 
 
+@cache
+def _code() -> bytes:
+    """A digest of this package: rows judged by other code or other word lists are never taken over as they are."""
+    files = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in {".py", ".yaml", ".txt"})
+    digest = hashlib.blake2b(digest_size=16)
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.digest()
+
+
 def load_ruleset(path: Path) -> RuleSet:
     """The rule set of a YAML file; PipelineError names the file, the entry and what is wrong with it."""
     content = path.read_bytes()
@@ -99,7 +110,7 @@ def load_ruleset(path: Path) -> RuleSet:
     codes = [rule.code for rule in rules]
     for code in sorted(code for code in set(codes) if codes.count(code) > 1):
         raise PipelineError(f"{path.name} has the rule {code} more than once; codes are unique")
-    version = str(data.get("version") or hashlib.blake2b(content, digest_size=8).hexdigest())
+    version = str(data.get("version") or hashlib.blake2b(content + _code(), digest_size=8).hexdigest())
     return RuleSet(str(data["name"]), version, tuple(fixes), tuple(rules), tuple(data.get("inherit") or ()))
 
 

@@ -107,10 +107,13 @@ def run_quality(
     currency: str,
     language: str,
     previous: PreviousTables | None = None,
+    baseline: int | None = None,
     flags: frozenset[str] = frozenset(),
     progress: Progress = lambda share, message: None,
 ) -> QualityResult:
     """Fix, judge and score a catalog; `progress` gets the share done and a sentence after each batch.
+
+    `baseline` is the number of products in the last import that passed (null: there was none, or shrinking is accepted).
 
     Raises PipelineError for products and variants of different imports, RuntimeError for a broken rule or fix.
     """
@@ -122,7 +125,7 @@ def run_quality(
         for index in range(products.batches):
             _write(job.batch(products.batch(index), variants.batch(index)), out)
             progress((index + 1) / products.batches, f"{job.counts.products:,} of {products.rows:,} products checked")
-    verdict = _verdict(products.rows, variants.rows, job)
+    verdict = _verdict(products.rows, variants.rows, job, baseline or 0)
     return QualityResult({name: w.staged for name, w in out.items()}, import_id, ruleset.version, job.counts, verdict)
 
 
@@ -219,7 +222,7 @@ def _ordered(tables: Mapping[str, pa.Table], products: pd.DataFrame, variants: p
     return result
 
 
-def _verdict(products: int, variants: int, job: _Job) -> Verdict:
+def _verdict(products: int, variants: int, job: _Job, before: int) -> Verdict:
     counts, problems, notes = job.counts, list[str](), list[str]()
     if (counts.products, counts.variants) != (products, variants):
         problems.append(
@@ -234,11 +237,10 @@ def _verdict(products: int, variants: int, job: _Job) -> Verdict:
     skus = pa.chunked_array(job.skus, pa.string())
     if skus.null_count or pc.count_distinct(skus).as_py() != len(skus):
         problems.append("SKUs are missing or not unique after the fixes; report this as a bug")
-    before = len(job.reusable)
     if before and counts.products < before * (1 - MAX_SHRINK):
         problems.append(
             f"the catalog shrank from {before} to {counts.products} products; check the source and import again, "
-            "or materialize fixed_products once more to accept it"
+            "or, if that is right, import with --accept-shrink"
         )
     for name, count in sorted(Counter(failure.fix for failure in job.failures).items()):
         first = next(failure for failure in job.failures if failure.fix == name)

@@ -142,11 +142,11 @@ def test_another_language_computes_everything_again(tmp_path):
 
 
 def test_a_shrunken_catalog_does_not_pass(tmp_path):
-    before = _run(tmp_path, name="before")
-    smaller = _run(tmp_path, _PRODUCTS[:3], _VARIANTS[:4], before, name="smaller")
+    smaller = _run(tmp_path, _PRODUCTS[:3], _VARIANTS[:4], name="smaller", baseline=5)
     assert not smaller.verdict.passed
     assert "shrank from 5 to 3 products" in smaller.verdict.problems[0]
-    assert _run(tmp_path, _PRODUCTS[:4], _VARIANTS[:5], before, name="fine").verdict.passed
+    assert _run(tmp_path, _PRODUCTS[:4], _VARIANTS[:5], name="fine", baseline=5).verdict.passed
+    assert _run(tmp_path, _PRODUCTS[:3], _VARIANTS[:4], name="accepted").verdict.passed
 
 
 def test_a_variant_id_that_occurs_twice_does_not_pass(tmp_path):
