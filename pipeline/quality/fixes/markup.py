@@ -47,11 +47,11 @@ def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
 
 
 def _strip(text: str) -> str:
-    """Plain text of a short field with tags in it: tags that end a word leave a space."""
+    """Plain text of a plain field with tags in it: tags that end a word leave a space, lines stay."""
     for _ in range(_MOST_ROUNDS):
         before = text
         spaced = re.sub(r"(?i)<(?:br|/p|/div|/li|/h[1-6]|/td|/tr)\b[^<>]*>", " ", text)
-        text = clean_characters(re.sub(r"\s+", " ", html.unescape(sanitize(spaced, frozenset()))).strip())
+        text = clean_characters(re.sub(r"[^\S\n]+", " ", html.unescape(sanitize(spaced, frozenset()))).strip())
         if text == before or not _TAG.search(text):
             break
     return text
@@ -68,15 +68,11 @@ def plain_text(markup: Any) -> Any:
     if pc.any(pc.match_substring(texts, "&")).as_py():
         texts = rewrite(texts, to_mask(pc.match_substring(texts, "&")), html.unescape)
         # What was escaped twice is markup again, and nobody after this looks for it.
-        texts = rewrite(texts, to_mask(pc.match_substring_regex(texts, patterns.TAG)), _strip_lines)
+        texts = rewrite(texts, to_mask(pc.match_substring_regex(texts, patterns.TAG)), _strip)
         texts = pc.replace_substring_regex(texts, f"{patterns.CONTROL}|{patterns.INVISIBLE}", "")
     texts = pc.replace_substring_regex(texts, f" *{_WIDE}[ {_WIDE[1:]}*| {{2,}}", " ")
     texts = pc.replace_substring_regex(texts, r"( *\n *(- *\n)?)+", "\n")
     return pc.utf8_trim_whitespace(texts)
-
-
-def _strip_lines(text: str) -> str:
-    return "\n".join(_strip(line) for line in text.split("\n"))
 
 
 @fix("T06", "lossy-safe")
