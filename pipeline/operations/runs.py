@@ -198,8 +198,21 @@ def _error(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
             while info is not None and info.cause is not None:
                 info = info.cause
             text = info.message if info is not None else event.message
+            if info is not None and info.cls_name == "DagsterAssetCheckFailedError":
+                text = _failed_checks(instance, run) or text
             return " ".join(str(text).split())[:_MAX_TEXT] or None
     return None
+
+
+def _failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """What the blocking checks said; Dagster's own message only names them."""
+    records = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
+    found = [record.event_log_entry.get_dagster_event().asset_check_evaluation_data for record in records]
+    return " ".join(
+        f"{check.asset_key.to_user_string()} did not pass {check.check_name}: {check.description}"
+        for check in found
+        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+    )
 
 
 def _time(seconds: float | None) -> datetime | None:

@@ -48,7 +48,10 @@ def feed_submissions(
         if cell is None:
             return
         workspace.hold(
-            cell.lock, holder=f"run {context.run.run_id}", wait_seconds=LOCK_WAIT_SECONDS, waiting=lambda: stop_if_canceled(context)
+            cell.lock,
+            holder=f"run {context.run.run_id}",
+            wait_seconds=LOCK_WAIT_SECONDS,
+            waiting=lambda: stop_if_canceled(context),
         )
         feeds = (product_feed, price_feed, inventory_feed, image_feed)
         export_id = _one_plan(feeds)
