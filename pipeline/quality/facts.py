@@ -16,10 +16,7 @@ from pipeline.quality import gtin, patterns
 from pipeline.quality.casing import is_all_caps, is_all_lower, is_shouting_store, learn_lexicon, tokens
 from pipeline.quality.context import Context
 from pipeline.quality.skus import SkuFacts, assign_skus
-from pipeline.quality.words import words_version
 
-#: Bump when a check or a fix gives another result than before: every product is computed again.
-ENGINE_VERSION = "1"
 #: Different barcodes of one short length that it takes to trust that they lost their zeros.
 _PROOF = 3
 

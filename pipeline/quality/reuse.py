@@ -31,9 +31,6 @@ class Reusable:
             for product_id, revision in zip(frame["product_id"].tolist(), frame["revision"].tolist(), strict=True):
                 self._products[product_id] = (group, revision)
 
-    def __len__(self) -> int:
-        return len(self._products)
-
     def take(self, product_ids: Sequence[str], revisions: Sequence[str]) -> tuple[list[bool], dict[str, pa.Table]]:
         """Which products need no computing, and their rows of each table (no tables where there is none)."""
         groups = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,6 @@ def read_yaml(content: bytes) -> Any:
 def _load(name: str) -> dict[str, Any]:
     found: dict[str, Any] = read_yaml((_FOLDER / f"{name}.yaml").read_bytes())
     return found
-
-
-@lru_cache
-def words_version() -> str:
-    """Changes with any of the lists."""
-    files = sorted(_FOLDER.glob("*.yaml"))
-    return blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
 
 
 @lru_cache
