@@ -56,19 +56,8 @@ def learn(
     titles = [title for title in shop["title"].to_pylist() if title]
     lexicon, shouting = lexicon_of(titles, shop["vendor"].to_pylist()), is_shouting_store(titles)
     context = Context(store, language, currency, flags, shouting, lexicon, duplicates, paddable)
-    fingerprint = "\x1f".join(
-        [
-            ENGINE_VERSION,
-            version,
-            words_version(),
-            store,
-            language,
-            currency,
-            str(shouting),
-            *sorted(flags),
-            *map(str, sorted(paddable)),
-        ]
-    ).encode()
+    settings = (version, store, language, currency, sorted(flags), shouting, sorted(paddable))
+    fingerprint = repr(settings).encode()
     shared_gtin = pc.fill_null(pc.is_in(gtins, pa.array(sorted(duplicates), pa.string())), False)
     revisions = _revisions(shop, wares["product_id"], facts, shared_gtin, lexicon, fingerprint)
     return StoreFacts(context, revisions, facts.assigned, facts.shared, tuple(sorted(_repeated(ids))))

@@ -126,6 +126,20 @@ def test_reused_rows_equal_a_full_run(tmp_path, change, batch):
         pd.testing.assert_frame_equal(_frames(again)[name], _frames(full)[name])
 
 
+def test_a_store_that_begins_to_shout_is_computed_again(tmp_path):
+    """Three titles in capitals are an accident among seven and a style among six."""
+    titles = ["LORENE TOP", "GIA TOP", "NOA TOP", "Hat", "Bag", "Belt", "Scarf"]
+    products = [{"product_id": str(n), "title": title, "source_hash": str(n)} for n, title in enumerate(titles)]
+    variants = [{"product_id": str(n), "variant_id": str(n), "sku": f"K{n}", "barcode": None} for n in range(7)]
+    before = _run(tmp_path, products, variants, name="before")
+    assert _frames(before)["fixed_products"]["title"][0] == "LORENE TOP"
+    full = _run(tmp_path, products[:6], variants[:6], name="full")
+    again = _run(tmp_path, products[:6], variants[:6], before, name="again")
+    assert _frames(again)["fixed_products"]["title"][0] == "Lorene Top"
+    for name in SCHEMAS:
+        pd.testing.assert_frame_equal(_frames(again)[name], _frames(full)[name])
+
+
 def test_moved_added_and_removed_products_are_reused_too(tmp_path):
     before = _run(tmp_path, name="before")
     products = [_PRODUCTS[3], {"product_id": "9", "source_hash": "n"}, _PRODUCTS[0], _PRODUCTS[1], _PRODUCTS[2]]
