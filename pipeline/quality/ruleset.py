@@ -37,7 +37,7 @@ Text        max_length(max, unit=characters|bytes) N; length_target(min, max) P 
             no_characters(characters, loose, unless_in) N as T11; structured(min) P; short_sentences(words) N
 Lists       count_target(target) P G; count_at_most(max) N; item_max_length(max, unit) N; no_duplicate_items N
 Images      https_urls N; image_types(types) N
-Identifiers sku_legal(max) N; gtin_valid N; gtin_unrestricted N; gtin_exact N (not rounded by a spreadsheet);
+Identifiers sku_legal(max) N; gtin_valid N; gtin_check_digit N; gtin_unrestricted N; gtin_exact N (not rounded by a spreadsheet);
             gtin_unique N (Context.duplicate_gtins); not_scientific N
 Checks of text read a list column (bullets) item by item: every item must pass.
 

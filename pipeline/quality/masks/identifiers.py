@@ -40,6 +40,14 @@ def gtin_valid(frame: pd.DataFrame, field: str, context: Context) -> Mask:
 
 
 @check
+def gtin_check_digit(frame: pd.DataFrame, field: str, context: Context) -> Mask:
+    """A barcode as long as a GTIN has the right check digit; other codes are not judged."""
+    values = arrow(frame[field])
+    shaped = to_mask(pc.match_substring_regex(values, r"^([0-9]{8}|[0-9]{12,14})$"))
+    return gtin.valid(values) | ~shaped
+
+
+@check
 def gtin_exact(frame: pd.DataFrame, field: str, context: Context) -> Mask:
     """The barcode was not rounded by a spreadsheet: no exponent, no wrong check digit after three zeros."""
     values = arrow(frame[field])
