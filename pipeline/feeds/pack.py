@@ -67,9 +67,12 @@ def current(folder: UPath | Path) -> str | None:
 
 def _messages(messages: Table, feed: FeedKind) -> Iterator[tuple[str, bytes]]:
     for index in range(messages.batches):
-        batch = messages.arrow_batch(index, ["feed", "operation", "payload"])
-        chosen = batch.filter(pc.equal(batch["feed"], feed))
-        yield from zip(chosen["operation"].to_pylist(), chosen["payload"].to_pylist(), strict=True)
+        of_feed = pc.equal(messages.arrow_batch(index, ["feed"])["feed"], feed)
+        if not pc.any(of_feed).as_py():
+            continue  # most batches hold one kind only, and payloads are nearly all of the file
+        chosen = messages.arrow_batch(index, ["operation", "payload"]).filter(of_feed)
+        # through numpy, which is several times faster than `to_pylist`
+        yield from zip(chosen["operation"].to_numpy().tolist(), chosen["payload"].to_numpy().tolist(), strict=True)
 
 
 def _replace(path: UPath | Path, content: bytes) -> None:

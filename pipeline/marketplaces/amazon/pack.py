@@ -37,25 +37,27 @@ def pack(feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site, acco
     """
     most, room = limits()["feed"]["messages"], limits()["feed"]["bytes"]
     begin = header(site, account)
-    chunks: list[bytes] = []
+    chunks: list[bytes | memoryview] = [begin]
     skus: set[bytes] = set()
     size = len(begin) + len(_END)
-    part = 1
+    count, part = 0, 1
     for _, payload in messages:
         if not payload.startswith(_BEGIN):
             raise ValueError("not a stored Amazon message; materialize listing_changes again")
         sku = payload[: payload.index(_AFTER_SKU)]
         # with the separating comma and the longest id
         length = len(payload) + 24
-        if chunks and (len(chunks) == most or size + length > room or sku in skus):
-            yield _part(feed, part, begin, chunks)
-            part, chunks, skus, size = part + 1, [], set(), len(begin) + len(_END)
-        chunks.append(b'{"messageId":%d,' % (len(chunks) + 1) + payload[1:])
+        if count and (count == most or size + length > room or sku in skus):
+            yield _part(feed, part, count, chunks)
+            part, count, chunks, skus, size = part + 1, 0, [begin], set(), len(begin) + len(_END)
+        count += 1
+        chunks.append(b'%s{"messageId":%d,' % (b"," if count > 1 else b"", count))
+        chunks.append(memoryview(payload)[1:])
         skus.add(sku)
         size += length
-    if chunks:
-        yield _part(feed, part, begin, chunks)
+    if count:
+        yield _part(feed, part, count, chunks)
 
 
-def _part(feed: FeedKind, number: int, begin: bytes, chunks: list[bytes]) -> FeedPart:
-    return FeedPart(name=f"{feed}-{number}", suffix="json", messages=len(chunks), content=begin + b",".join(chunks) + _END)
+def _part(feed: FeedKind, number: int, count: int, chunks: list[bytes | memoryview]) -> FeedPart:
+    return FeedPart(name=f"{feed}-{number}", suffix="json", messages=count, content=b"".join([*chunks, _END]))

@@ -27,7 +27,7 @@ def pack(feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site) -> I
     parts = dict.fromkeys(open_files, 0)
 
     def close(name: str) -> FeedPart:
-        content = begin + b"".join(open_files[name]) + end
+        content = b"".join([begin, *open_files[name], end])
         parts[name] += 1
         part = FeedPart(name=f"{name}-{parts[name]}", suffix="xml", messages=len(open_files[name]), content=content)
         open_files[name], sizes[name] = [], 0
