@@ -57,6 +57,9 @@ def connect(
         show_json(_public(found))
         return
     say(f"store {store} is connected to {marketplace} in file mode: feeds are written and validated, nothing is sent")
+    unset = [name for name, value in found.account(market.account_settings).settings.items() if value == ""]
+    if unset:
+        say(f"still empty, and needed before anything can be uploaded (--set, or connection set): {', '.join(unset)}")
     say(f"next: pipeline export {store} {marketplace}")
 
 
