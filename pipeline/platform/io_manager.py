@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from upath import UPath
 
-from pipeline.platform.tables import StagedTable, Table
+from pipeline.platform.tables import TOGETHER, StagedTable, Table
 from pipeline.settings import Settings
 
 
@@ -127,7 +127,8 @@ def _what(context: dg.InputContext) -> str:
 def stored_tables(settings: Settings, schemas: Mapping[str, pa.Schema], *partition: str) -> dict[str, Table] | None:
     """The present tables of one partition (marketplace, store; or store), all or None: what a step may reuse of its last run.
 
-    Damaged tables and those of another release count as absent, since the step is about to write them anew.
+    Damaged tables, those of another release, and those that were not written together (a run was killed between two of them)
+    count as absent, since the step is about to write them anew.
     """
     found = {}
     for name, schema in schemas.items():
@@ -139,4 +140,5 @@ def stored_tables(settings: Settings, schemas: Mapping[str, pa.Schema], *partiti
         except (FileNotFoundError, pa.ArrowInvalid):
             return None
         found[name] = table
-    return found
+    sets = {table.metadata.get(TOGETHER) for table in found.values()}
+    return found if len(sets) == 1 and None not in sets else None

@@ -8,6 +8,7 @@ belongs to the stages; here are only reading and writing.
 from __future__ import annotations
 
 import json
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,8 @@ BATCH_PRODUCTS = 5_000
 BATCH_VARIANTS = 20_000
 
 _META_KEY = b"pipeline"
+#: Name in a table's metadata of what only the tables that one run wrote together share.
+TOGETHER = "written_together"
 _PANDAS_TYPES: dict[pa.DataType, object] = {
     pa.string(): pd.StringDtype("pyarrow"),
     pa.int64(): pd.Int64Dtype(),
@@ -170,7 +173,8 @@ class TableWriter:
 
 @contextmanager
 def writers(folder: Path, schemas: Mapping[str, pa.Schema], metadata: Mapping[str, str]) -> Iterator[dict[str, TableWriter]]:
-    """One open writer for each named schema; all are closed together."""
+    """One open writer for each named schema; all are closed together, and their metadata says that they belong together."""
+    metadata = {**metadata, TOGETHER: secrets.token_hex(8)}
     with ExitStack() as stack:
         yield {name: stack.enter_context(TableWriter(folder, name, schema, metadata)) for name, schema in schemas.items()}
 

@@ -136,14 +136,23 @@ _CHILDREN.set_forkserver_preload(
     ["pipeline.definitions", "pipeline.cli.app", "pipeline.quality.engine", "pipeline_tests.flows.place", "lxml.etree", "ftfy"]
 )
 
-#: Called in a child with the function that it replaces, and then with that one's arguments.
+#: Called in a child with what it is given, the function that it replaces, and then that one's arguments.
 Hook = Callable[..., Any]
 
 
-def start(place: Place, *arguments: str, hooks: Mapping[str, tuple[Hook, tuple[Any, ...]]] | None = None) -> Child:
-    """One command in a process of its own. `hooks`: "module:name" -> (hook, what it is given before the original)."""
+def event() -> Any:
+    """An event that children share."""
+    return _CHILDREN.Event()
+
+
+def start(
+    place: Place, *arguments: str, hooks: Mapping[str, tuple[Any, ...]] | None = None, values: Mapping[str, Any] | None = None
+) -> Child:
+    """One command in a process of its own. `hooks`: "module:name" -> (hook, what it is given before the original ...);
+    `values`: "module:name" -> another value of a constant."""
     ours, theirs = _CHILDREN.Pipe(duplex=False)
-    process = _CHILDREN.Process(target=_child, args=(theirs, place.settings.environment(), arguments, dict(hooks or {})))
+    given = (theirs, place.settings.environment(), arguments, dict(hooks or {}), dict(values or {}))
+    process = _CHILDREN.Process(target=_child, args=given)
     process.start()
     theirs.close()
     return Child(process, ours)
@@ -172,12 +181,21 @@ class Child:
         return self.process.exitcode == -signal.SIGKILL
 
 
-def _child(pipe: Any, environment: Mapping[str, str], arguments: Sequence[str], hooks: Mapping[str, tuple[Hook, Any]]) -> None:
+def _child(
+    pipe: Any,
+    environment: Mapping[str, str],
+    arguments: Sequence[str],
+    hooks: Mapping[str, tuple[Any, ...]],
+    values: Mapping[str, Any],
+) -> None:
     os.environ.update(environment)
-    for target, (hook, given) in hooks.items():
+    for target, value in values.items():
         module, _, name = target.partition(":")
-        original = getattr(import_module(module), name)
-        setattr(import_module(module), name, _hooked(hook, given, original))
+        assert hasattr(import_module(module), name), target
+        setattr(import_module(module), name, value)
+    for target, (hook, *given) in hooks.items():
+        module, _, name = target.partition(":")
+        setattr(import_module(module), name, _hooked(hook, tuple(given), getattr(import_module(module), name)))
     pipe.send(call(arguments))
 
 
