@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from pipeline.listings.assortment import Collections, excluded
 from pipeline.listings.categories import categorize
-from pipeline.listings.families import parent_skus
+from pipeline.listings.families import parent_like, parent_skus
 from pipeline.listings.prices import site_prices
 from pipeline.listings.reuse import PreviousListings, Reusable, revisions
 from pipeline.listings.rows import listing_rows, owners
@@ -36,11 +36,21 @@ from pipeline.model.quality import RuleSet
 from pipeline.platform.tables import StagedTable, Table, TableWriter, to_arrow, to_frame, writers
 from pipeline.quality.context import Context
 from pipeline.quality.engine import Engine
+from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this stage makes other rows from the same inputs.
 VERSION = "1"
 NO_VARIANTS = "no variants"
+#: What listings are made from: the rows of the quality stage without what only other stages read.
+PRODUCT_COLUMNS = [
+    name for name in FIXED_PRODUCTS.names if name not in {"handle", "seo_title", "seo_description", "source_hash", "line"}
+]
+VARIANT_COLUMNS = [
+    name
+    for name in FIXED_VARIANTS.names
+    if name not in {"position", "price_text", "requires_shipping", "market_prices", "line"}
+]
 
 _TEXT = pd.StringDtype("pyarrow")
 
@@ -149,13 +159,14 @@ def build_listings(
     job = _Job(
         recipe,
         Collections(collections.arrow(["handle", "product_ids"])),
-        fixed_variants.arrow(["sku"])["sku"],
+        parent_like(fixed_variants.arrow(["sku"])["sku"]),
         Engine(recipe.ruleset, recipe.context),
     )
     reusable, counts = Reusable(previous), Counts()
     with writers(folder, SCHEMAS, {"import_id": import_id, "version": recipe.fingerprint.hex()}) as out:
         for index in range(fixed_products.batches):
-            products, variants, stock = (table.arrow_batch(index) for table in (fixed_products, fixed_variants, inventory))
+            products, variants = fixed_products.arrow_batch(index, PRODUCT_COLUMNS), fixed_variants.arrow_batch(index, VARIANT_COLUMNS)
+            stock = inventory.arrow_batch(index)
             _write(job.batch(products, variants, stock, reusable, counts), out, counts)
             if progress is not None:
                 progress(index + 1, fixed_products.batches)
@@ -187,7 +198,7 @@ def _write(tables: Mapping[str, pa.Table], out: Mapping[str, TableWriter], count
 class _Job:
     recipe: Recipe
     collections: Collections
-    skus: pa.ChunkedArray  # of all variants of the store
+    skus: pa.ChunkedArray  # of variants of the whole store, those that a parent might want
     engine: Engine
 
     def batch(
@@ -202,7 +213,7 @@ class _Job:
         counts.excluded.update(out.dropna().tolist())
 
         sold = out.isna().to_numpy("bool")
-        products, sizes = products.filter(pa.array(sold)), sizes[sold]
+        products, sizes = _chosen(products, sold), sizes[sold]
         variants = _grouped(variants, products)
         stock = stock_of(variants["variant_id"], inventory)
         ids = products["product_id"].to_pylist()
@@ -223,8 +234,8 @@ class _Job:
         fresh = ~np.array(taken, dtype=bool)
         of_fresh = np.repeat(fresh, sizes)
         made = self._compute(
-            products.filter(pa.array(fresh)),
-            variants.filter(pa.array(of_fresh)),
+            _chosen(products, fresh),
+            _chosen(variants, of_fresh),
             stock[of_fresh].reset_index(drop=True),
             categories[fresh].reset_index(drop=True),
             parents,
@@ -262,8 +273,8 @@ class _Job:
         rows[["status", "reason"]] = status_and_reason(rows, issues, scores, recipe.ruleset)
         rows["score"] = scores["score"]
         rows["revision"] = rows["product_id"].map(revision).astype(_TEXT)
-        ready = rows[rows["status"] == "ready"]
-        hashes = recipe.marketplace.hashes(ready, recipe.site, recipe.account)
+        ready = rows["status"].eq("ready").to_numpy("bool")
+        hashes = recipe.marketplace.hashes(rows if ready.all() else rows[ready], recipe.site, recipe.account)
         rows[["content_hash", "images_hash"]] = hashes[["content_hash", "images_hash"]].reindex(rows.index)
         frames = {"listings": rows, "listing_issues": issues, "listing_scores": scores, "listing_fixes": found.fixes}
         return {name: to_arrow(frames[name], schema) for name, schema in SCHEMAS.items()}
@@ -290,9 +301,19 @@ class _Job:
         return found
 
 
+def _chosen(table: pa.Table, mask: npt.NDArray[np.bool_]) -> pa.Table:
+    return table if mask.all() else table.filter(pa.array(mask))
+
+
+def _ascending(values: npt.NDArray[np.int64]) -> bool:
+    return bool((np.diff(values) >= 0).all())
+
+
 def _grouped(variants: pa.Table, products: pa.Table) -> pa.Table:
     """The variants of `products`, in their order, each product's together."""
     owner = owners(variants, products)
+    if _ascending(owner) and not (owner < 0).any():
+        return variants
     order: npt.NDArray[np.int64] = np.argsort(owner, kind="stable")
     return variants.take(order[owner[order] >= 0])
 
@@ -300,5 +321,5 @@ def _grouped(variants: pa.Table, products: pa.Table) -> pa.Table:
 def _in_order(parts: list[pa.Table], product_ids: pa.ChunkedArray) -> pa.Table:
     """Rows of computed and reused products, in the order of the batch: a rerun gives the same table as a full run."""
     rows = pa.concat_tables([part.cast(parts[0].schema) for part in parts])
-    position = pc.index_in(rows["product_id"], value_set=product_ids.combine_chunks())
-    return rows.take(np.argsort(position.to_numpy(), kind="stable"))
+    position = pc.index_in(rows["product_id"], value_set=product_ids.combine_chunks()).to_numpy()
+    return rows if _ascending(position) else rows.take(np.argsort(position, kind="stable"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
@@ -14,23 +14,24 @@ _TEXT = pa.string()
 
 
 def facts(of_products: pa.Array, of_variants: pa.Array) -> pa.Table:
-    """Columns `attributes`, `mpn`, `condition` from two columns of metafields (JSON objects "namespace.key" -> text, or null).
+    """Columns `attributes`, `mpn`, `condition` from two columns of metafields (JSON objects "namespace.key" -> text, or null;
+    plain or dictionary-encoded).
 
     The key without its namespace names the fact; a variant's own beats its product's; of equal keys the first namespace
     in the alphabet counts. Text that is no such object says nothing.
     """
-    parsed: dict[str | None, dict[str, str]] = {None: {}}
-    done: dict[tuple[str | None, str | None], tuple[str | None, str | None, str | None]] = {(None, None): (None, None, None)}
-    rows = []
-    for pair in zip(of_products.to_pylist(), of_variants.to_pylist(), strict=True):
-        if pair not in done:
-            for text in pair:
-                if text not in parsed:
-                    parsed[text] = _parse(text)
-            done[pair] = _columns({**parsed[pair[0]], **parsed[pair[1]]})
-        rows.append(done[pair])
+    products, variants = of_products.dictionary_encode(), of_variants.dictionary_encode()
+    first, second = ([*map(_parse, encoded.dictionary.to_pylist()), {}] for encoded in (products, variants))  # the last: null
+    codes = _codes(products) * len(second) + _codes(variants)
+    pairs, place = np.unique(codes, return_inverse=True)
+    rows = [_columns({**first[pair // len(second)], **second[pair % len(second)]}) for pair in pairs.tolist()]
     columns = zip(*rows, strict=True) if rows else ((), (), ())
-    return pa.table([pa.array(values, _TEXT) for values in columns], names=["attributes", *OWN_COLUMNS])
+    return pa.table([pa.array(values, _TEXT).take(pa.array(place)) for values in columns], names=["attributes", *OWN_COLUMNS])
+
+
+def _codes(encoded: pa.DictionaryArray) -> npt.NDArray[np.int64]:
+    codes: npt.NDArray[np.int64] = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy().astype(np.int64)
+    return codes
 
 
 def _parse(text: str) -> dict[str, str]:
@@ -48,8 +49,7 @@ def _parse(text: str) -> dict[str, str]:
     return found
 
 
-def _columns(values: Mapping[str, str]) -> tuple[str | None, str | None, str | None]:
-    rest = {key: value for key, value in values.items() if key not in OWN_COLUMNS}
-    attributes = orjson.dumps(rest, option=orjson.OPT_SORT_KEYS).decode() if rest else None
-    condition = values.get("condition")
-    return attributes, values.get("mpn"), condition.lower() if condition else None
+def _columns(values: dict[str, str]) -> tuple[str | None, str | None, str | None]:
+    mpn, condition = (values.pop(name, None) for name in OWN_COLUMNS)
+    attributes = orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode() if values else None
+    return attributes, mpn, condition.lower() if condition else None

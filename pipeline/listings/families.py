@@ -20,7 +20,7 @@ def parent_skus(product_ids: Sequence[str], taken: pa.ChunkedArray) -> list[str]
 
     `P` + base 36 of a numeric product id (injective, 13 characters at most), else `P` + base 32 of 80 bits of its hash
     (17 characters, so that the two kinds never meet). Where a variant of the store has that SKU (`taken`: all of
-    them; case is ignored) `-2`, `-3` ... is appended.
+    them, or those of `parent_like`; case is ignored) `-2`, `-3` ... is appended.
     """
     wanted = [_parent_sku(product_id) for product_id in product_ids]
     if not wanted:
@@ -35,6 +35,12 @@ def parent_skus(product_ids: Sequence[str], taken: pa.ChunkedArray) -> list[str]
                 number += 1
             wanted[index] = f"{wanted[index]}-{number}"
     return wanted
+
+
+def parent_like(skus: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Those of `skus`, in capitals, that `parent_skus` might give: found once for a store, few in most."""
+    upper = pc.utf8_upper(skus)
+    return upper.filter(pc.match_substring_regex(upper, "^P[0-9A-Z]+(-[0-9]+)?$"))
 
 
 def _parent_sku(product_id: str) -> str:

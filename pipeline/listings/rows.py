@@ -18,6 +18,11 @@ from pipeline.listings.schema import LISTINGS
 from pipeline.platform.tables import to_frame
 
 _OPTIONS = ("option1", "option2", "option3")
+_NAMES = ("option1_name", "option2_name", "option3_name")
+_WORDING = ("title", "description", "description_html")
+#: Columns that rows repeat as they are.
+_OF_PRODUCT = ["product_id", "vendor", "images", *_WORDING, *_NAMES]
+_OF_VARIANT = ["variant_id", "sku", "barcode", "weight_grams", "image", *_OPTIONS]
 
 Positions = npt.NDArray[np.int64]
 
@@ -52,12 +57,13 @@ def listing_rows(
     product_of, variant_of = product_of[order], variant_of[order]
 
     of_variant = pa.array(variant_of, mask=variant_of < 0)
-    product = products.take(product_of)
-    variant = variants.take(of_variant)
+    product = products.select(_OF_PRODUCT).take(product_of)
+    variant = variants.select(_OF_VARIANT).take(of_variant)
     is_parent, is_child = variant_of < 0, (variant_of >= 0) & several[product_of]
     family = pa.array([parents.get(key) for key in products["product_id"].to_pylist()], pa.string()).take(product_of)
-    tags = pc.binary_join(product["tags"], ", ")
-    fact = facts(product["metafields"].combine_chunks(), variant["metafields"].combine_chunks())
+    tags = pc.binary_join(products["tags"], ", ")
+    of_products, of_variants = (table["metafields"].combine_chunks().dictionary_encode() for table in (products, variants))
+    fact = facts(of_products.take(product_of), of_variants.take(of_variant))
 
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         "sku": pc.if_else(is_parent, family, variant["sku"]),
@@ -65,7 +71,7 @@ def listing_rows(
         "parent_sku": pc.if_else(is_child, family, None),
         "product_id": product["product_id"],
         "variant_id": variant["variant_id"],
-        "keywords": pc.if_else(pc.equal(tags, ""), None, tags),
+        "keywords": pc.if_else(pc.equal(tags, ""), None, tags).take(product_of),
         "brand": product["vendor"],
         "mpn": fact["mpn"],
         "gtin": variant["barcode"],
@@ -75,7 +81,7 @@ def listing_rows(
         "images": own_first(variant["image"], product["images"]),
         "currency": pa.repeat(currency, len(product)),
     }
-    for name in ("title", "description", "description_html", *(f"{option}_name" for option in _OPTIONS)):
+    for name in (*_WORDING, *_NAMES):
         columns[name] = product[name]
     for name in _OPTIONS:
         columns[name] = variant[name]
