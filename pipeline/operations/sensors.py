@@ -21,6 +21,7 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
     from pipeline.platform.database import Database
     from pipeline.settings import Settings
     from pipeline.stores.connections import list_connections
+    from pipeline.stores.stores import find_store
 
     run = context.dagster_run
     if CHAINED_BY in run.tags:
@@ -28,6 +29,9 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
         return
     store = run.tags.get("dagster/partition", "")
     with Database.open(Settings.load()) as database, database.connect() as connection:
+        if find_store(connection, store) is None:
+            yield dg.SkipReason(f"store {store} was removed")
+            return
         # One in status error is tried again: its next good export clears the error.
         active = [item for item in list_connections(connection, store_key=store) if not item.paused]
     if not active:

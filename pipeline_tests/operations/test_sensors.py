@@ -1,0 +1,157 @@
+"""Sensors on a real instance: which runs they request, and which runs they close or note."""
+
+from __future__ import annotations
+
+import dagster as dg
+import psycopg
+import pytest
+
+from pipeline.definitions import defs
+from pipeline.marketplaces import find_site
+from pipeline.operations import launch
+from pipeline.operations.launch import CHAINED_BY
+from pipeline.operations.partitions import register
+from pipeline.operations.sensors import dead_runs, export_after_import, failed_exports
+from pipeline.partitions import cell
+from pipeline.platform.database import Database
+from pipeline.platform.locks import advisory_lock, run_lock_name
+from pipeline.samples import demo_catalog
+from pipeline.stores.connections import connect, get_connection, set_status
+from pipeline.stores.stores import add_store, remove_store
+
+Status = dg.DagsterRunStatus
+
+
+@pytest.fixture(autouse=True)
+def store(instance: dg.DagsterInstance, connection: psycopg.Connection) -> str:
+    """A store named demo, connected to two sites; and one that nobody connected."""
+    for key in ("demo", "lonely"):
+        add_store(connection, key, source="shopify-file", source_settings={"path": str(demo_catalog())})
+    for site in ("amazon-us", "ebay-us"):
+        connect(connection, "demo", find_site(site)[1])
+    register(instance, store_keys=["demo", "lonely"], sites=["amazon-us", "ebay-us"])
+    connection.commit()
+    return "demo"
+
+
+def finished(
+    instance: dg.DagsterInstance, job: str, partition: str, status: Status = Status.SUCCESS, **tags: str
+) -> dg.RunStatusSensorContext:
+    """What a run-status sensor gets for a run that ended so."""
+    run = instance.create_run_for_job(defs.resolve_job_def(job), status=status, tags={"dagster/partition": partition, **tags})
+    event = dg.DagsterEvent(
+        dg.DagsterEventType.RUN_SUCCESS.value if status == Status.SUCCESS else dg.DagsterEventType.RUN_FAILURE.value, job
+    )
+    return dg.build_run_status_sensor_context(
+        sensor_name="a sensor", dagster_event=event, dagster_instance=instance, dagster_run=run
+    )
+
+
+def requests(context: dg.RunStatusSensorContext) -> list[dg.RunRequest]:
+    found = list(export_after_import(context))  # type: ignore[call-overload]
+    assert all(isinstance(item, (dg.RunRequest, dg.SkipReason)) for item in found) and found
+    return [item for item in found if isinstance(item, dg.RunRequest)]
+
+
+def reasons(context: dg.RunStatusSensorContext) -> str:
+    return " ".join(str(item.skip_message) for item in export_after_import(context) if isinstance(item, dg.SkipReason))
+
+
+@pytest.mark.parametrize("job", ["import_all", "import_products"])
+def test_after_an_import_each_active_connection_is_exported_once(instance: dg.DagsterInstance, job: str) -> None:
+    context = finished(instance, job, "demo")
+    run_id = context.dagster_run.run_id
+    first, again = requests(context), requests(context)
+    assert [(item.run_key, item.partition_key) for item in first] == [
+        (f"{run_id}:amazon-us", cell("demo", "amazon-us")), (f"{run_id}:ebay-us", cell("demo", "ebay-us")),
+    ]  # fmt: skip
+    assert [item.run_key for item in again] == [item.run_key for item in first]  # the daemon launches a key once
+    assert first[0].tags == {"store": "demo", "marketplace": "amazon-us", "import_run": run_id}
+    other = requests(finished(instance, job, "demo"))
+    assert not {item.run_key for item in other} & {item.run_key for item in first}
+
+
+def test_paused_connections_are_left_out_and_failed_ones_tried_again(
+    instance: dg.DagsterInstance, connection: psycopg.Connection
+) -> None:
+    set_status(connection, "demo", "amazon-us", "inactive")
+    set_status(connection, "demo", "ebay-us", "error")
+    connection.commit()
+    assert [item.tags["marketplace"] for item in requests(finished(instance, "import_all", "demo"))] == ["ebay-us"]
+
+
+def test_imports_of_a_command_are_left_to_it(instance: dg.DagsterInstance) -> None:
+    context = finished(instance, "import_all", "demo", **{CHAINED_BY: "command line"})
+    assert requests(context) == []
+    assert "is chained by command line" in reasons(context)
+
+
+def test_a_store_without_connections_or_removed_since_is_skipped(
+    instance: dg.DagsterInstance, connection: psycopg.Connection
+) -> None:
+    lonely = finished(instance, "import_all", "lonely")
+    assert requests(lonely) == []
+    assert reasons(lonely) == "store lonely has no active marketplace connection"
+    context = finished(instance, "import_all", "demo")
+    remove_store(connection, "demo")
+    connection.commit()
+    assert requests(context) == []
+    assert reasons(context) == "store demo was removed"
+
+
+def test_requests_are_for_a_job_with_that_partition(instance: dg.DagsterInstance) -> None:
+    keys = defs.resolve_job_def("export_listings").partitions_def.get_partition_keys(dynamic_partitions_store=instance)  # type: ignore[union-attr]
+    assert {item.partition_key for item in requests(finished(instance, "import_all", "demo"))} <= set(keys)
+
+
+def test_a_failed_export_is_noted_on_its_connection(instance: dg.DagsterInstance, connection: psycopg.Connection) -> None:
+    tags = {"store": "demo", "marketplace": "amazon-us"}
+    context = finished(instance, "export_listings", "amazon-us|demo", Status.FAILURE, **tags)
+    assert failed_exports(context) is None
+    found = get_connection(connection, "demo", "amazon-us")
+    assert (found.status, found.statistics["failed_exports"]) == ("error", 1)
+    assert found.last_error
+    assert get_connection(connection, "demo", "ebay-us").status == "active"
+
+
+def test_a_failed_export_of_a_command_is_noted_by_it(instance: dg.DagsterInstance, connection: psycopg.Connection) -> None:
+    tags = {"store": "demo", "marketplace": "amazon-us", CHAINED_BY: "command line"}
+    skipped = failed_exports(finished(instance, "export_listings", "amazon-us|demo", Status.FAILURE, **tags))
+    assert isinstance(skipped, dg.SkipReason)
+    assert get_connection(connection, "demo", "amazon-us").status == "active"
+
+
+def test_a_failed_export_of_a_removed_store_is_no_error(instance: dg.DagsterInstance, connection: psycopg.Connection) -> None:
+    tags = {"store": "demo", "marketplace": "amazon-us"}
+    context = finished(instance, "export_listings", "amazon-us|demo", Status.FAILURE, **tags)
+    remove_store(connection, "demo")
+    connection.commit()
+    assert failed_exports(context) is None
+
+
+def test_only_dead_runs_are_closed(instance: dg.DagsterInstance, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = defs.resolve_job_def("import_all")
+
+    def create(status: Status) -> str:
+        return str(instance.create_run_for_job(job, status=status, tags={"dagster/partition": "demo"}).run_id)
+
+    living, dead, canceling = create(Status.STARTED), create(Status.STARTED), create(Status.CANCELING)
+    others = [create(status) for status in (Status.NOT_STARTED, Status.SUCCESS, Status.FAILURE, Status.CANCELED)]
+    before = [instance.get_run_by_id(run_id).status for run_id in others]  # type: ignore[union-attr]
+    with advisory_lock(database.connect, run_lock_name(living), wait_seconds=0, holder="a test"):
+        young = dead_runs(dg.build_sensor_context(instance=instance))
+        assert isinstance(young, dg.SkipReason) and young.skip_message == "every started run is alive"
+        monkeypatch.setattr(launch, "_YOUNG_SECONDS", 0.0)
+        closed = dead_runs(dg.build_sensor_context(instance=instance))
+        assert isinstance(closed, dg.SkipReason)
+        assert {dead, canceling} == set(str(closed.skip_message).removeprefix("closed: ").split(", "))
+    assert [instance.get_run_by_id(run_id).status for run_id in (living, dead, canceling)] == [  # type: ignore[union-attr]
+        Status.STARTED, Status.FAILURE, Status.CANCELED,
+    ]  # fmt: skip
+    assert [instance.get_run_by_id(run_id).status for run_id in others] == before  # type: ignore[union-attr]
+
+
+def test_sensors_run_by_default() -> None:
+    assert {sensor.name for sensor in defs.sensors or [] if sensor.default_status == dg.DefaultSensorStatus.RUNNING} == {
+        "export_after_import", "failed_exports", "dead_runs",
+    }  # fmt: skip
