@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -46,6 +46,11 @@ class Problems:
         for position in np.flatnonzero(mask):
             self._rows[int(position)].append(sentence)
 
+    @property
+    def positions(self) -> Collection[int]:
+        """Of the rows that have any."""
+        return self._rows.keys()
+
     def at(self, position: int) -> tuple[str, ...]:
         found = self._rows.get(position)
         return tuple(found) if found else ()
@@ -67,21 +72,41 @@ def _array(series: pd.Series[Any], kind: pa.DataType) -> pa.Array:
 
 
 def pylist(rows: pd.DataFrame, column: str) -> list[Any]:
-    """A column as Python values, null as None. Text goes through numpy, which is several times faster than `to_pylist`."""
+    """A column as Python values, null as None, lists of text as tuples.
+
+    Equal values are one object: the rows of a family repeat most of what they say, and whoever memoizes on a value that
+    is shared hashes it once.
+    """
     array = pa.array(rows[column], from_pandas=True)
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    values: list[Any]
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        values = array.to_numpy(zero_copy_only=False).tolist()
-    elif pa.types.is_list(array.type):
-        flat = array.values.to_numpy(zero_copy_only=False).tolist()
-        offsets = array.offsets.to_pylist()
-        values = [flat[start:end] for start, end in pairwise(offsets)]
-        if array.null_count:
-            values = [value if valid else None for value, valid in zip(values, array.is_valid().to_pylist(), strict=True)]
-    else:
-        values = array.to_pylist()
-    return values
+    if pa.types.is_list(array.type):
+        return _tuples(array)
+    values, codes = _distinct(array)
+    return [values[code] for code in codes.tolist()]
+
+
+def _distinct(array: pa.Array) -> tuple[list[Any], npt.NDArray[np.int32]]:
+    """The values that occur, and for each place which of them stands there."""
+    encoded = array.dictionary_encode(null_encoding="encode")
+    values = encoded.dictionary
+    # text through numpy, which is several times faster than `to_pylist`
+    is_text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+    found: list[Any] = values.to_numpy(zero_copy_only=False).tolist() if is_text else values.to_pylist()
+    return found, encoded.indices.to_numpy()
+
+
+def _tuples(lists: pa.Array) -> list[tuple[Any, ...] | None]:
+    values, codes = _distinct(lists.values)
+    known: dict[bytes, tuple[Any, ...]] = {}
+    found: list[tuple[Any, ...] | None] = []
+    for start, end in pairwise(lists.offsets.to_numpy().tolist()):
+        key = codes[start:end].tobytes()
+        if key not in known:
+            known[key] = tuple([values[code] for code in codes[start:end].tolist()])
+        found.append(known[key])
+    for position in np.flatnonzero(lists.is_null().to_numpy(zero_copy_only=False)) if lists.null_count else ():
+        found[position] = None
+    return found
 
 
 def mask(values: pa.Array) -> Mask:
@@ -139,17 +164,13 @@ def numbers(rows: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int64], Mas
     return series.fillna(0).to_numpy(dtype="int64"), null
 
 
-def usable_images(rows: pd.DataFrame, pattern: str, longest: int) -> list[list[str]]:
-    """The images of each row whose address matches `pattern` (RE2) and is not too long, in order and once each."""
-    images = texts(rows, "images")
-    flat = images.flatten()
-    bad = any_item(images, ~matches(flat, pattern) | longer(flat, longest))
-    found: list[list[str]] = [list(dict.fromkeys(urls)) if urls else [] for urls in pylist(rows, "images")]
-    for position in np.flatnonzero(bad):
-        one = pa.array(found[position], type=pa.string())
-        good = matches(one, pattern) & ~longer(one, longest)
-        found[position] = [url for url, fine in zip(found[position], good, strict=True) if fine]
-    return found
+def usable_images(rows: pd.DataFrame, pattern: str, longest: int, most: int | None = None) -> list[tuple[str, ...]]:
+    """The images of each row whose address matches `pattern` (RE2) and is not too long, the first `most`, in order, once each."""
+    urls = texts(rows, "images").flatten().unique()
+    bad = set(urls.filter(pa.array(~matches(urls, pattern) | longer(urls, longest))).to_pylist())
+    images = pylist(rows, "images")
+    usable = {given: tuple([url for url in dict.fromkeys(given or ()) if url not in bad][:most]) for given in set(images)}
+    return [usable[given] for given in images]
 
 
 def fill_family_names(rows: pd.DataFrame) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from pipeline.marketplaces.amazon.options import limits, option_attributes, tables
+from pipeline.marketplaces.amazon.options import tables
 from pipeline.marketplaces.amazon.validate import (
     content_problems,
     image_problems,
@@ -43,7 +43,7 @@ def stock(quantity: int) -> list[dict[str, Any]]:
     return [{"fulfillment_channel_code": "DEFAULT", "quantity": quantity}]
 
 
-def _replace(name: str, value: list[dict[str, Any]]) -> dict[str, Any]:
+def _replace(name: str, value: Any) -> dict[str, Any]:
     return {"op": "replace", "path": f"/attributes/{name}", "value": value}
 
 
@@ -118,7 +118,7 @@ def delete(sku: str) -> bytes:
 class _Checked:
     """The problems of the rows that need a message, found per kind on whole columns and only where the kind occurs."""
 
-    def __init__(self, rows: pd.DataFrame, kinds: list[frozenset[str]], images: list[list[str]], values: Values) -> None:
+    def __init__(self, rows: pd.DataFrame, kinds: list[frozenset[str]], images: list[tuple[str, ...]], values: Values) -> None:
         present = frozenset[str]().union(*kinds)
         new = "create" in present
         self._found = {"sku": sku_problems(rows)}
@@ -130,23 +130,12 @@ class _Checked:
             self._found["quantity"] = quantity_problems(rows)
         if new or "images" in present:
             self._found["images"] = image_problems(rows, images)
+        self._faulty = frozenset[int]().union(*(found.positions for found in self._found.values()))
 
     def at(self, position: int, *kinds: str) -> tuple[str, ...]:
+        if position not in self._faulty:
+            return ()
         return tuple(problem for kind in ("sku", *kinds) for problem in self._found[kind].at(position))
-
-
-def _too_long(row: Row) -> tuple[str, ...]:
-    """Options whose attribute has a limit of its own."""
-    if row.role == "parent":
-        return ()
-    caps = limits()["message"]["option"]
-    values = (row.option1, row.option2, row.option3)
-    names = option_attributes((row.option1_name, row.option2_name, row.option3_name))
-    return tuple(
-        f"the value of {attribute} has over {caps[attribute]} characters"
-        for attribute, value in zip(names, values, strict=True)
-        if attribute in caps and value and len(value) > caps[attribute]
-    )
 
 
 def messages(
@@ -157,7 +146,7 @@ def messages(
     wanted = [position for position, kinds in enumerate(every) if kinds]
     if not wanted:
         return
-    chosen = rows.iloc[wanted]
+    chosen = rows.iloc[wanted] if len(wanted) < len(rows) else rows
     kinds = [every[position] for position in wanted]
     values = Values(site, account)
     shown = usable(chosen)
@@ -172,7 +161,7 @@ def messages(
             yield Message(row.sku, "product", "DELETE", delete(row.sku))
             continue
         if "create" in wants:
-            problems = checked.at(position, "update", "price", "quantity", "images") + _too_long(row)
+            problems = checked.at(position, "update", "price", "quantity", "images")
             if row.role == "child" and row.parent_sku in refused_parents:
                 problems += (f"its family {row.parent_sku} cannot be listed",)
             if parent:
@@ -180,7 +169,7 @@ def messages(
             yield _either(row.sku, "product", "UPDATE", problems, create, row, values)
             continue
         if "update" in wants:
-            problems = checked.at(position, "update") + _too_long(row)
+            problems = checked.at(position, "update")
             yield _either(row.sku, "product", "PATCH", problems, update, row, values, row.parent_sku in new_parents)
         if "price" in wants and not parent:
             yield _either(row.sku, "price", "PATCH", checked.at(position, "price"), price, row, values)

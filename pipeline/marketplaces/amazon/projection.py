@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 import pandas as pd
@@ -52,10 +52,16 @@ def cut(value: str, most: int) -> str:
     return head.rstrip(" ,;:-–—|/(&+") or value[:most]
 
 
+@lru_cache(maxsize=1024)
+def _words(said: str) -> frozenset[str]:
+    """Words in lower case; those of a family's title and of an option value are asked for by many rows."""
+    return frozenset(_WORD.findall(said.casefold()))
+
+
 def child_title(family: str, values: Iterable[str | None], most: int) -> str:
     """ "Family, Black, M": the family's title with the option values that it does not say already, within `most` characters."""
-    said = set(_WORD.findall(family.casefold()))
-    parts = [value for value in values if value and not said.issuperset(_WORD.findall(value.casefold()) or [value])]
+    said = _words(family)
+    parts = [value for value in values if value and not said.issuperset(_words(value) or (value,))]
     suffix = "".join(f", {value}" for value in parts)
     if len(suffix) > most // 2:
         return cut(family + suffix, most)
@@ -102,19 +108,10 @@ def bullets_of(description_html: str | None, description: str | None) -> list[st
     return found
 
 
-def _bullets(rows: pd.DataFrame) -> list[list[str] | None]:
-    known: dict[tuple[str | None, str | None], list[str]] = {}
-    found: list[list[str] | None] = []
+def _bullets(rows: pd.DataFrame) -> list[Sequence[str] | None]:
+    made = cache(bullets_of)
     columns = (pylist(rows, name) for name in ("bullets", "description_html", "description"))
-    for given, rich, plain in zip(*columns, strict=True):
-        if given:
-            found.append(given)
-            continue
-        key = (rich, plain)
-        if key not in known:
-            known[key] = bullets_of(rich, plain)
-        found.append(known[key] or None)
-    return found
+    return [given or made(rich, plain) or None for given, rich, plain in zip(*columns, strict=True)]
 
 
 def search_terms(tags: str | None, said: str, most_bytes: int) -> str | None:
@@ -124,21 +121,26 @@ def search_terms(tags: str | None, said: str, most_bytes: int) -> str | None:
     """
     if not tags:
         return None
-    known = set(_WORD.findall(said.casefold())) | _stopwords()
+    offered, folded = _offered(tags), said.casefold()
+    # a search in the text finds all of its words, and more; most tags are in no title
+    if any(word in folded for word, _ in offered):
+        known = set(_WORD.findall(folded))
+        offered = tuple(pair for pair in offered if pair[0] not in known)
     found: list[str] = []
-    size = -1
-    for tag in tags.split(","):
-        if any(mark in tag for mark in ":_="):
-            continue
-        for word in _WORD.findall(tag.casefold()):
-            if word in known or len(word) < 2 or word.isdigit():
-                continue
-            known.add(word)
-            length = len(word.encode()) + 1
-            if size + length <= most_bytes:
-                found.append(word)
-                size += length
+    room = most_bytes + 1
+    for word, length in offered:
+        if length <= room:
+            found.append(word)
+            room -= length
     return " ".join(found) or None
+
+
+@lru_cache(maxsize=1024)
+def _offered(tags: str) -> tuple[tuple[str, int], ...]:
+    """The words of tags that a buyer may type, once each, and their bytes with a space."""
+    words = (word for tag in tags.split(",") if not any(mark in tag for mark in ":_=") for word in _WORD.findall(tag.casefold()))
+    kept = (word for word in dict.fromkeys(words) if word not in _stopwords() and len(word) >= 2 and not word.isdigit())
+    return tuple((word, len(word.encode()) + 1) for word in kept)
 
 
 @cache

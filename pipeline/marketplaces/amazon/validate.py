@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.marketplaces.amazon.options import keyword_bytes, limits, tables
+from pipeline.marketplaces.amazon.options import keyword_bytes, limits, option_attributes, tables
 from pipeline.marketplaces.columns import (
     ILLEGAL,
     ILLEGAL_LINE,
@@ -19,6 +19,7 @@ from pipeline.marketplaces.columns import (
     matches,
     missing,
     numbers,
+    pylist,
     refused,
     text,
     texts,
@@ -94,13 +95,13 @@ def quantity_problems(rows: pd.DataFrame) -> Problems:
     return found
 
 
-def usable(rows: pd.DataFrame) -> list[list[str]]:
+def usable(rows: pd.DataFrame) -> list[tuple[str, ...]]:
     """The images that Amazon can fetch, at most nine a row; one bad address does not cost a listing the others."""
     most = limits()["message"]
-    return [urls[: most["images"]] for urls in usable_images(rows, WEB_ADDRESS, most["url"])]
+    return usable_images(rows, WEB_ADDRESS, most["url"], most["images"])
 
 
-def image_problems(rows: pd.DataFrame, images: list[list[str]]) -> Problems:
+def image_problems(rows: pd.DataFrame, images: list[tuple[str, ...]]) -> Problems:
     found = Problems()
     none = np.array([not urls for urls in images], dtype=bool)
     found.add(none & ~_parent(rows), "there is no image with a web address (http or https) that Amazon can read")
@@ -122,12 +123,24 @@ def _line(rows: pd.DataFrame, column: str, most: int | None, found: Problems, re
 
 
 def _options(rows: pd.DataFrame, child: Mask, found: Problems) -> None:
-    most = limits()["message"]["option_default"]
+    most, caps = limits()["message"]["option_default"], limits()["message"]["option"]
     for number in (1, 2, 3):
         name, value = text(rows, f"option{number}_name"), text(rows, f"option{number}")
         found.add(child & ~missing(name) & missing(value), f"option {number} of the family has no value here")
         found.add(longer(value, most), f"the value of option {number} has over {most} characters")
         found.add(refused(value), f"the value of option {number} has characters or markup that Amazon refuses")
+        for attribute, cap in caps.items():
+            long = longer(value, cap) & ~_parent(rows)
+            if long.any():
+                fills = np.array([names[number - 1] == attribute for names in _attributes(rows)])
+                found.add(long & fills, f"the value of {attribute} has over {cap} characters")
+
+
+def _attributes(rows: pd.DataFrame) -> list[tuple[str | None, ...]]:
+    """The attributes that each row's options fill."""
+    return [
+        option_attributes(names) for names in zip(*(pylist(rows, f"option{number}_name") for number in (1, 2, 3)), strict=True)
+    ]
 
 
 def _no_option(rows: pd.DataFrame) -> Mask:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -11,7 +12,8 @@ from pipeline.marketplaces.amazon.options import limits, option_attributes, tabl
 from pipeline.model.listing import Account, Site
 from pipeline.model.money import format_minor
 
-Attributes = dict[str, list[dict[str, Any]]]
+#: Attribute -> its value, as lists and dicts or as JSON already.
+Attributes = dict[str, Any]
 
 GTIN_TYPES = {8: "ean", 12: "upc", 13: "ean", 14: "gtin"}
 LOCATORS = ("main_product_image_locator", *(f"other_product_image_locator_{number}" for number in range(1, 9)))
@@ -25,7 +27,7 @@ class Row(NamedTuple):
     parent_sku: str | None
     title: str
     description: str | None
-    bullets: list[str] | None
+    bullets: tuple[str, ...] | None
     keywords: str | None
     brand: str
     mpn: str | None
@@ -39,61 +41,81 @@ class Row(NamedTuple):
     option3_name: str | None
     option3: str | None
     attributes: str | None
-    images: list[str]
+    images: tuple[str, ...]
     price: int | None
     list_price: int | None
     quantity: int | None
 
 
+def _written_once(value: Callable[..., Any]) -> Callable[..., orjson.Fragment]:
+    """`value` as JSON, written once for equal arguments: the rows of a family say mostly the same."""
+    return cache(lambda *given: orjson.Fragment(orjson.dumps(value(*given))))
+
+
 class Values:
-    """Attribute values of one site: its language, its marketplace id, its currency."""
+    """Attribute values of one site: its language, its marketplace id, its currency. For one batch: it remembers values."""
 
     def __init__(self, site: Site, account: Account) -> None:
         self.site = site
-        self.place = site.marketplace_id
-        self.language = site.language.replace("-", "_")
-        self.currency = site.currency
+        self.place = place = site.marketplace_id
+        self.language = language = site.language.replace("-", "_")
+        self.currency = currency = site.currency
         self.exempt = bool(account.settings.get("gtin_exempt", False))
 
-    def said(self, value: str) -> list[dict[str, Any]]:
-        """A text in the site's language."""
-        return [{"value": value, "language_tag": self.language, "marketplace_id": self.place}]
+        def said(*texts: str) -> list[dict[str, Any]]:
+            return [{"value": value, "language_tag": language, "marketplace_id": place} for value in texts]
 
-    def fact(self, value: Any) -> list[dict[str, Any]]:
-        """A value without a language."""
-        return [{"value": value, "marketplace_id": self.place}]
+        def fact(value: Any) -> list[dict[str, Any]]:
+            return [{"value": value, "marketplace_id": place}]
 
-    def money(self, minor: int) -> orjson.Fragment:
-        """An exact JSON number: money never is a float."""
-        return orjson.Fragment(format_minor(minor, self.currency))
+        def money(minor: int) -> orjson.Fragment:
+            return orjson.Fragment(format_minor(minor, currency))
+
+        def offer(price: int) -> list[dict[str, Any]]:
+            our_price = [{"schedule": [{"value_with_tax": money(price)}]}]
+            return [{"marketplace_id": place, "currency": currency, "audience": "ALL", "our_price": our_price}]
+
+        def relation(parent: str) -> list[dict[str, Any]]:
+            return [{"child_relationship_type": "variation", "parent_sku": parent, "marketplace_id": place}]
+
+        #: One or more texts in the site's language.
+        self.said = _written_once(said)
+        #: A value without a language.
+        self.fact = _written_once(fact)
+        #: What a buyer pays; money is an exact JSON number, never a float.
+        self.offer = _written_once(offer)
+        self._before = _written_once(lambda minor: [{"currency": currency, "value": money(minor), "marketplace_id": place}])
+        self._relation = _written_once(relation)
+        picture = _written_once(lambda url: [{"media_location": url, "marketplace_id": place}])
+        self._pictures = cache(lambda urls: {name: picture(url) for name, url in zip(LOCATORS, urls, strict=False)})
+        self._facts = cache(lambda document: tuple(facts(document)))
 
     def content(self, row: Row) -> Attributes:
         """The product's facts, without parentage."""
+        sold = row.role != "parent"
         found: Attributes = {"item_name": self.said(row.title), "brand": self.said(row.brand)}
-        if row.gtin and row.role != "parent":
+        if row.gtin and sold:
             found["externally_assigned_product_identifier"] = [
                 {"type": GTIN_TYPES[len(row.gtin)], "value": row.gtin, "marketplace_id": self.place}
             ]
-        elif self.exempt or row.role == "parent":
+        elif self.exempt or not sold:
             found["supplier_declared_has_product_identifier_exemption"] = self.fact(True)
         if row.description:
             found["product_description"] = self.said(row.description)
         if row.bullets:
-            found["bullet_point"] = [
-                {"value": bullet, "language_tag": self.language, "marketplace_id": self.place} for bullet in row.bullets
-            ]
+            found["bullet_point"] = self.said(*row.bullets)
         if row.keywords:
             found["generic_keyword"] = self.said(row.keywords)
-        if row.mpn and row.role != "parent" and len(row.mpn) <= limits()["message"]["part_number"]:
+        if row.mpn and sold and len(row.mpn) <= limits()["message"]["part_number"]:
             found["part_number"] = self.fact(row.mpn)
-        if row.role != "parent":
+        if sold:
             values = (row.option1, row.option2, row.option3)
             names = option_attributes((row.option1_name, row.option2_name, row.option3_name))
             for attribute, value in zip(names, values, strict=True):
                 if attribute and value:
                     found[attribute] = self.said(value)
         if row.attributes:
-            for attribute, kind, fact in facts(row.attributes):
+            for attribute, kind, fact in self._facts(row.attributes):
                 if attribute not in found:
                     found[attribute] = self.said(fact) if kind == "text" else self.fact(fact)
         return found
@@ -104,26 +126,22 @@ class Values:
             return {}
         found: Attributes = {"parentage_level": self.fact(row.role)}
         if related and row.role == "child":
-            relation = {"child_relationship_type": "variation", "parent_sku": row.parent_sku, "marketplace_id": self.place}
-            found["child_parent_sku_relationship"] = [relation]
+            found["child_parent_sku_relationship"] = self._relation(row.parent_sku)
         theme = variation_theme((row.option1_name, row.option2_name, row.option3_name))
         if theme:
             found["variation_theme"] = [{"name": theme}]
         return found
 
-    def offer(self, price: int) -> list[dict[str, Any]]:
-        our_price = [{"schedule": [{"value_with_tax": self.money(price)}]}]
-        return [{"marketplace_id": self.place, "currency": self.currency, "audience": "ALL", "our_price": our_price}]
-
-    def list_price(self, row: Row) -> list[dict[str, Any]] | None:
+    def list_price(self, row: Row) -> orjson.Fragment | None:
         """The price before a sale; None without a sale."""
         if row.list_price is None or row.price is None or row.list_price <= row.price:
             return None
-        return [{"currency": self.currency, "value": self.money(row.list_price), "marketplace_id": self.place}]
+        return self._before(row.list_price)
 
     def images(self, row: Row) -> Attributes:
-        shown = (row.images or ())[: len(LOCATORS)]
-        return {name: [{"media_location": url, "marketplace_id": self.place}] for name, url in zip(LOCATORS, shown, strict=False)}
+        """Not to be changed: rows with the same pictures share it."""
+        found: Attributes = self._pictures(row.images)
+        return found
 
 
 def facts(document: str) -> Iterator[tuple[str, str, str]]:

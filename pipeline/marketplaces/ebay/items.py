@@ -37,7 +37,7 @@ class Row(NamedTuple):
     option3_name: str | None
     option3: str | None
     attributes: str | None
-    images: list[str]
+    images: tuple[str, ...]
     price: int | None
     quantity: int | None
 
@@ -205,9 +205,9 @@ class Items:
                 add(profile, f"{kind}ProfileID", str(self.account.settings[f"{kind.lower()}_policy_id"]))
 
 
-def shown_images(row: Row, children: Sequence[Row] | None) -> list[str]:
+def shown_images(row: Row, children: Sequence[Row] | None) -> tuple[str, ...]:
     """Pictures of the listing: its own, else the first of each variation."""
-    own = row.images or list(dict.fromkeys(child.images[0] for child in children or () if child.images))
+    own = row.images or tuple(dict.fromkeys(child.images[0] for child in children or () if child.images))
     most: int = limits()["message"]["images"]
     return own[:most]
 

@@ -49,7 +49,8 @@ def messages(
     touched = {product for product, wants in zip(products, kinds, strict=True) if wants & _SENT}
     affected = [position for position, product in enumerate(products) if product in touched]
     if affected:
-        yield from _Plan(rows.iloc[affected], [kinds[position] for position in affected], site, account).messages()
+        chosen = rows.iloc[affected] if len(affected) < len(rows) else rows
+        yield from _Plan(chosen, [kinds[position] for position in affected], site, account).messages()
 
 
 class _Plan:

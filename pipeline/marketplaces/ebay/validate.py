@@ -106,7 +106,7 @@ def quantity_problems(rows: pd.DataFrame) -> Problems:
     return found
 
 
-def usable(rows: pd.DataFrame) -> list[list[str]]:
+def usable(rows: pd.DataFrame) -> list[tuple[str, ...]]:
     """The pictures that eBay can fetch; one bad address does not cost a listing the others."""
     return usable_images(rows, PICTURE, limits()["message"]["url"])
 
