@@ -78,22 +78,26 @@ class Values:
         def relation(parent: str) -> list[dict[str, Any]]:
             return [{"child_relationship_type": "variation", "parent_sku": parent, "marketplace_id": place}]
 
+        #: A text that hardly two rows share, as a list.
+        self.own = said
         #: One or more texts in the site's language.
-        self.said = _written_once(said)
+        self.said = text = _written_once(said)
         #: A value without a language.
-        self.fact = _written_once(fact)
+        self.fact = plain = _written_once(fact)
         #: What a buyer pays; money is an exact JSON number, never a float.
         self.offer = _written_once(offer)
         self._before = _written_once(lambda minor: [{"currency": currency, "value": money(minor), "marketplace_id": place}])
         self._relation = _written_once(relation)
         picture = _written_once(lambda url: [{"media_location": url, "marketplace_id": place}])
         self._pictures = cache(lambda urls: {name: picture(url) for name, url in zip(LOCATORS, urls, strict=False)})
-        self._facts = cache(lambda document: tuple(facts(document)))
+        self._facts = cache(
+            lambda document: [(name, (text if kind == "text" else plain)(value)) for name, kind, value in facts(document)]
+        )
 
     def content(self, row: Row) -> Attributes:
         """The product's facts, without parentage."""
         sold = row.role != "parent"
-        found: Attributes = {"item_name": self.said(row.title), "brand": self.said(row.brand)}
+        found: Attributes = {"item_name": self.own(row.title), "brand": self.said(row.brand)}
         if row.gtin and sold:
             found["externally_assigned_product_identifier"] = [
                 {"type": GTIN_TYPES[len(row.gtin)], "value": row.gtin, "marketplace_id": self.place}
@@ -115,9 +119,8 @@ class Values:
                 if attribute and value:
                     found[attribute] = self.said(value)
         if row.attributes:
-            for attribute, kind, fact in self._facts(row.attributes):
-                if attribute not in found:
-                    found[attribute] = self.said(fact) if kind == "text" else self.fact(fact)
+            for attribute, fact in self._facts(row.attributes):
+                found.setdefault(attribute, fact)
         return found
 
     def family(self, row: Row, related: bool) -> Attributes:
