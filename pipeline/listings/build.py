@@ -47,9 +47,7 @@ PRODUCT_COLUMNS = [
     name for name in FIXED_PRODUCTS.names if name not in {"handle", "seo_title", "seo_description", "source_hash", "line"}
 ]
 VARIANT_COLUMNS = [
-    name
-    for name in FIXED_VARIANTS.names
-    if name not in {"position", "price_text", "requires_shipping", "market_prices", "line"}
+    name for name in FIXED_VARIANTS.names if name not in {"position", "price_text", "requires_shipping", "market_prices", "line"}
 ]
 
 _TEXT = pd.StringDtype("pyarrow")
@@ -165,7 +163,8 @@ def build_listings(
     reusable, counts = Reusable(previous), Counts()
     with writers(folder, SCHEMAS, {"import_id": import_id, "version": recipe.fingerprint.hex()}) as out:
         for index in range(fixed_products.batches):
-            products, variants = fixed_products.arrow_batch(index, PRODUCT_COLUMNS), fixed_variants.arrow_batch(index, VARIANT_COLUMNS)
+            products = fixed_products.arrow_batch(index, PRODUCT_COLUMNS)
+            variants = fixed_variants.arrow_batch(index, VARIANT_COLUMNS)
             stock = inventory.arrow_batch(index)
             _write(job.batch(products, variants, stock, reusable, counts), out, counts)
             if progress is not None:
@@ -270,12 +269,14 @@ class _Job:
         found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)
         rows = pd.DataFrame(found.variants[LISTINGS.names]).reset_index(drop=True)
         issues, scores = with_findings(rows, found.issues, found.scores.reset_index(drop=True), findings)
-        rows[["status", "reason"]] = status_and_reason(rows, issues, scores, recipe.ruleset)
+        verdict = status_and_reason(rows, issues, scores, recipe.ruleset)
+        rows["status"], rows["reason"] = verdict["status"], verdict["reason"]
         rows["score"] = scores["score"]
-        rows["revision"] = rows["product_id"].map(revision).astype(_TEXT)
+        rows["revision"] = pd.array([revision[product_id] for product_id in rows["product_id"].tolist()], _TEXT)
         ready = rows["status"].eq("ready").to_numpy("bool")
         hashes = recipe.marketplace.hashes(rows if ready.all() else rows[ready], recipe.site, recipe.account)
-        rows[["content_hash", "images_hash"]] = hashes[["content_hash", "images_hash"]].reindex(rows.index)
+        for name in ("content_hash", "images_hash"):
+            rows[name] = hashes[name].reindex(rows.index)
         frames = {"listings": rows, "listing_issues": issues, "listing_scores": scores, "listing_fixes": found.fixes}
         return {name: to_arrow(frames[name], schema) for name, schema in SCHEMAS.items()}
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.listings.diff import among
 from pipeline.marketplaces.base import Marketplace
 from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
-from pipeline.platform.tables import Table
+from pipeline.platform.tables import Table, to_frame
 
 #: Kinds of change that a marketplace makes messages of from a listing row, and the feed that carries each.
 FEED_OF: Mapping[str, FeedKind] = {
@@ -21,6 +24,9 @@ FEED_OF: Mapping[str, FeedKind] = {
 }  # fmt: skip
 _KINDS = tuple(FEED_OF)
 _COLUMNS = [f"do_{kind}" for kind in _KINDS]
+
+#: Listings whose messages are in memory at once, but for the rest of their last product.
+_ROWS = 4_000
 
 Refusals = dict[tuple[str, str], str]  # (SKU, feed) -> sentences
 
@@ -35,14 +41,20 @@ class Messages:
     frame: pd.DataFrame
     counts: Counter[str] = field(default_factory=Counter)
 
-    def of_batch(self, listings: Table, index: int, start: int, end: int) -> list[Message]:
-        """Messages for row group `index` of the listings, which is rows `start` to `end` of the frame."""
-        part = self.frame.iloc[start:end]
+    def of_batch(self, listings: Table, index: int, start: int, end: int) -> Iterator[list[Message]]:
+        """Messages for row group `index` of the listings (rows `start` to `end` of the frame), a few products at a time."""
+        if not self.frame.iloc[start:end][_COLUMNS].to_numpy("bool").any():
+            return
+        full = listings.arrow_batch(index)
+        for first, last in pairwise(_cuts(full["product_id"])):
+            yield self._of_rows(full.slice(first, last - first), self.frame.iloc[start + first : start + last])
+
+    def _of_rows(self, listings: pa.Table, part: pd.DataFrame) -> list[Message]:
+        """Messages for listings of whole products; `part` are their rows of the frame."""
         kinds = part[_COLUMNS].to_numpy("bool")
         changed = kinds.any(axis=1)
         if not changed.any():
             return []
-        full = listings.batch(index)
         ready = part["status"].eq("ready").to_numpy("bool")
         sayable = ready & ((part["live"] & ~part["moving"]) | part["do_create"]).to_numpy("bool")
         family = among(part["product_id"], part.loc[changed & ready, "product_id"]).to_numpy("bool")
@@ -54,7 +66,7 @@ class Messages:
         refusals: Refusals = {}
         for chosen, spoken in ((sayable & family, ready), (with_parents, falling)):
             if chosen.any():
-                rows = full[chosen].reset_index(drop=True)
+                rows = to_frame(listings if chosen.all() else listings.filter(pa.array(chosen)))
                 for value in ("price", "list_price", "quantity"):
                     rows[value] = part[f"{value}_after"][chosen].array
                 changes = _changes(rows["sku"].tolist(), kinds[chosen] & spoken[chosen, None])
@@ -137,6 +149,14 @@ class Messages:
     def _refuse(self, rows: pd.Index, reasons: Mapping[str, str]) -> None:
         self.frame.loc[rows, "refused"] = True
         self.frame.loc[rows, "reason"] = self.frame.loc[rows, "sku"].map(reasons).astype(self.frame["reason"].dtype)
+
+
+def _cuts(product_ids: pa.ChunkedArray) -> list[int]:
+    """Where to cut rows into pieces of whole products; the first is 0 and the last their number."""
+    ids = product_ids.combine_chunks()
+    starts = np.flatnonzero(pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)) + 1
+    wanted = starts[np.searchsorted(starts, np.arange(_ROWS, len(ids), _ROWS)).clip(max=len(starts) - 1)] if len(starts) else []
+    return sorted({0, *map(int, wanted), len(ids)})
 
 
 def _of_children(part: pd.DataFrame, reasons: Mapping[str, str]) -> dict[str, str]:

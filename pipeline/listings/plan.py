@@ -91,7 +91,8 @@ def plan_changes(
     messages = Messages(marketplace, site, account, frame)
     with TableWriter(folder, "messages", MESSAGES, {}) as writer:
         for index, (start, end) in enumerate(pairwise(starts)):
-            _write(writer, messages.of_batch(listings, index, start, end), digest)
+            for found in messages.of_batch(listings, index, start, end):
+                _write(writer, found, digest)
         _write(writer, messages.of_gone(), digest)
     frame = settle(frame)
 
@@ -133,10 +134,8 @@ def _check_scope(scope: Scope, rows: pa.Table, state: pa.Table, site: Site) -> N
 def _write(writer: TableWriter, messages: Sequence[Message], digest: blake2b) -> None:
     if not messages:
         return
-    columns = list(zip(*((item.sku, item.feed, item.operation, item.payload) for item in messages), strict=True))
-    writer.write(
-        pa.table([pa.array(values, field.type) for values, field in zip(columns, MESSAGES, strict=True)], schema=MESSAGES)
-    )
+    columns = {name: [getattr(item, name) for item in messages] for name in MESSAGES.names}
+    writer.write(pa.table([pa.array(columns[field.name], field.type) for field in MESSAGES], schema=MESSAGES))
     for item in messages:
         digest.update(orjson.dumps((item.sku, item.feed, item.operation, len(item.payload))))
         digest.update(item.payload)

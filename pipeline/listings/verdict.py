@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.listings.diff import among
 from pipeline.model.quality import BLOCKING, SEVERITIES, Dimension, RuleSet
 from pipeline.platform.tables import empty_frame
 from pipeline.quality.schema import ISSUES
@@ -73,8 +74,7 @@ def status_and_reason(rows: pd.DataFrame, issues: pd.DataFrame, scores: pd.DataF
     """
     own = scores["worst"].isin(BLOCKING).to_numpy("bool")
     reason = _reasons(rows, issues, {rule.code for rule in ruleset.rules if rule.level == "product"})
-    role = rows["role"].to_numpy(object)
-    is_parent, is_child = role == "parent", role == "child"
+    is_parent, is_child = (rows["role"].eq(role).to_numpy("bool") for role in ("parent", "child"))
     parent = np.maximum.accumulate(np.where(is_parent, np.arange(len(rows)), 0))
 
     by_parent = is_child & ~own & own[parent]
@@ -82,13 +82,16 @@ def status_and_reason(rows: pd.DataFrame, issues: pd.DataFrame, scores: pd.DataF
     ready_children = np.bincount(parent[is_child & ~blocked], minlength=len(rows))
     childless = is_parent & ~own & (ready_children == 0)
 
-    texts = reason.to_numpy(object)
-    for index in np.flatnonzero(by_parent):
-        texts[index] = f"The parent listing of its family is blocked: {texts[parent[index]]}"
-    for index in np.flatnonzero(childless):
-        texts[index] = f"None of its variants can be listed; the first one: {texts[index + 1]}"
-    status = np.where(blocked | childless, "blocked", "ready")
-    return pd.DataFrame({"status": pd.array(status, _TEXT), "reason": pd.array(texts, _TEXT)}, index=rows.index)
+    by_family = np.flatnonzero(by_parent | childless)
+    cause = np.where(by_parent, parent, np.arange(len(rows)) + 1)[by_family]
+    sentences = np.where(
+        by_parent, "The parent listing of its family is blocked", "None of its variants can be listed; the first one"
+    )
+    reason.iloc[by_family] = [
+        f"{sentence}: {text}" for sentence, text in zip(sentences[by_family], reason.iloc[cause].tolist(), strict=True)
+    ]
+    status = pc.if_else(pa.array(blocked | childless), "blocked", "ready")
+    return pd.DataFrame({"status": pd.array(status, _TEXT), "reason": reason}, index=rows.index)
 
 
 def _reasons(rows: pd.DataFrame, issues: pd.DataFrame, product_rules: set[str]) -> pd.Series:
@@ -97,8 +100,9 @@ def _reasons(rows: pd.DataFrame, issues: pd.DataFrame, product_rules: set[str]) 
     if blocking.empty:
         return pd.Series(pd.NA, index=rows.index, dtype=_TEXT)
     rank: Mapping[str, int] = {severity: number for number, severity in enumerate(SEVERITIES)}
-    numbered = pd.DataFrame({"row": np.arange(len(rows)), "sku": rows["sku"].array, "product_id": rows["product_id"].array})
     of_product = blocking["rule"].isin(product_rules)
+    numbered = pd.DataFrame({"row": np.arange(len(rows)), "sku": rows["sku"].array, "product_id": rows["product_id"].array})
+    numbered = numbered[among(numbered["product_id"], blocking["product_id"])]
     columns = ["severity", "message"]
     found = pd.concat(
         [
