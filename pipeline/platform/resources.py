@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from pipeline.model.errors import PipelineError
-from pipeline.platform.locks import advisory_lock, run_lock_name
+from pipeline.platform.locks import advisory_lock, is_locked, run_lock_name
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class Workspace(dg.ConfigurableResource[None]):
             migrate(self._database)
             root = self._settings.data_dir / "scratch"
             root.mkdir(parents=True, exist_ok=True)
-            self._scratch = Path(tempfile.mkdtemp(dir=root))
-            opening.callback(shutil.rmtree, self._scratch, ignore_errors=True)
+            _remove_left_behind(root, self._database)
             if context.run is not None:
                 opening.enter_context(
                     advisory_lock(
@@ -56,6 +55,9 @@ class Workspace(dg.ConfigurableResource[None]):
                         holder=f"process {os.getpid()}",
                     )
                 )
+            # After the lock: a folder whose run holds none is a dead run's.
+            self._scratch = Path(tempfile.mkdtemp(prefix=f"{context.run.run_id if context.run else ''}.", dir=root))
+            opening.callback(shutil.rmtree, self._scratch, ignore_errors=True)
             self._closing = opening.pop_all()
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
@@ -93,6 +95,17 @@ class Workspace(dg.ConfigurableResource[None]):
                 advisory_lock(self.database.connect, lock, wait_seconds=wait_seconds, holder=holder, check=waiting)
             )
             self._held.add(lock)
+
+
+def _remove_left_behind(root: Path, database: Database) -> None:
+    """Remove the scratch folders of runs that were killed."""
+    left = {folder: folder.name.partition(".")[0] for folder in root.iterdir()}
+    if not any(left.values()):
+        return
+    with database.connect(autocommit=True) as connection:
+        for folder, run_id in left.items():
+            if run_id and not is_locked(connection, run_lock_name(run_id)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class ExportOptions(dg.ConfigurableResource[None]):

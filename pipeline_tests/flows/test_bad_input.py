@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.cli.output import clean
 from pipeline_tests.flows import catalogs
 from pipeline_tests.flows.place import Place
 from pipeline_tests.flows.test_changes import export, sent
@@ -59,7 +60,7 @@ def bad_file(kind: str, folder: Path) -> bytes:
         "truncated csv": sound[: len(sound) // 2 - 40],
         "truncated jsonl": bulk(PRODUCT, VARIANT)[:-20],
         "truncated gzip": gzip.compress(sound)[:-9],
-        "latin-1": sound.replace(b"hand-thrown", b"hand-thr\xf6wn").replace(b"Number 1,", b"Number 1,"),
+        "latin-1": sound.replace(b"hand-thrown", b"hand-thr\xf6wn"),
         "latin-1 jsonl": bulk(PRODUCT, VARIANT).decode().encode("latin-1"),
         "nul bytes only": bytes(5000),
         "binary": bytes(range(256)) * 20,
@@ -90,7 +91,7 @@ def test_a_file_that_cannot_be_imported(kind: str, words: str, place: Place, unc
     assert said.startswith("failed: import_all of shop: catalog.dat ") and words in said
     assert "Traceback" not in done.out + done.err and "dagster" not in said.lower()
     ((status, error),) = place.rows("SELECT status, error FROM imports ORDER BY id DESC LIMIT 1")
-    assert status == "failed" and f"import_all of shop: {error}" in said
+    assert status == "failed" and clean(f"import_all of shop: {error}") in said
 
 
 @pytest.mark.parametrize("kind", ["wrong columns", "truncated gzip"])
@@ -152,7 +153,7 @@ def test_nul_bytes_are_dropped(place: Place, tmp_path: Path) -> None:
 def test_100k_rows_with_one_broken_line(place: Place, tmp_path: Path) -> None:
     """Products of 50 variants each, one variant row of them torn."""
     header, (first, *_) = list(catalogs.product(1)), catalogs.products(1)
-    first |= {"Option1 Name": "Size"}
+    first |= {"Option1 Name": "Size", "Tags": "kitchen"}
     own = {"Handle", "Option1 Value", "Variant SKU", "Variant Price", "Variant Inventory Qty"}
 
     def line(product: int, variant: int) -> str:

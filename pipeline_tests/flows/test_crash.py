@@ -136,6 +136,7 @@ def test_an_import_killed_at_every_stage(before: Place, undisturbed: Any, tmp_pa
     place.cli("import", "shop", code=0)
     assert sent(export(place)) == {"update": 1, "price": 1, "quantity": 1}
     assert result(place) == undisturbed
+    assert list((place.settings.data_dir / "scratch").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", DURING_EXPORT)
