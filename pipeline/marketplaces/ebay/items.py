@@ -1,9 +1,13 @@
-"""The Item element of a listing: a single, or a family with its variations. Values are checked before they come here."""
+"""The request of a listing: a single, or a family with its variations. Values are checked before they come here.
+
+What all listings of a connection say alike, and where each element stands, is a form: built and checked once, then copied
+and filled, which is several times cheaper than building each request.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,7 +15,7 @@ from typing import NamedTuple
 from lxml import etree
 
 from pipeline.marketplaces.ebay.specifics import specifics
-from pipeline.marketplaces.ebay.xml import add, add_pairs, element, limits
+from pipeline.marketplaces.ebay.xml import add, add_pairs, element, identify, limits, out_of_order, request
 from pipeline.marketplaces.options import concept
 from pipeline.model.listing import Account, Site
 from pipeline.model.money import format_minor
@@ -50,22 +54,35 @@ class Row(NamedTuple):
         return self.option1, self.option2, self.option3
 
 
-def family_names(parent: Row) -> list[str]:
-    return [name for name in parent.names if name]
+class Family(NamedTuple):
+    """The children of a family that can be listed, and the values of each in the order of the option names."""
+
+    names: tuple[str, ...]
+    children: Sequence[Row]
+    values: list[tuple[str, ...]]
 
 
-def combination(parent: Row, child: Row) -> tuple[str | None, ...]:
-    """A child's values in the order of the family's names."""
-    return tuple(value for name, value in zip(parent.names, child.values, strict=True) if name)
+def family(parent: Row, children: Sequence[Row]) -> Family:
+    used = [index for index, name in enumerate(parent.names) if name]
+    values = [tuple([of_child[index] or "" for index in used]) for of_child in (child.values for child in children)]
+    return Family(tuple(name for name in parent.names if name), children, values)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def _price(minor: int, currency: str) -> str:
     return format_minor(minor, currency)
 
 
+class Form(NamedTuple):
+    """A request to copy and fill: `places` says where the children of its last element, the Item, stand."""
+
+    root: etree._Element
+    places: Mapping[str, int]
+    misplaced: str | None  # an element that the order table does not allow where it is
+
+
 class Items:
-    """Builds Item elements for one site and account.
+    """Fills requests for one site and account.
 
     `new` items hold everything. Others (revisions) leave out what cannot change on a live listing (site, duration, UUID), the
     pictures (they have a feed of their own) and a single's price and stock. eBay takes a variation only together with its
@@ -82,6 +99,8 @@ class Items:
         self.location = str(settings.get("location") or ("" if self.postal_code else site.extra["location"]))
         self.gtin_field = str(site.extra["gtin_field"])
         self.no_gtin = str(site.extra["no_gtin"])
+        self._forms: dict[tuple[str, bool, str, bool], Form] = {}
+        self._variation_forms: dict[tuple[tuple[str, ...], str], etree._Element] = {}
 
     def uuid(self, sku: str) -> str:
         """The same for the same SKU of a store and site: eBay refuses to list it twice."""
@@ -91,101 +110,135 @@ class Items:
     def _gtin_field(self, gtin: str | None) -> str:
         return "UPC" if gtin and len(gtin) == 12 else self.gtin_field
 
-    def build(self, root: etree._Element, row: Row, children: Sequence[Row] | None, new: bool) -> etree._Element:
-        """Append the Item of `row` (with `children`: a family) to a request, its elements in the order of the schema."""
+    def form(self, operation: str, row: Row, members: Family | None, new: bool) -> Form:
+        """The form that fits a listing."""
+        mpn = members is None and bool(row.mpn) and len(row.mpn or "") <= limits()["message"]["specific_value"]
+        key = (operation, new, self._gtin_field(row.gtin) if members is None else "", mpn)
+        if key not in self._forms:
+            root = request(operation, self.account.store, "", self.site.language)
+            item = self._item(root, *key[1:])
+            places = {etree.QName(child).localname: index for index, child in enumerate(item)}
+            self._forms[key] = Form(root, places, out_of_order(root, "request") or out_of_order(item, "Item"))
+        return self._forms[key]
+
+    def _item(self, root: etree._Element, new: bool, gtin_field: str, mpn: bool) -> etree._Element:
+        """An Item in the order of the schema, of a family without `gtin_field`."""
         item = add(root, "Item")
         add(item, "Country", self.country)
         add(item, "Currency", self.site.currency)
-        add(item, "Description", row.description_html)
+        add(item, "Description")
         if new:
             add(item, "ListingDuration", "GTC")
             add(item, "ListingType", "FixedPriceItem")
         if self.location:
             add(item, "Location", self.location)
-        add(add(item, "PrimaryCategory"), "CategoryID", row.category)
-        if children is None:
+        add(add(item, "PrimaryCategory"), "CategoryID")
+        if gtin_field:
             details = add(item, "ProductListingDetails")
-            add(details, self._gtin_field(row.gtin), row.gtin or self.no_gtin)
-            if row.mpn and len(row.mpn) <= limits()["message"]["specific_value"]:
+            add(details, gtin_field)
+            if mpn:
                 brand = add(details, "BrandMPN")
-                add(brand, "Brand", row.brand)
-                add(brand, "MPN", row.mpn)
+                add(brand, "Brand")
+                add(brand, "MPN")
             # else a match in eBay's catalog overwrites title, description, specifics and picture
             add(details, "IncludeeBayProductDetails", "false")
             if new:
-                add(item, "Quantity", str(row.quantity))
+                add(item, "Quantity")
         if new:
             add(item, "Site", str(self.site.extra["site"]))
-            if children is None:
-                add(item, "StartPrice", _price(row.price or 0, self.site.currency), currencyID=self.site.currency)
-        add(item, "Title", row.title)
+            if gtin_field:
+                add(item, "StartPrice", currencyID=self.site.currency)
+        add(item, "Title")
         if new:
-            add(item, "UUID", self.uuid(row.sku))
+            add(item, "UUID")
         # of a family too: while listings are tracked by SKU it is the only name that a revision can use
-        add(item, "SKU", row.sku)
+        add(item, "SKU")
         if self.postal_code:
             add(item, "PostalCode", self.postal_code)
         if new:
-            self._pictures(item, row, children)
-        options = [] if children is not None else list(zip(row.names, row.values, strict=True))
-        used = {name.casefold() for name in family_names(row)} if children is not None else set()
-        mpn = row.mpn if children is None else None
-        add_pairs(add(item, "ItemSpecifics"), specifics(row.brand, mpn, options, row.attributes, self.site.language, used))
+            add(item, "PictureDetails")
+        add(item, "ItemSpecifics")
         if new:
             add(item, "InventoryTrackingMethod", "SKU")
-        if children is not None:
-            self._variations(item, row, children, pictures=new)
-        add(item, "ConditionID", limits()["conditions"][row.condition])
+        if not gtin_field:
+            add(item, "Variations")
+        add(item, "ConditionID")
         self._policies(item)
         return item
 
-    def pictures(self, root: etree._Element, row: Row, children: Sequence[Row] | None) -> etree._Element:
+    def fill(self, form: Form, row: Row, members: Family | None, new: bool) -> etree._Element:
+        """The request of `row` (with `members`: a family)."""
+        root, places = copy(form.root), form.places
+        identify(root, self.account.store, row.sku)
+        item = root[-1]
+        item[places["Description"]].text = row.description_html
+        item[places["PrimaryCategory"]][0].text = row.category
+        item[places["Title"]].text = row.title
+        item[places["SKU"]].text = row.sku
+        item[places["ConditionID"]].text = limits()["conditions"][row.condition]
+        if new:
+            item[places["UUID"]].text = self.uuid(row.sku)
+            self._pictures(item[places["PictureDetails"]], row, members)
+        if members is None:
+            details = item[places["ProductListingDetails"]]
+            details[0].text = row.gtin or self.no_gtin
+            if len(details) > 2:
+                details[1][0].text, details[1][1].text = row.brand, row.mpn
+            if new:
+                item[places["Quantity"]].text = str(row.quantity)
+                item[places["StartPrice"]].text = _price(row.price or 0, self.site.currency)
+        else:
+            self._variations(item[places["Variations"]], members, pictures=new)
+        options = [] if members is not None else list(zip(row.names, row.values, strict=True))
+        used = {name.casefold() for name in members.names} if members is not None else set()
+        mpn = row.mpn if members is None else None
+        said = specifics(row.brand, mpn, options, row.attributes, self.site.language, used)
+        add_pairs(item[places["ItemSpecifics"]], said)
+        return root
+
+    def pictures(self, root: etree._Element, row: Row, members: Family | None) -> etree._Element:
         """Append the Item of a revision that changes the pictures only."""
         item = add(root, "Item")
         add(item, "SKU", row.sku)
-        self._pictures(item, row, children)
-        if children:
+        self._pictures(add(item, "PictureDetails"), row, members)
+        if members is not None and members.children:
             element = add(item, "Variations")
-            if not self._variation_pictures(element, row, children):
+            if not self._variation_pictures(element, members):
                 item.remove(element)
         return item
 
-    def _pictures(self, item: etree._Element, row: Row, children: Sequence[Row] | None) -> None:
-        details = add(item, "PictureDetails")
-        for url in shown_images(row, children):
+    def _pictures(self, details: etree._Element, row: Row, members: Family | None) -> None:
+        for url in shown_images(row, members):
             add(details, "PictureURL", url)
 
-    def _variations(self, item: etree._Element, row: Row, children: Sequence[Row], pictures: bool) -> None:
-        names = family_names(row)
-        variations = add(item, "Variations")
-        every: list[dict[str, None]] = [{} for _ in names]
-        forms = {field: self._variation_form(names, field) for field in {self._gtin_field(child.gtin) for child in children}}
-        for child in children:
-            variation = copy(forms[self._gtin_field(child.gtin)])
+    def _variations(self, variations: etree._Element, members: Family, pictures: bool) -> None:
+        for child, values in zip(members.children, members.values, strict=True):
+            variation = copy(self._variation_form(members.names, self._gtin_field(child.gtin)))
             sku, price, quantity, specifics, details = variation
             sku.text, price.text, quantity.text = child.sku, _price(child.price or 0, self.site.currency), str(child.quantity)
-            for pair, values, value in zip(specifics, every, combination(row, child), strict=True):
+            for pair, value in zip(specifics, values, strict=True):
                 pair[1].text = value
-                values[value or ""] = None
             details[0].text = child.gtin or self.no_gtin
             variations.append(variation)
         if pictures:
-            self._variation_pictures(variations, row, children)
-        pairs = {name: list(values) for name, values in zip(names, every, strict=True)}
-        add_pairs(add(variations, "VariationSpecificsSet"), pairs)
+            self._variation_pictures(variations, members)
+        every = [list(dict.fromkeys(values)) for values in zip(*members.values, strict=True)]
+        add_pairs(add(variations, "VariationSpecificsSet"), dict(zip(members.names, every, strict=True)))
 
-    def _variation_form(self, names: Sequence[str], gtin_field: str) -> etree._Element:
-        """A Variation to copy and fill: copying costs half of building."""
-        form = element("Variation")
-        add(form, "SKU")
-        add(form, "StartPrice", currencyID=self.site.currency)
-        add(form, "Quantity")
-        add_pairs(add(form, "VariationSpecifics"), {name: [""] for name in names})
-        add(add(form, "VariationProductListingDetails"), gtin_field)
-        return form
+    def _variation_form(self, names: tuple[str, ...], gtin_field: str) -> etree._Element:
+        """A Variation to copy and fill."""
+        if (names, gtin_field) not in self._variation_forms:
+            form = element("Variation")
+            add(form, "SKU")
+            add(form, "StartPrice", currencyID=self.site.currency)
+            add(form, "Quantity")
+            add_pairs(add(form, "VariationSpecifics"), {name: [""] for name in names})
+            add(add(form, "VariationProductListingDetails"), gtin_field)
+            self._variation_forms[names, gtin_field] = form
+        return self._variation_forms[names, gtin_field]
 
-    def _variation_pictures(self, variations: etree._Element, row: Row, children: Sequence[Row]) -> bool:
-        found = variation_pictures(row, children)
+    def _variation_pictures(self, variations: etree._Element, members: Family) -> bool:
+        found = variation_pictures(members)
         if found is None:
             return False
         name, by_value = found
@@ -205,25 +258,28 @@ class Items:
                 add(profile, f"{kind}ProfileID", str(self.account.settings[f"{kind.lower()}_policy_id"]))
 
 
-def shown_images(row: Row, children: Sequence[Row] | None) -> tuple[str, ...]:
+def shown_images(row: Row, members: Family | None) -> tuple[str, ...]:
     """Pictures of the listing: its own, else the first of each variation."""
-    own = row.images or tuple(dict.fromkeys(child.images[0] for child in children or () if child.images))
+    children = members.children if members is not None else ()
+    own = row.images or tuple(dict.fromkeys(child.images[0] for child in children if child.images))
     most: int = limits()["message"]["images"]
     return own[:most]
 
 
-def variation_pictures(row: Row, children: Sequence[Row]) -> tuple[str, dict[str, str]] | None:
+def variation_pictures(members: Family) -> tuple[str, dict[str, str]] | None:
     """The option whose values have pictures of their own, and the picture of each value; None where all look the same.
 
     eBay shows pictures by the values of one option: the color, else one whose every value has a single first picture.
     """
-    names = family_names(row)
+    names = members.names
+    firsts = [child.images[0] if child.images else None for child in members.children]
+    if len(set(firsts) - {None}) < 2:
+        return None
     for index in sorted(range(len(names)), key=lambda index: (concept(names[index]) != "color", index)):
         found: dict[str, str] = {}
         one_each = True
-        for child in children:
-            value = combination(row, child)[index] or ""
-            if child.images and found.setdefault(value, child.images[0]) != child.images[0]:
+        for values, first in zip(members.values, firsts, strict=True):
+            if first is not None and found.setdefault(values[index], first) != first:
                 one_each = False
         if (one_each or concept(names[index]) == "color") and len(set(found.values())) > 1:
             return names[index], found

@@ -11,12 +11,12 @@ Listings are tracked by SKU. A sale shows no list price: eBay's strike-through p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
 from pipeline.marketplaces.columns import Problems, pylist, refusal
-from pipeline.marketplaces.ebay.items import Items, Row, combination, family_names, shown_images
+from pipeline.marketplaces.ebay.items import Family, Items, Row, family, shown_images
 from pipeline.marketplaces.ebay.validate import (
     account_problems,
     family_problems,
@@ -27,7 +27,7 @@ from pipeline.marketplaces.ebay.validate import (
     sku_problems,
     usable,
 )
-from pipeline.marketplaces.ebay.xml import add, out_of_order, request, serialize
+from pipeline.marketplaces.ebay.xml import add, request, serialize
 from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
 from pipeline.model.money import format_minor
 
@@ -70,6 +70,7 @@ class _Plan:
             "price": price_problems(rows, site),
             "quantity": quantity_problems(rows),
         }
+        self.faulty = frozenset[int]().union(*(found.positions for found in self.found.values()))
         blocked = (rows["status"] == "blocked").fillna(False).tolist()
         self.children: dict[str, list[int]] = {}
         for position, row in enumerate(self.rows):
@@ -77,6 +78,8 @@ class _Plan:
                 self.children.setdefault(row.parent_sku, []).append(position)
 
     def problems(self, position: int, *names: str) -> tuple[str, ...]:
+        if position not in self.faulty:
+            return ()
         return tuple(problem for name in ("sku", *names) for problem in self.found[name].at(position))
 
     def messages(self) -> Iterator[Message | InvalidMessage]:
@@ -120,24 +123,24 @@ class _Plan:
             yield self._end(row.sku)
             return
         members = self.children.get(row.sku, [])
-        children = [self.rows[member] for member in members]
+        listed = family(row, [self.rows[member] for member in members])
         of_children = frozenset[str]().union(*(self.kinds[member] for member in members))
         new = "create" in wants
         revised = "update" in wants or not of_children.isdisjoint({"create", "update"})
-        no_picture = () if shown_images(row, children) else ("there is no picture with an https address that eBay can read",)
+        no_picture = () if shown_images(row, listed) else ("there is no picture with an https address that eBay can read",)
         if new or revised:
             problems = [*self.problems(position, "listing"), *self.account_problems]
-            problems += family_problems(family_names(row), [combination(row, child) for child in children])
+            problems += family_problems(listed.names, listed.values)
             for member in members:
                 of_child = self.problems(member, "sellable", "price", "quantity")
                 problems += [f"{self.rows[member].sku}: {problem}" for problem in of_child]
             if new:
                 problems += no_picture
-                if children and not any(child.quantity for child in children):
+                if members and not any(child.quantity for child in listed.children):
                     problems.append("no variation has stock, and eBay takes a new listing only with stock")
-            yield self._listing(row, children, new, tuple(problems[:_MOST_PROBLEMS]))
+            yield self._listing(row, listed, new, tuple(problems[:_MOST_PROBLEMS]))
         if not new and ("images" in wants or "images" in of_children):
-            yield self._pictures(row, children, (*self.problems(position), *no_picture))
+            yield self._pictures(row, listed, (*self.problems(position), *no_picture))
 
     def _child(self, position: int, wants: frozenset[str], covered: bool, refused: bool) -> Iterator[Message | InvalidMessage]:
         row = self.rows[position]
@@ -161,24 +164,20 @@ class _Plan:
                 price = row.price if kind == "price" else None
                 yield inventory_status(self.items, row.sku, feed, price, row.quantity if kind == "quantity" else None)
 
-    def _listing(
-        self, row: Row, children: Sequence[Row] | None, new: bool, problems: tuple[str, ...]
-    ) -> Message | InvalidMessage:
+    def _listing(self, row: Row, members: Family | None, new: bool, problems: tuple[str, ...]) -> Message | InvalidMessage:
         if problems:
             return refusal(row.sku, "product", problems)
         operation = ADD if new else REVISE
-        root = request(operation, self.items.account.store, row.sku, self.items.site.language)
-        item = self.items.build(root, row, children, new)
-        misplaced = out_of_order(root, "request") or out_of_order(item, "Item")
-        if misplaced:
-            return refusal(row.sku, "product", (f"element {misplaced} is out of order in the request",))
-        return Message(row.sku, "product", operation, serialize(root))
+        form = self.items.form(operation, row, members, new)
+        if form.misplaced:
+            return refusal(row.sku, "product", (f"element {form.misplaced} is out of order in the request",))
+        return Message(row.sku, "product", operation, serialize(self.items.fill(form, row, members, new)))
 
-    def _pictures(self, row: Row, children: Sequence[Row] | None, problems: tuple[str, ...]) -> Message | InvalidMessage:
+    def _pictures(self, row: Row, members: Family | None, problems: tuple[str, ...]) -> Message | InvalidMessage:
         if problems:
             return refusal(row.sku, "images", problems)
         root = request(REVISE, self.items.account.store, row.sku, self.items.site.language)
-        self.items.pictures(root, row, children)
+        self.items.pictures(root, row, members)
         return Message(row.sku, "images", REVISE, serialize(root))
 
     def _end(self, sku: str) -> Message:

@@ -125,7 +125,7 @@ def account_problems(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def family_problems(names: Sequence[str], combinations: Sequence[tuple[str | None, ...]]) -> tuple[str, ...]:
+def family_problems(names: Sequence[str], combinations: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Problems of a variation set: `names` of its options, and each child's values in the same order."""
     most = limits()["message"]
     found = []
@@ -141,7 +141,7 @@ def family_problems(names: Sequence[str], combinations: Sequence[tuple[str | Non
         found.append(f"the family has {len(combinations)} variations, eBay takes {limits()['family']}")
     if any(not value for values in combinations for value in values):
         found.append("a variation has no value for an option of the family")
-    elif len({tuple(str(value).casefold() for value in values) for values in combinations}) < len(combinations):
+    elif len({tuple([value.casefold() for value in values]) for values in combinations}) < len(combinations):
         found.append("two variations have the same option values")
     for index, name in enumerate(names):
         count = len({values[index] for values in combinations})

@@ -57,13 +57,19 @@ def add_pairs(parent: etree._Element, pairs: Mapping[str, list[str]]) -> None:
 
 
 def request(name: str, store: str, sku: str, language: str) -> etree._Element:
-    """An empty request whose MessageID comes back as CorrelationID: the only safe join of an answer to its SKU."""
+    """An empty request."""
     root = element(f"{name}Request")
     add(root, "ErrorLanguage", language.replace("-", "_"))
-    add(root, "MessageID", f"{store}:{sku}:{_PLACEHOLDER}")
+    add(root, "MessageID")
     add(root, "Version", limits()["version"])
     add(root, "WarningLevel", "High")
+    identify(root, store, sku)
     return root
+
+
+def identify(root: etree._Element, store: str, sku: str) -> None:
+    """Set the MessageID of a request. It comes back as CorrelationID: the only safe join of an answer to its SKU."""
+    root[1].text = f"{store}:{sku}:{_PLACEHOLDER}"
 
 
 def serialize(root: etree._Element) -> bytes:
