@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -140,6 +140,13 @@ def refused(values: pa.Array, illegal: str = ILLEGAL_LINE) -> Mask:
     found = matches(values, illegal)
     # most columns have no markup at all, and a plain search is ten times cheaper than the pattern
     return found | matches(values, ACTIVE_MARKUP) if pc.any(pc.match_substring(values, "<")).as_py() else found
+
+
+def distinctly(values: pa.Array, test: Callable[[pa.Array], Mask]) -> Mask:
+    """`test` of each distinct value: for long texts, which many rows share."""
+    encoded = values.dictionary_encode(null_encoding="encode")
+    found: Mask = test(encoded.dictionary)[encoded.indices.to_numpy()]
+    return found
 
 
 def any_item(lists: pa.Array, failing: Mask) -> Mask:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 
 from pipeline.marketplaces.amazon import messages, pack, projection
@@ -44,11 +46,13 @@ class AmazonMarketplace:
         exempt = place + b" exempt" if account.settings.get("gtin_exempt") else place
         no_gtin = missing(text(rows, "gtin")).tolist()
         content = row_documents(pylist(rows, column) for column in _CONTENT)
-        images = row_documents([[(urls or [])[: limits()["message"]["images"]] for urls in pylist(rows, "images")]])
+        most = limits()["message"]["images"]
+        # most rows have the pictures of their family
+        images_hash = cache(lambda urls: digest(place, orjson.dumps([(urls or ())[:most]])))
         return pd.DataFrame(
             {
                 "content_hash": [digest(exempt if none else place, row) for none, row in zip(no_gtin, content, strict=True)],
-                "images_hash": [digest(place, row) for row in images],
+                "images_hash": [images_hash(urls) for urls in pylist(rows, "images")],
             },
             index=rows.index,
             dtype="string[pyarrow]",

@@ -13,6 +13,7 @@ from pipeline.marketplaces.columns import (
     Mask,
     Problems,
     any_item,
+    distinctly,
     lengths,
     longer,
     longer_bytes,
@@ -41,14 +42,15 @@ def content_problems(rows: pd.DataFrame, site: Site, exempt: bool) -> Problems:
     _line(rows, "mpn", None, found)
     found.add(matches(text(rows, "category"), r"[^A-Z0-9_]"), "the category is not an Amazon product type such as SHIRT")
     description = text(rows, "description")
-    found.add(refused(description, ILLEGAL), "the description has characters or markup that Amazon refuses")
+    illegal = distinctly(description, lambda texts: refused(texts, ILLEGAL))
+    found.add(illegal, "the description has characters or markup that Amazon refuses")
     found.add(longer_bytes(description, most["description_bytes"]), f"the description has over {most['description_bytes']} bytes")
     found.add(longer_bytes(text(rows, "keywords"), keyword_bytes(site)), f"the keywords have over {keyword_bytes(site)} bytes")
     bullets = texts(rows, "bullets")
     found.add(lengths(bullets) > most["bullets"], f"there are over {most['bullets']} bullet points")
     flat = bullets.flatten()
     found.add(any_item(bullets, longer(flat, most["bullet"])), f"a bullet point has over {most['bullet']} characters")
-    found.add(any_item(bullets, refused(flat)), "a bullet point has characters or markup that Amazon refuses")
+    found.add(any_item(bullets, distinctly(flat, refused)), "a bullet point has characters or markup that Amazon refuses")
     gtin = text(rows, "gtin")
     no_gtin = missing(gtin)
     found.add(~no_gtin & ~matches(gtin, r"^([0-9]{8}|[0-9]{12}|[0-9]{13}|[0-9]{14})$"), "the GTIN is not 8, 12, 13 or 14 digits")

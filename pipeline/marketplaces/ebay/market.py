@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,10 @@ class EbayMarketplace:
         A child's content hash is that of its own place in the family; its pictures are the family's."""
         settings = {name: str(account.settings.get(name) or "") for name in self.account_settings if name != "seller_id"}
         place = json.dumps([self.version, site.key, account.store, settings], sort_keys=True).encode()
+        of_family, document = digest(place), cache(orjson.dumps)
         listing = row_documents(pylist(rows, column) for column in _LISTING)
         sellable = row_documents(pylist(rows, column) for column in _SELLABLE)
-        images = [orjson.dumps(urls) for urls in pylist(rows, "images")]
+        images = [document(urls) for urls in pylist(rows, "images")]
         skus, roles, parents = (pylist(rows, column) for column in ("sku", "role", "parent_sku"))
         blocked = (rows["status"] == "blocked").fillna(False).tolist()
         members: dict[str, list[int]] = {}
@@ -68,7 +70,7 @@ class EbayMarketplace:
         for position, (sku, role) in enumerate(zip(skus, roles, strict=True)):
             if role == "child":
                 content_hashes.append(digest(place, sellable[position]))
-                images_hashes.append(digest(place))
+                images_hashes.append(of_family)
                 continue
             family = members.get(sku, []) if role == "parent" else []
             variations = [sellable[member] for member in family]

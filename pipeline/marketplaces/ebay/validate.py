@@ -14,6 +14,7 @@ from pipeline.marketplaces.columns import (
     ILLEGAL_LINE,
     Mask,
     Problems,
+    distinctly,
     longer,
     matches,
     missing,
@@ -59,8 +60,9 @@ def listing_problems(rows: pd.DataFrame) -> Problems:
     description = text(rows, "description_html")
     found.add(missing(description), "the description is missing")
     found.add(longer(description, most["description"]), f"the description has over {most['description']} characters")
-    found.add(matches(description, ILLEGAL), "the description has characters that eBay refuses")
-    found.add(matches(description, ACTIVE_CONTENT), "the description has active content, which eBay refuses")
+    found.add(distinctly(description, lambda texts: matches(texts, ILLEGAL)), "the description has characters that eBay refuses")
+    active = distinctly(description, lambda texts: matches(texts, ACTIVE_CONTENT))
+    found.add(active, "the description has active content, which eBay refuses")
     found.add(refused(text(rows, "mpn")), "the MPN has characters or markup that eBay refuses")
     conditions = list(limits()["conditions"])
     found.add(~rows["condition"].isin(conditions).to_numpy(dtype=bool), f"the condition is not one of: {', '.join(conditions)}")
