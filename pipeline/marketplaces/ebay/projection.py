@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from pipeline.marketplaces.columns import fill_family_names, gtins_only, missing, text
 from pipeline.marketplaces.options import label
@@ -18,7 +19,10 @@ def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.D
     pad a GTIN-13 shortened, and option names in the site's language ("COLOUR" -> "Color")."""
     done = rows.copy()
     done["brand"] = rows["brand"].mask(missing(text(rows, "brand")), str(site.extra["unbranded"]))
-    done["gtin"] = gtins_only(rows["gtin"]).str.replace(r"^0(\d{13})$", r"\1", regex=True)
+    done["gtin"] = gtins_only(rows["gtin"])
+    # in Arrow: pandas replaces by pattern in Python, a row at a time
+    shortened = pc.replace_substring_regex(text(done, "gtin"), r"^0(\d{13})$", r"\1")
+    done["gtin"] = pd.Series(shortened, index=rows.index, dtype=rows["gtin"].dtype)
     bare = missing(text(rows, "description_html"))
     if bare.any():
         plain = rows.loc[bare, "description"]
