@@ -310,3 +310,13 @@ def test_a_plan_in_an_object_store(desk: Desk) -> None:
     plan = desk.plan_at(root, shop()).plan
     assert load_plan(plan.folder) == plan
     assert load_plan(plan.folder).messages.rows == 5
+
+
+def test_pieces_of_a_batch_give_the_plan_of_the_whole(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = [row for name in "pqr" for row in family(name, [{"sku": f"{name}{number}"} for number in range(3)])]
+    whole = desk.plan([*shop(), *batch])
+    monkeypatch.setattr("pipeline.listings.messages._ROWS", 2)
+    pieces = desk.plan([*shop(), *batch])
+    assert pieces.plan.messages.batches > whole.plan.messages.batches == 1
+    assert pieces.plan.messages.arrow().equals(whole.plan.messages.arrow())
+    assert pieces.plan.export_id == whole.plan.export_id
