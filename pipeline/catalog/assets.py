@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from pipeline.catalog.importer import ImportResult, import_catalog
-from pipeline.catalog.imports import begin_import, fail_import, finish_import, get_import
+from pipeline.catalog.imports import begin_import, fail_import, finish_import, get_import, widen_import
 from pipeline.catalog.schema import RAW_FILES, SCHEMAS
 from pipeline.catalog.source import RawFile, RawImport, Source
 from pipeline.model.errors import PipelineError
@@ -82,8 +82,9 @@ def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
     },
 )
 def catalog(context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table) -> Iterator[dg.Output[Any]]:
-    import_id = raw_products.metadata["import_id"]
+    selected = context.op_execution_context.selected_output_names
     with expected_failures():
+        import_id = raw_products.metadata["import_id"]
         with workspace.connect() as connection:
             store = get_store(connection, context.partition_key)
         raw = RawImport(
@@ -110,7 +111,8 @@ def catalog(context: dg.AssetExecutionContext, workspace: Workspace, raw_product
             if found is not None and found.status == "running":  # a replay of a finished import changes no ledger
                 location = str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
                 finish_import(connection, import_id, raw, location, result.counts)
-    selected = context.op_execution_context.selected_output_names
+            elif "products" in selected:
+                widen_import(connection, import_id, result.counts)
     metadata = _metadata(result)
     for name in SCHEMAS:
         if name in selected:

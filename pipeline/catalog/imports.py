@@ -81,6 +81,14 @@ def finish_import(
     _one(done, import_id, "running")
 
 
+def widen_import(connection: psycopg.Connection[Any], import_id: str, counts: Mapping[str, Any]) -> None:
+    """An import of collections became one of all: its raw copy was normalized once more, products included."""
+    connection.execute(
+        "UPDATE imports SET kind = 'all', counts = counts || %s WHERE id = %s AND kind = 'collections' AND status = 'complete'",
+        (Jsonb(dict(counts)), import_id),
+    )
+
+
 def fail_import(connection: psycopg.Connection[Any], import_id: str, error: str) -> None:
     """The import failed for this reason. One that is already closed stays as it is, so that clean-up may call it twice."""
     connection.execute(

@@ -32,6 +32,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Import a catalog, check and fix it, and write Amazon and eBay feeds. Nothing is sent anywhere."""
+    from pipeline.cli.removal import remove_store
     from pipeline.cli.results import here, show_summary
     from pipeline.samples import demo_catalog, demo_connections
     from pipeline.stores.stores import check_source
@@ -40,10 +41,12 @@ def demo(
     check_source("shopify-file", {"path": str(path)})  # before a database is started for nothing
     connections = demo_connections(own_catalog=catalog is not None)
     with session() as current:
-        store = _prepare(current, store_key(catalog), path, connections)
+        key = store_key(catalog)
+        new = _is_new(current, key)
+        store = _prepare(current, key, path, connections)
         from pipeline.operations.chain import export_store, import_store
         from pipeline.operations.launch import close_dead_runs
-        from pipeline.operations.summary import summarize
+        from pipeline.operations.summary import notes, summarize
 
         close_dead_runs(current.instance, current.database)
         outcomes = [import_store(here(current), store.key, chained=True)]
@@ -51,9 +54,11 @@ def demo(
             options: dict[str, Any] = {"product_ids": product_id or []}
             outcomes += export_store(here(current), store.key, list(connections), options=options)
         with current.connect() as connection:
-            summary = summarize(connection, store.key, outcomes)
+            summary, said = summarize(connection, store.key, outcomes), notes(connection, store.key, outcomes)
+        if new and not outcomes[0].success:
+            remove_store(current, key)  # a file that cannot be read leaves nothing behind
         data_dir = current.settings.storage_uri
-    code = show_summary(summary, as_json=as_json)
+    code = show_summary(summary, said, as_json=as_json)
     if not as_json:
         if catalog is not None:
             say("set for this demo: gtin_exempt (a missing barcode is only a warning), a default category for every product,")
@@ -72,6 +77,13 @@ def store_key(catalog: Path | None) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", catalog.name.split(".")[0].lower()).strip("-")[:40]
     place = blake2b(str(catalog.absolute()).encode(), digest_size=3).hexdigest()
     return f"demo-{name}-{place}" if name else f"demo-{place}"
+
+
+def _is_new(current: Session, key: str) -> bool:
+    from pipeline.stores.stores import find_store
+
+    with current.connect() as connection:
+        return find_store(connection, key) is None
 
 
 def _prepare(current: Session, key: str, path: Path, connections: dict[str, list[str]]) -> Store:

@@ -40,13 +40,13 @@ def export(
         _check(current, store, marketplace, approve, why)
         from pipeline.operations.chain import export_store
         from pipeline.operations.launch import close_dead_runs
-        from pipeline.operations.summary import summarize
+        from pipeline.operations.summary import notes, summarize
 
         close_dead_runs(current.instance, current.database)
         outcomes = export_store(here(current), store, [marketplace], options=options)
         with current.connect() as connection:
-            summary = summarize(connection, store, outcomes)
-    code = show_summary(summary, as_json=as_json)
+            summary, said = summarize(connection, store, outcomes), notes(connection, store, outcomes)
+    code = show_summary(summary, said, as_json=as_json)
     if code:
         raise typer.Exit(code)
 

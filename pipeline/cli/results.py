@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.output import duration, say, show_json, show_table
@@ -31,16 +31,16 @@ def tell(what: str, outcome: Outcome | None) -> None:
         print(f"{what} {ending} in {duration(outcome.seconds)} (run {outcome.run_id[:8]})", file=sys.stderr, flush=True)
 
 
-def show_summary(summary: Mapping[str, Any], *, as_json: bool) -> int:
+def show_summary(summary: Mapping[str, Any], notes: Sequence[str] = (), *, as_json: bool) -> int:
     """Print the summary; the exit code is 1 when anything failed."""
     if as_json:
         show_json(summary)
     else:
-        _show(summary)
+        _show(summary, notes)
     return 0 if summary["status"] == "ok" else 1
 
 
-def _show(summary: Mapping[str, Any]) -> None:
+def _show(summary: Mapping[str, Any], notes: Sequence[str]) -> None:
     issues, score = summary["issues"], summary["score"]
     show_table(
         ("store", "products", "variants", "rejected", "fixes", *issues, "mean score", "publishable"),
@@ -55,10 +55,10 @@ def _show(summary: Mapping[str, Any]) -> None:
     if summary["marketplaces"]:
         kinds = ("create", "update", "price", "quantity", "images", "delete", "unchanged")
         show_table(
-            ("marketplace", "plan", "listings", "ready", "blocked", "held", *kinds),
+            ("marketplace", "listings", "ready", "blocked", "held", *kinds),
             [
                 (
-                    site, found["status"], found["listings"], found["ready"], found["blocked"], found["held"],
+                    site, found["listings"], found["ready"], found["blocked"], found["held"],
                     *(found["changes"][kind] for kind in kinds),
                 )
                 for site, found in summary["marketplaces"].items()
@@ -74,7 +74,9 @@ def _show(summary: Mapping[str, Any]) -> None:
         show_table(
             ("marketplace", "feed", "messages", "bytes", "file in the data directory"),
             feeds,
-            empty="no feed files: nothing changed",
+            empty="no feed files",
         )
+    for note in notes:
+        say(note)
     for error in summary["errors"]:
         say(f"failed: {error}")

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import typer
 
 from pipeline.cli.options import Json
 from pipeline.cli.output import show_json, show_table
 from pipeline.cli.session import session
+
+if TYPE_CHECKING:
+    from pipeline.operations.overview import Row
+
+_COLUMNS = (
+    "store", "marketplace", "state", "last import", "quality", "last export", "live", "blocked", "held", "to approve", "next",
+)  # fmt: skip
+_EMPTY = "no stores yet; begin with: pipeline demo, or: pipeline store add KEY --file FILE"
 
 
 def register(parent: typer.Typer) -> None:
@@ -23,11 +33,9 @@ def status(as_json: Json = False) -> None:
     if as_json:
         show_json({"connections": rows})
         return
-    show_table(
-        ("store", "marketplace", "state", "last import", "quality", "last export", "live", "blocked", "held", "next"),
-        [
-            (row.store, row.site, row.state, row.imported, row.quality, row.exported, row.live, row.blocked, row.held, row.next)
-            for row in rows
-        ],
-        empty="no stores yet; begin with: pipeline demo, or: pipeline store add KEY --file FILE",
-    )
+    show_table(_COLUMNS, [_cells(row) for row in rows], empty=_EMPTY)
+
+
+def _cells(row: Row) -> tuple[Any, ...]:
+    told = (row.store, row.site, row.state, row.imported, row.quality, row.exported)
+    return (*told, row.live, row.blocked, row.held, row.waiting, row.next)

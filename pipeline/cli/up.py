@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -43,6 +44,8 @@ def up(
     sys.stdout.flush()
     arguments = [str(executable), "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
     os.chdir(home)  # elsewhere Dagster may find another dagster.yaml and warn about it
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_DFL)  # a background shell starts us with them ignored, and exec would keep that
     os.execv(executable, arguments)  # noqa: S606 (our own program, no shell)
 
 

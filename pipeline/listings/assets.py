@@ -15,9 +15,10 @@ from pipeline.listings.reuse import PreviousListings
 from pipeline.listings.schema import SCHEMAS
 from pipeline.listings.state import approved_changes, lane_version, read_state, register, removed_lately
 from pipeline.listings.summary import blocked_sample, changes_sample
+from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
 from pipeline.platform import metadata as meta
-from pipeline.platform.io_manager import stored_tables
+from pipeline.platform.io_manager import stored_import, stored_tables
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
 from pipeline.platform.tables import Table
@@ -74,6 +75,7 @@ def listings(
         cell = connected(context, workspace)
         if cell is None:
             return
+        _refuse_torn(workspace, cell.store.key)
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants, "inventory": inventory})
         with workspace.connect() as connection:
             require_verdict(connection, cell.store, import_id)
@@ -91,6 +93,16 @@ def listings(
     metadata = _listings_metadata(result)
     for name, table in result.tables.items():
         yield dg.Output(table, name, metadata=metadata.get(name, {}))
+
+
+def _refuse_torn(workspace: Workspace, store: str) -> None:
+    """Raise PipelineError when an import stopped between products and variants: what is fixed may be of neither."""
+    first, second = (stored_import(workspace.settings, name, store) for name in ("products", "variants"))
+    if first != second:
+        raise PipelineError(
+            f"products of {store} are of import {first or 'none'}, variants of {second or 'none'}: an import was interrupted; "
+            f"materialize products and variants again (pipeline import {store})"
+        )
 
 
 @dg.asset(

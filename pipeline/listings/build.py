@@ -146,13 +146,12 @@ def build_listings(
     """Make the listings, their issues, scores and fixes; `progress` gets (batches done, batches in all).
 
     Each variant of a sold product is exactly one row, and each product of several variants has a parent row before them.
-    Raises PipelineError for inputs of different imports, naming the asset to materialize.
+    Raises PipelineError for inputs of different imports, naming the asset to materialize; collections are only looked up in
+    and may be of another one.
     """
-    inputs = {
-        "fixed_products": fixed_products, "fixed_variants": fixed_variants, "inventory": inventory, "collections": collections,
-    }  # fmt: skip
-    import_id = one_import(inputs)
-    if len({table.batches for table in (fixed_products, fixed_variants, inventory)}) > 1:
+    together = {"fixed_products": fixed_products, "fixed_variants": fixed_variants, "inventory": inventory}
+    import_id = one_import(together)
+    if len({table.batches for table in together.values()}) > 1:
         raise PipelineError("fixed_products, fixed_variants and inventory do not belong together; materialize them again")
     job = _Job(
         recipe,

@@ -6,7 +6,7 @@ The same listings, state and settings give the same plan, byte for byte: no cloc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import blake2b
 from itertools import pairwise
@@ -97,7 +97,10 @@ def plan_changes(
     frame = settle(frame)
 
     parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED)}
-    digest.update("\n".join([transport, site.key, account.store, str(base_version), str(scope.dry_run)]).encode())
+    counts = {**_counts(frame), "messages": dict(sorted(messages.counts.items())), "removals": removals(frame, approved)}
+    counts["guarded"] = len(guarded)
+    identity = [transport, asdict(site), asdict(account), base_version, scope.dry_run, sorted(scope.product_ids), counts]
+    digest.update(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS, default=dict))
     for part in parts.values():
         digest.update(_csv(part))
     export_id = f"{base_version:06d}-{digest.hexdigest()}"
@@ -111,7 +114,8 @@ def plan_changes(
         dry_run=scope.dry_run,
         requires_approval=settings.require_approval and writer.rows > 0,
         product_ids=tuple(sorted(scope.product_ids)),
-        counts={**_counts(frame), "messages": dict(sorted(messages.counts.items())), "removals": removals(frame, approved)},
+        counts=counts,
+        recipe=listings.metadata.get("version", ""),
         approvals=tuple(guarded["reason"].drop_duplicates().tolist()),
         folder=plan_folder(root, account.store, site.key, export_id),
     )

@@ -52,6 +52,7 @@ class Plan:
     requires_approval: bool  # of the whole plan, by the connection's setting
     product_ids: tuple[str, ...]  # the scope; empty = all
     counts: Mapping[str, Any]
+    recipe: str  # settings, rules and code that made the listings
     approvals: tuple[str, ...]
     folder: Path | UPath
 

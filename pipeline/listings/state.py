@@ -96,7 +96,7 @@ def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str
         b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", lane.key
     )
     status = "dry_run" if plan.dry_run else "planned"
-    if plan.requires_approval and not plan.dry_run and not _approved(connection, lane, plan.export_id):
+    if plan.requires_approval and not plan.dry_run and not _approved(connection, lane, plan):
         status = "waiting_approval"
     row = connection.execute(
         b"""
@@ -104,12 +104,12 @@ def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str
         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (store_id, site, transport, export_id) DO UPDATE SET
             status = CASE exports.status WHEN 'committed' THEN 'committed' ELSE excluded.status END,
-            import_id = excluded.import_id, counts = excluded.counts, scope = excluded.scope, planned_at = clock_timestamp()
+            import_id = excluded.import_id, planned_at = clock_timestamp()
         RETURNING status
         """,
         (
             *lane.key, plan.export_id, plan.import_id, plan.base_version, status,
-            Jsonb(dict(plan.counts)), Jsonb({"product_ids": list(plan.product_ids)}),
+            Jsonb(dict(plan.counts)), Jsonb(_scope(plan)),
         ),
     ).fetchone()  # fmt: skip
     if not plan.dry_run:
@@ -123,9 +123,18 @@ def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str
     return str(row[0]) if row else status
 
 
-def _approved(connection: psycopg.Connection[Any], lane: Lane, export_id: str) -> bool:
-    query = sql.SQL("SELECT 1 FROM approvals WHERE {} AND export_id = %s").format(_LANE)
-    return connection.execute(query, (*lane.key, export_id)).fetchone() is not None
+def _scope(plan: Plan) -> dict[str, Any]:
+    return {"product_ids": list(plan.product_ids), "recipe": plan.recipe}
+
+
+def _approved(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> bool:
+    """Whether this plan was approved, or the one that differs from it only by the held changes which that approval let pass."""
+    query = sql.SQL(
+        "SELECT 1 FROM approvals a JOIN exports e USING (store_id, site, transport, export_id) WHERE {} AND (export_id = %s OR "
+        "e.base_version = %s AND e.import_id = %s AND e.scope = %s AND a.approved_at > now() - make_interval(hours => %s))"
+    ).format(_LANE)
+    values = (plan.export_id, plan.base_version, plan.import_id, Jsonb(_scope(plan)), WINDOW_HOURS)
+    return connection.execute(query, (*lane.key, *values)).fetchone() is not None
 
 
 def export_status(connection: psycopg.Connection[Any], lane: Lane, export_id: str) -> str | None:

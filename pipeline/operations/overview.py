@@ -24,6 +24,7 @@ class Row:
     live: int
     blocked: int
     held: int
+    waiting: int  # held changes that an approval lets pass
     last_error: str | None
     next: str
 
@@ -32,7 +33,9 @@ _QUERY = b"""
     SELECT s.key AS store, c.site, coalesce(c.status, 'not connected') AS state, i.finished_at AS imported,
            CASE WHEN i.id IS NULL THEN NULL WHEN i.quality_passed THEN 'passed' WHEN i.quality_passed IS NULL THEN 'unchecked'
                 ELSE 'failed' END AS quality,
-           committed.committed_at AS exported, planned.export_id,
+           exported.at AS exported, planned.export_id,
+           exported.import_id IS NOT DISTINCT FROM i.id AS up_to_date,
+           coalesce((planned.counts->>'guarded')::bigint, 0) AS guarded,
            (SELECT count(*) FROM listing_state l
             WHERE l.store_id = s.id AND l.site = c.site AND l.transport = 'file' AND l.role <> 'parent') AS live,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
@@ -44,12 +47,14 @@ _QUERY = b"""
         ORDER BY i.id DESC LIMIT 1
     ) i ON true
     LEFT JOIN LATERAL (
-        SELECT * FROM exports e WHERE e.store_id = s.id AND e.site = c.site AND e.status <> 'dry_run'
+        SELECT * FROM exports e
+        WHERE e.store_id = s.id AND e.site = c.site AND e.status <> 'dry_run' AND e.scope->'product_ids' = '[]'
         ORDER BY e.planned_at DESC LIMIT 1
     ) planned ON true
     LEFT JOIN LATERAL (
-        SELECT max(committed_at) AS committed_at FROM exports e WHERE e.store_id = s.id AND e.site = c.site
-    ) committed ON true
+        SELECT import_id, greatest(committed_at, planned_at) AS at FROM exports e
+        WHERE e.store_id = s.id AND e.site = c.site AND e.status = 'committed' ORDER BY planned_at DESC LIMIT 1
+    ) exported ON true
     ORDER BY s.key, c.site
 """
 
@@ -63,6 +68,8 @@ class _Found:
     quality: str | None
     exported: datetime | None
     export_id: str | None
+    up_to_date: bool
+    guarded: int
     live: int
     blocked: int
     held: int
@@ -89,6 +96,7 @@ def _row(found: _Found) -> Row:
         found.live,
         found.blocked,
         found.held,
+        found.guarded,
         found.last_error,
         _next(found, waiting),
     )
@@ -96,14 +104,16 @@ def _row(found: _Found) -> Row:
 
 def _next(found: _Found, waiting: bool) -> str:
     """The command that brings this connection forward; empty when nothing needs doing."""
+    if found.quality == "failed" and "--accept-shrink" in (found.last_error or ""):
+        return f"pipeline import {found.store} (--accept-shrink if it is meant to be smaller)"
     if found.imported is None or found.quality != "passed":
         return f"pipeline import {found.store}"
     if found.site is None:
         return f"pipeline connect {found.store} amazon-us"
     if found.state == "inactive":
         return f"pipeline connection resume {found.store} {found.site}"
-    if waiting:
+    if waiting or found.guarded:
         return f"pipeline export {found.store} {found.site} --approve {found.export_id}"
-    if found.exported is None or found.exported < found.imported or found.state == "error":
+    if not found.up_to_date or found.state == "error":
         return f"pipeline export {found.store} {found.site}"
     return ""

@@ -8,10 +8,12 @@ from pipeline.operations.jobs import export_listings, import_all, import_product
 from pipeline.operations.launch import CHAINED_BY
 from pipeline.partitions import cell
 
+_IMPORTS = {import_all.name, import_products.name}
+
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=[import_all, import_products],
+    monitor_all_code_locations=True,  # runs of the command line name no code location
     request_job=export_listings,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=10,
@@ -24,6 +26,9 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
     from pipeline.stores.stores import find_store
 
     run = context.dagster_run
+    if run.job_name not in _IMPORTS:
+        yield dg.SkipReason(f"run {run.run_id} is no import of products")
+        return
     if CHAINED_BY in run.tags:
         yield dg.SkipReason(f"run {run.run_id} is chained by {run.tags[CHAINED_BY]}")
         return
@@ -46,7 +51,7 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.FAILURE,
-    monitored_jobs=[export_listings],
+    monitor_all_code_locations=True,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=10,
     description="Note a failed export on its connection, where `pipeline status` shows it.",
@@ -58,6 +63,8 @@ def failed_exports(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
     from pipeline.settings import Settings
 
     run = context.dagster_run
+    if run.job_name != export_listings.name:
+        return dg.SkipReason(f"run {run.run_id} is no export")
     if CHAINED_BY in run.tags:
         return dg.SkipReason(f"run {run.run_id} is noted by {run.tags[CHAINED_BY]}")
     found = get_run(context.instance, run.run_id)

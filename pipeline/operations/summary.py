@@ -12,7 +12,7 @@ import psycopg
 
 from pipeline.catalog.imports import latest_import
 from pipeline.listings.cell import Cell, find_cell
-from pipeline.listings.state import latest_export
+from pipeline.listings.state import Export, latest_export
 from pipeline.operations.launch import Outcome
 from pipeline.stores.stores import get_store
 
@@ -54,8 +54,32 @@ def _export(connection: psycopg.Connection[Any], cell: Cell) -> dict[str, Any]:
     counts: Mapping[str, Any] = export.counts if export is not None else {}
     return {
         "export_id": export.export_id if export is not None else None,
-        "status": export.status if export is not None else None,
         **{name: counts.get(name, 0) for name in ("listings", "ready", "blocked", "held", "out_of_scope")},
         "changes": {**_NO_CHANGES, **counts.get("changes", {})},
         "feeds": list(export.feed_files) if export is not None else [],
     }
+
+
+def notes(connection: psycopg.Connection[Any], store_key: str, outcomes: Sequence[Outcome]) -> list[str]:
+    """What an operator has to know or do after these exports, beside the numbers: one sentence each."""
+    found: list[str] = []
+    for site in (item.site for item in outcomes if item.site is not None and item.success):
+        cell = find_cell(connection, store_key, site)
+        export = latest_export(connection, cell.lane) if cell is not None else None
+        if export is not None:
+            found += _notes(export, store_key, site)
+    return found
+
+
+def _notes(export: Export, store: str, site: str) -> list[str]:
+    approve = f"pipeline export {store} {site} --approve {export.export_id}"
+    found = []
+    if export.status == "dry_run":
+        found.append(f"{site}: this was a dry run, nothing is written")
+    elif export.status == "waiting_approval":
+        found.append(f"{site}: the plan waits for approval: {approve}")
+    elif not export.feed_files:
+        found.append(f"{site}: nothing changed since the last export")
+    if guarded := export.counts.get("guarded", 0):
+        found.append(f"{site}: {guarded} changes look like an accident and are held; to let them pass: {approve}")
+    return found

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from upath import UPath
 
-from pipeline.platform.tables import TOGETHER, StagedTable, Table
+from pipeline.platform.tables import TOGETHER, MissingTable, StagedTable, Table
 from pipeline.settings import Settings
 
 
@@ -45,7 +45,10 @@ class ParquetIOManager(dg.UPathIOManager):
         try:
             return super().load_input(context)
         except FileNotFoundError:
-            raise dg.Failure(f"materialize {_what(context)} first", allow_retries=False) from None
+            message = f"materialize {_what(context)} first"
+            if context.dagster_type.typing_type is Table:
+                return MissingTable(message=message)  # told when it is read: a cell that nobody connected is skipped before
+            raise dg.Failure(message, allow_retries=False) from None
 
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Table | pd.DataFrame:
         wanted = context.dagster_type.typing_type
@@ -142,3 +145,12 @@ def stored_tables(settings: Settings, schemas: Mapping[str, pa.Schema], *partiti
         found[name] = table
     sets = {table.metadata.get(TOGETHER) for table in found.values()}
     return found if len(sets) == 1 and None not in sets else None
+
+
+def stored_import(settings: Settings, name: str, *partition: str) -> str | None:
+    """The import that a present table is of; None when there is none that can be read."""
+    path = settings.storage("tables", name, *partition[:-1], f"{partition[-1]}.parquet")
+    try:
+        return Table(_local(path) or path).metadata.get("import_id")
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None

@@ -116,6 +116,18 @@ class Table:
             yield self.batch(index, columns)
 
 
+@dataclass(frozen=True)
+class MissingTable(Table):
+    """A table that is not there; whoever reads it gets the message, whoever does not need it is not bothered."""
+
+    path: UPath | Path = Path()
+    message: str = ""
+
+    @cached_property
+    def _file(self) -> pq.ParquetFile:
+        raise PipelineError(self.message)
+
+
 def aligned(*tables: Table) -> Iterator[tuple[pd.DataFrame, ...]]:
     """Batches of tables that were written in lockstep; refuses tables that cannot have been."""
     counts = {table.batches for table in tables}

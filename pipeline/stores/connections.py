@@ -215,7 +215,8 @@ def record_sync(
                 'successful_exports', coalesce((statistics ->> 'successful_exports')::bigint, 0) + (NOT %(failed)s)::int,
                 'failed_exports', coalesce((statistics ->> 'failed_exports')::bigint, 0) + %(failed)s::int,
                 'products_synced', coalesce((statistics ->> 'products_synced')::bigint, 0) + %(products)s::bigint,
-                'last_duration_seconds', %(duration)s::float8)"""),
+                'last_duration_seconds',
+                CASE WHEN %(failed)s THEN statistics -> 'last_duration_seconds' ELSE to_jsonb(%(duration)s::float8) END)"""),
         {
             "id": connection_id,
             "failed": error is not None,

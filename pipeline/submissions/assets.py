@@ -68,10 +68,9 @@ def feed_submissions(
         with workspace.database.connect(autocommit=True) as connection:
             new = commit(connection, cell.lane, plan, _records(files))
         set_current(root / "feeds" / cell.store.key / cell.site.key, export_id)
-        if new:
-            with workspace.connect() as connection:
-                duration = time.time() - _started(context)
-                record_sync(connection, cell.connection.id, products=_synced(plan.counts), duration_seconds=duration)
+        with workspace.connect() as connection:
+            synced, duration = _synced(plan.counts) if new else 0, time.time() - _started(context)
+            record_sync(connection, cell.connection.id, products=synced, duration_seconds=duration)
         rows = files.assign(export_id=export_id, transport="file", status="done")[SUBMISSIONS.names]
         about = {"export_id": export_id, "import_id": plan.import_id}
         table = stage(workspace.scratch("feed_submissions"), "feed_submissions", rows, SUBMISSIONS, about)

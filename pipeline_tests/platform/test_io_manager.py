@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
+from pipeline.model.errors import PipelineError
 from pipeline.partitions import cell, store_marketplaces, stores
 from pipeline.platform.io_manager import ParquetIOManager, parquet_io_manager
 from pipeline.platform.tables import StagedTable, Table, empty_frame, stage
@@ -139,10 +140,16 @@ def test_another_disk_than_the_scratch_folders(
     assert Table(folder / "demo.parquet").rows == 2
 
 
-def test_a_missing_table_says_what_to_materialize(world: dict, ephemeral: dg.DagsterInstance, base: UPath) -> None:
-    result = run(build(world), "listings", cell("demo", "amazon-us"), ephemeral, base, raises=False)
+def test_a_missing_frame_says_what_to_materialize(world: dict, ephemeral: dg.DagsterInstance, base: UPath) -> None:
+    result = run(build(world, pd.DataFrame), "listings", cell("demo", "amazon-us"), ephemeral, base, raises=False)
     assert not result.success
     assert failure(result) == "materialize variants of demo first"
+
+
+def test_a_missing_table_says_it_to_who_reads_it(world: dict, ephemeral: dg.DagsterInstance, base: UPath) -> None:
+    assert run(build(world), "listings", cell("demo", "amazon-us"), ephemeral, base).success
+    with pytest.raises(PipelineError, match=r"^materialize variants of demo first$"):
+        world["loaded"].read()
 
 
 def damage(path: Path) -> None:
