@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Copies, not links into uv's cache: as root, `pipeline` changes modes in the embedded Postgres' folder.
-UV := UV_LINK_MODE=copy $(BIN)/python -m uv pip install -q --python $(BIN)/python
+UV := UV_LINK_MODE=copy $(BIN)/python -m uv pip install -q --compile-bytecode --python $(BIN)/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -q
 
 .PHONY: demo test up bench lint lock clean
