@@ -19,6 +19,9 @@ EMOJI = (
 #: What UTF-8 looks like when read as Windows-1252 or Latin-1, and the replacement character.
 MOJIBAKE = "\ufffd|[ÂÃâ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|Ã[\u00a0-\u00bf]"
 TAG = r"<[A-Za-z/!][^<>]*>"
+#: Elements that do something; marketplaces refuse them even where they are escaped.
+ACTIVE = "script|iframe|frame|form|input|button|object|embed|applet|meta|link|base|style|svg|math"
+ACTIVE_TAG = rf"(?i)[<＜]\s*/?\s*({ACTIVE})\b"
 ENTITY = r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
 #: Addresses of pages, mail and telephones. Telephones need a leading + or a word, so that measures and part numbers stay.
 URL = r"(?i)\b(https?://|www\.)[^\s<>\"]+"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.quality.context import Context
-from pipeline.quality.fixes import FIXES
+from pipeline.quality.fixes import FIXES, markup
 from pipeline.quality.fixes.channel import shorten, size
 from pipeline.quality.fixes.markup import plain_text, sanitize
 from pipeline.quality.fixes.values import parse_price
@@ -226,3 +226,37 @@ def test_text_that_only_looks_damaged_is_left_alone():
     for case in cases:
         if case.get("expect") == "pass" and case.get("fixed-encoding", case["fixed"]) == case["original"]:
             assert _fix("T03", case["original"]) == case["original"], case["label"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("&lt;iframe src=x&gt;&lt;/iframe&gt; Double &amp;lt;script&amp;gt;alert(3)", "Double alert(3)"),
+        ("5 &lt; 6 and &lt;3", "5 &lt; 6 and &lt;3"),
+        ("a &lt;scr&lt;script&gt;ipt&gt;", "a"),
+        ("＜script＞x", "x"),
+        ("a&#x0;b", "ab"),
+    ],
+)
+def test_escaped_active_markup_is_dropped_from_html(given, expected):
+    assert markup.sanitize(given) == expected
+    assert markup.sanitize(expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("Acme <scr<script>ipt>alert(1)</scr</script>ipt>", "Acme"),
+        ("<script>alert(1)</script>Acme", "Acme"),
+        ("＜script＞Acme", "Acme"),
+        ("Size <iframe>", "Size"),
+        ("5 < 6 <3", "5 < 6 <3"),
+    ],
+)
+def test_active_markup_is_dropped_from_plain_fields(given, expected):
+    assert _fix("T06", given, plain=True) == expected
+    assert _fix("T06", expected, plain=True) == expected
+
+
+def test_references_to_no_character_leave_nothing():
+    assert _fix("T05", "Cup&#x0; &#0;red &amp;#xD800;") == "Cup red "

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pipeline.quality import patterns
 from pipeline.quality.context import Context
 from pipeline.quality.fixes.base import fix, rewrite
-from pipeline.quality.fixes.text import clean_characters
+from pipeline.quality.fixes.text import clean_characters, without_nothing
 from pipeline.quality.masks.base import arrow, column, to_mask
 
 _ALLOWED = "p div br hr ul ol li dl dt dd b strong i em u small sub sup blockquote h1 h2 h3 h4 h5 h6 table thead tbody tr td th"
@@ -29,6 +29,11 @@ _TAG = re.compile(patterns.TAG)
 _WIDE = "[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
 # Markup may be hidden in escaped markup; nobody escapes honest text more often.
 _MOST_ROUNDS = 4
+_LT = r"(?:[<＜]|&(?:amp;)*(?:lt|#0*60|#x0*3c);)"
+_GT = r"(?:[>＞]|&(?:amp;)*(?:gt|#0*62|#x0*3e);)"
+_ESCAPED_TAG = re.compile(rf"(?i){_LT}\s*/?\s*(?:{patterns.ACTIVE})\b(?:(?:(?!{_LT}|{_GT}).)*{_GT})?", re.DOTALL)
+_ESCAPED_LT = re.compile(rf"(?i){_LT.replace('<＜', '＜')}")
+_TAG_IN_TAG = re.compile(rf"(?i)(<[a-z/][^<>]*)<\s*/?\s*(?:{patterns.ACTIVE})\b[^<>]*>")
 _NEWLINE_TAGS = "<[bh]r>|</?(?:p|div|ul|ol|dl|dt|dd|tr|table|thead|tbody|blockquote|h[1-6])>|</li>"
 
 
@@ -41,9 +46,19 @@ def _cleaner(tags: frozenset[str]) -> Any:
 
 def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
     """Only `tags`, without attributes; content of scripts, styles and frames dropped; well-formed."""
-    cleaned: str = _cleaner(tags).clean(text).strip()
+    cleaned: str = _cleaner(tags).clean(_TAG_IN_TAG.sub(r"\1", without_nothing(text)))
     # An entity may have brought a character that T01 or T02 removes.
-    return clean_characters(cleaned) if "&" in text else cleaned
+    return _inert(clean_characters(cleaned) if "&" in text else cleaned).strip()
+
+
+def _inert(text: str) -> str:
+    """Without what is active markup once more unescaped; where it is nested on and on, without any escaped bracket."""
+    for _ in range(_MOST_ROUNDS):
+        before = text
+        text = _ESCAPED_TAG.sub("", text)
+        if text == before:
+            return text
+    return _ESCAPED_LT.sub("", text)
 
 
 def _strip(text: str) -> str:
@@ -54,7 +69,7 @@ def _strip(text: str) -> str:
         text = clean_characters(re.sub(r"[^\S\n]+", " ", html.unescape(sanitize(spaced, frozenset()))).strip())
         if text == before or not _TAG.search(text):
             break
-    return text
+    return text if not _ESCAPED_TAG.search(text) else " ".join(_inert(text).split())
 
 
 def plain_text(markup: Any) -> Any:
@@ -82,10 +97,10 @@ def markup(
     """HTML keeps only simple tags without attributes and links (`plain`: no tags at all); scripts and styles are dropped."""
     texts = arrow(frame[field])
     if plain:
-        clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, patterns.TAG)), _strip)
+        clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, f"{patterns.TAG}|{patterns.ACTIVE_TAG}")), _strip)
     else:
         clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, _BLOCK)), lambda text: re.sub(_BLOCK, r"<\1div>", text))
-        clean = rewrite(clean, to_mask(pc.match_substring_regex(clean, "[<&]")), sanitize)
+        clean = rewrite(clean, to_mask(pc.match_substring_regex(clean, "[<&＜]")), sanitize)
     changed = {} if clean is texts else {field: column(clean, frame[field])}
     if text_to is not None:
         changed[text_to] = column(plain_text(clean), frame[field])

@@ -32,11 +32,19 @@ def _all_ascii(texts: Any) -> bool:
     return bool(pc.all(pc.string_is_ascii(texts)).as_py() is not False)
 
 
+_NOTHING = re.compile(r"(?i)&#(?:0+|x0+|x0*d[89a-f][0-9a-f]{2});")
+
+
 def clean_characters(text: str) -> str:
     """T01, T02 and T04 of one text: what decoding and unescaping may bring to light."""
     if text.isascii() and text.isprintable():
         return text
     return unicodedata.normalize("NFC", _JOINERS.sub("", _REMOVED.sub("", text)))
+
+
+def without_nothing(text: str) -> str:
+    """Without references to characters that do not exist (zero, surrogates), which decode to U+FFFD."""
+    return _NOTHING.sub("", text) if "&#" in text else text
 
 
 @text_fix("T01", "lossy-safe")
@@ -96,8 +104,8 @@ def entities(texts: Any, context: Context) -> Any:
     suspects = to_mask(pc.match_substring_regex(texts, patterns.ENTITY))
 
     def unescape(text: str) -> str:
-        once = html.unescape(text)
-        return clean_characters(html.unescape(once))
+        once = html.unescape(without_nothing(text))
+        return clean_characters(html.unescape(without_nothing(once)))
 
     return rewrite(texts, suspects, unescape)
 
