@@ -20,17 +20,16 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from pipeline.marketplaces.amazon.options import tables
+from pipeline.marketplaces.amazon.options import limits, tables
 from pipeline.marketplaces.amazon.validate import (
     content_problems,
     image_problems,
-    price_problems,
-    quantity_problems,
     sku_problems,
     usable,
 )
 from pipeline.marketplaces.amazon.values import LOCATORS, Row, Values
 from pipeline.marketplaces.columns import pylist, refusal
+from pipeline.marketplaces.offers import price_problems, quantity_problems
 from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
 
 #: Price and stock patches name no product type of their own.
@@ -127,7 +126,7 @@ class _Checked:
         if new or "price" in present:
             self._found["price"] = price_problems(rows, values.site)
         if new or "quantity" in present:
-            self._found["quantity"] = quantity_problems(rows)
+            self._found["quantity"] = quantity_problems(rows, limits()["message"]["quantity"])
         if new or "images" in present:
             self._found["images"] = image_problems(rows, images)
         self._faulty = frozenset[int]().union(*(found.positions for found in self._found.values()))

@@ -19,13 +19,13 @@ from pipeline.marketplaces.columns import (
     longer_bytes,
     matches,
     missing,
-    numbers,
     pylist,
     refused,
     text,
     texts,
     usable_images,
 )
+from pipeline.marketplaces.offers import parents
 from pipeline.model.listing import Site
 
 
@@ -76,27 +76,6 @@ def sku_problems(rows: pd.DataFrame) -> Problems:
     return found
 
 
-def price_problems(rows: pd.DataFrame, site: Site) -> Problems:
-    found = Problems()
-    price, no_price = numbers(rows, "price")
-    sold = ~_parent(rows)
-    found.add(sold & no_price, "the price is missing")
-    found.add(sold & ~no_price & (price <= 0), "the price is not above zero")
-    same = (rows["currency"] == site.currency).fillna(False).to_numpy(dtype=bool)
-    found.add(sold & ~same, f"the currency is not {site.currency}, the currency of {site.key}")
-    return found
-
-
-def quantity_problems(rows: pd.DataFrame) -> Problems:
-    most = limits()["message"]["quantity"]
-    found = Problems()
-    quantity, unknown = numbers(rows, "quantity")
-    sold = ~_parent(rows)
-    found.add(sold & unknown, "the quantity is missing")
-    found.add(sold & ~unknown & ((quantity < 0) | (quantity > most)), f"the quantity is not between 0 and {most}")
-    return found
-
-
 def usable(rows: pd.DataFrame) -> list[tuple[str, ...]]:
     """The images that Amazon can fetch, at most nine a row; one bad address does not cost a listing the others."""
     most = limits()["message"]
@@ -106,13 +85,8 @@ def usable(rows: pd.DataFrame) -> list[tuple[str, ...]]:
 def image_problems(rows: pd.DataFrame, images: list[tuple[str, ...]]) -> Problems:
     found = Problems()
     none = np.array([not urls for urls in images], dtype=bool)
-    found.add(none & ~_parent(rows), "there is no image with a web address (http or https) that Amazon can read")
+    found.add(none & ~parents(rows), "there is no image with a web address (http or https) that Amazon can read")
     return found
-
-
-def _parent(rows: pd.DataFrame) -> Mask:
-    parent: Mask = (rows["role"] == "parent").fillna(False).to_numpy(dtype=bool)
-    return parent
 
 
 def _line(rows: pd.DataFrame, column: str, most: int | None, found: Problems, required: bool = False) -> None:
@@ -132,7 +106,7 @@ def _options(rows: pd.DataFrame, child: Mask, found: Problems) -> None:
         found.add(longer(value, most), f"the value of option {number} has over {most} characters")
         found.add(refused(value), f"the value of option {number} has characters or markup that Amazon refuses")
         for attribute, cap in caps.items():
-            long = longer(value, cap) & ~_parent(rows)
+            long = longer(value, cap) & ~parents(rows)
             if long.any():
                 fills = np.array([names[number - 1] == attribute for names in _attributes(rows)])
                 found.add(long & fills, f"the value of {attribute} has over {cap} characters")

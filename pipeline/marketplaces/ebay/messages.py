@@ -21,13 +21,12 @@ from pipeline.marketplaces.ebay.validate import (
     account_problems,
     family_problems,
     listing_problems,
-    price_problems,
-    quantity_problems,
     sellable_problems,
     sku_problems,
     usable,
 )
-from pipeline.marketplaces.ebay.xml import add, request, serialize
+from pipeline.marketplaces.ebay.xml import add, limits, request, serialize
+from pipeline.marketplaces.offers import price_problems, quantity_problems
 from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
 from pipeline.model.money import format_minor
 
@@ -68,7 +67,7 @@ class _Plan:
             "listing": listing_problems(rows),
             "sellable": sellable_problems(rows),
             "price": price_problems(rows, site),
-            "quantity": quantity_problems(rows),
+            "quantity": quantity_problems(rows, limits()["message"]["quantity"]),
         }
         self.faulty = frozenset[int]().union(*(found.positions for found in self.found.values()))
         blocked = (rows["status"] == "blocked").fillna(False).tolist()

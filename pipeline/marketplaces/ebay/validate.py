@@ -12,19 +12,16 @@ from pipeline.marketplaces.columns import (
     ACTIVE_MARKUP,
     ILLEGAL,
     ILLEGAL_LINE,
-    Mask,
     Problems,
     distinctly,
     longer,
     matches,
     missing,
-    numbers,
     refused,
     text,
     usable_images,
 )
 from pipeline.marketplaces.ebay.xml import limits
-from pipeline.model.listing import Site
 
 #: Active markup, event handlers and script addresses (RE2).
 ACTIVE_CONTENT = ACTIVE_MARKUP + r"|<[^>]*[\s\"'/]on[a-z]+\s*=|<[^>]*(javascript|vbscript|data)\s*:"
@@ -87,27 +84,6 @@ def sellable_problems(rows: pd.DataFrame) -> Problems:
     return found
 
 
-def price_problems(rows: pd.DataFrame, site: Site) -> Problems:
-    found = Problems()
-    price, unknown = numbers(rows, "price")
-    sold = ~_parent(rows)
-    found.add(sold & unknown, "the price is missing")
-    found.add(sold & ~unknown & (price <= 0), "the price is not above zero")
-    same = (rows["currency"] == site.currency).fillna(False).to_numpy(dtype=bool)
-    found.add(sold & ~same, f"the currency is not {site.currency}, the currency of {site.key}")
-    return found
-
-
-def quantity_problems(rows: pd.DataFrame) -> Problems:
-    most = limits()["message"]["quantity"]
-    found = Problems()
-    quantity, unknown = numbers(rows, "quantity")
-    sold = ~_parent(rows)
-    found.add(sold & unknown, "the quantity is missing")
-    found.add(sold & ~unknown & ((quantity < 0) | (quantity > most)), f"the quantity is not between 0 and {most}")
-    return found
-
-
 def usable(rows: pd.DataFrame) -> list[tuple[str, ...]]:
     """The pictures that eBay can fetch; one bad address does not cost a listing the others."""
     return usable_images(rows, PICTURE, limits()["message"]["url"])
@@ -150,8 +126,3 @@ def family_problems(names: Sequence[str], combinations: Sequence[tuple[str, ...]
         if count > most["variation_values"]:
             found.append(f"option {name} has {count} values, eBay takes {most['variation_values']}")
     return tuple(found)
-
-
-def _parent(rows: pd.DataFrame) -> Mask:
-    parent: Mask = (rows["role"] == "parent").fillna(False).to_numpy(dtype=bool)
-    return parent

@@ -1,0 +1,36 @@
+"""Problems of price and stock that every marketplace refuses alike."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pipeline.marketplaces.columns import Mask, Problems, numbers
+from pipeline.model.listing import Site
+
+
+def price_problems(rows: pd.DataFrame, site: Site) -> Problems:
+    """Prices that are missing or not above zero, and another currency than the site's; parents have none."""
+    found = Problems()
+    price, unknown = numbers(rows, "price")
+    sold = ~parents(rows)
+    found.add(sold & unknown, "the price is missing")
+    found.add(sold & ~unknown & (price <= 0), "the price is not above zero")
+    same = (rows["currency"] == site.currency).fillna(False).to_numpy(dtype=bool)
+    found.add(sold & ~same, f"the currency is not {site.currency}, the currency of {site.key}")
+    return found
+
+
+def quantity_problems(rows: pd.DataFrame, most: int) -> Problems:
+    """Quantities that are missing, below zero or above `most`; parents have none."""
+    found = Problems()
+    quantity, unknown = numbers(rows, "quantity")
+    sold = ~parents(rows)
+    found.add(sold & unknown, "the quantity is missing")
+    found.add(sold & ~unknown & ((quantity < 0) | (quantity > most)), f"the quantity is not between 0 and {most}")
+    return found
+
+
+def parents(rows: pd.DataFrame) -> Mask:
+    """Rows that stand for a family and are not sold themselves."""
+    parent: Mask = (rows["role"] == "parent").fillna(False).to_numpy(dtype=bool)
+    return parent
