@@ -11,7 +11,6 @@ from pipeline.listings.build import ListingsResult, build_listings, one_import
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope
-from pipeline.listings.reuse import PreviousListings
 from pipeline.listings.schema import SCHEMAS
 from pipeline.listings.state import approved_changes, lane_version, read_state, register, removed_lately
 from pipeline.listings.summary import blocked_sample, changes_sample
@@ -87,7 +86,7 @@ def listings(
             collections,
             cell.recipe(),
             workspace.scratch(context.op_execution_context.op.name),
-            previous=PreviousListings(before) if before else None,
+            previous=before,
             progress=counted(reporter(context, "listings"), "batches of products"),
         )
     metadata = _listings_metadata(result)

@@ -24,7 +24,7 @@ from pipeline.listings.assortment import Collections, excluded
 from pipeline.listings.categories import categorize
 from pipeline.listings.families import parent_like, parent_skus
 from pipeline.listings.prices import site_prices
-from pipeline.listings.reuse import PreviousListings, Reusable, revisions
+from pipeline.listings.reuse import revisions
 from pipeline.listings.rows import listing_rows, owners
 from pipeline.listings.schema import LISTINGS, SCHEMAS
 from pipeline.listings.stock import quantity_to_send, stock_of
@@ -36,6 +36,7 @@ from pipeline.model.quality import RuleSet
 from pipeline.platform.tables import StagedTable, Table, TableWriter, to_arrow, to_frame, writers
 from pipeline.quality.context import Context
 from pipeline.quality.engine import Engine
+from pipeline.quality.reuse import Reusable
 from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS
 from pipeline.stores.export_settings import ExportSettings
 
@@ -140,7 +141,7 @@ def build_listings(
     recipe: Recipe,
     folder: Path,
     *,
-    previous: PreviousListings | None = None,
+    previous: Mapping[str, Table] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ListingsResult:
     """Make the listings, their issues, scores and fixes; `progress` gets (batches done, batches in all).
@@ -159,7 +160,7 @@ def build_listings(
         parent_like(fixed_variants.arrow(["sku"])["sku"]),
         Engine(recipe.ruleset, recipe.context),
     )
-    reusable, counts = Reusable(previous), Counts()
+    reusable, counts = Reusable(previous, "listings"), Counts()
     with writers(folder, SCHEMAS, {"import_id": import_id, "version": recipe.fingerprint.hex()}) as out:
         for index in range(fixed_products.batches):
             products = fixed_products.arrow_batch(index, PRODUCT_COLUMNS)

@@ -27,7 +27,7 @@ class Reusable:
         if not self._tables or len({table.batches for table in self._tables.values()}) > 1:
             return
         for group in range(self._tables[products].batches):
-            frame = self._tables[products].batch(group, ["product_id", "revision"])
+            frame = self._tables[products].batch(group, ["product_id", "revision"]).drop_duplicates("product_id")
             for product_id, revision in zip(frame["product_id"].tolist(), frame["revision"].tolist(), strict=True):
                 self._products[product_id] = (group, revision)
 
@@ -43,10 +43,9 @@ class Reusable:
             self._groups[group] = {name: table.arrow_batch(group) for name, table in self._tables.items()}
         taken = [group in chosen for group in groups]
         wanted = pa.array([key for key, yes in zip(product_ids, taken, strict=True) if yes], pa.string())
+        parts = [self._groups[group] for group in sorted(chosen)]
         rows = {
-            name: pa.concat_tables(
-                [tables[name].filter(pc.is_in(tables[name]["product_id"], value_set=wanted)) for tables in self._groups.values()]
-            )
-            for name in (self._tables if chosen else ())
+            name: pa.concat_tables([part[name].filter(pc.is_in(part[name]["product_id"], value_set=wanted)) for part in parts])
+            for name in (self._tables if parts else ())
         }
         return taken, rows

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from pipeline.listings.build import ListingsResult, Recipe, build_listings
-from pipeline.listings.reuse import PreviousListings
 from pipeline.listings.schema import SCHEMAS
 from pipeline.model.errors import PipelineError
 from pipeline_tests.listings.fakes import Catalog, FakeMarketplace, product, recipe, stock, variant
@@ -21,7 +20,7 @@ def build(
     tables = catalog.write(folder / "in", **import_ids)
     out = folder / f"out{len(list(folder.iterdir()))}"
     out.mkdir()
-    before = PreviousListings({name: staged.open() for name, staged in previous.tables.items()}) if previous else None
+    before = {name: staged.open() for name, staged in previous.tables.items()} if previous else None
     return build_listings(*tables.values(), how, out, previous=before)
 
 
