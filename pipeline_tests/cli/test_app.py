@@ -144,6 +144,7 @@ def test_ctrl_c_in_a_real_process_leaves_no_traceback(settings: Settings) -> Non
     """The program interrupts itself where it would work, so that nothing depends on timing."""
     code = (
         "import os, signal, pipeline.cli.stores as stores\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell would have it ignored
         "stores.session = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
         "from pipeline.cli import main\nmain()"
     )

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -91,6 +92,16 @@ defs = dg.Definitions(assets=[numbers])
 """
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Children started here obey SIGINT, also where a background shell started the tests with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # four processes that import Dagster, perhaps on a busy machine
 def test_dagster_dev_in_the_project_uses_the_database_and_stops_it(tmp_path: Path) -> None:
@@ -101,7 +112,8 @@ def test_dagster_dev_in_the_project_uses_the_database_and_stops_it(tmp_path: Pat
         env = {**os.environ, "PIPELINE_DATA_DIR": str(data), "PYTHONPATH": str(PROJECT_ROOT)}
         command = [sys.executable, "-m", "dagster", "dev", "-f", "defs.py", "-p", "0"]
         log = (tmp_path / "log").open("w")
-        process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=log, stderr=log, start_new_session=True)
+        with interruptible():
+            process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=log, stderr=log, start_new_session=True)
         pid_file = data / "postgres" / "postmaster.pid"
         try:
             wait_for(lambda: "Serving dagster-webserver" in (tmp_path / "log").read_text(), process, tmp_path / "log")
