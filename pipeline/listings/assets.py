@@ -47,16 +47,6 @@ def connected(context: dg.AssetExecutionContext, workspace: Workspace) -> Cell |
     return cell
 
 
-def hold_export(context: dg.AssetExecutionContext, workspace: Workspace, cell: Cell) -> None:
-    """Hold the cell's lock until the run ends; raises PipelineError naming the run that keeps it longer than we wait."""
-    workspace.hold(
-        cell.lock,
-        holder=f"run {context.run.run_id}",
-        wait_seconds=LOCK_WAIT_SECONDS,
-        waiting=lambda: stop_if_canceled(context),
-    )
-
-
 @dg.multi_asset(
     name="build_listings",
     partitions_def=store_marketplaces,
@@ -130,7 +120,12 @@ def listing_changes(
         cell = connected(context, workspace)
         if cell is None:
             return
-        hold_export(context, workspace, cell)
+        workspace.hold(
+            cell.lock,
+            holder=f"run {context.run.run_id}",
+            wait_seconds=LOCK_WAIT_SECONDS,
+            waiting=lambda: stop_if_canceled(context),
+        )
         now, root = datetime.now(timezone.utc), workspace.settings.storage()
         with workspace.connect() as connection:
             version = lane_version(connection, cell.lane)

@@ -12,12 +12,13 @@ import pandas as pd
 
 from pipeline.feeds.assets import NAMES
 from pipeline.feeds.pack import set_current
-from pipeline.listings.assets import connected, hold_export
+from pipeline.listings.assets import LOCK_WAIT_SECONDS, connected
 from pipeline.listings.plan_files import load_plan, plan_folder
 from pipeline.listings.state import export_status
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
+from pipeline.platform.progress import stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, stage
 from pipeline.stores.connections import record_sync
@@ -46,7 +47,12 @@ def feed_submissions(
         cell = connected(context, workspace)
         if cell is None:
             return
-        hold_export(context, workspace, cell)
+        workspace.hold(
+            cell.lock,
+            holder=f"run {context.run.run_id}",
+            wait_seconds=LOCK_WAIT_SECONDS,
+            waiting=lambda: stop_if_canceled(context),
+        )
         feeds = (product_feed, price_feed, inventory_feed, image_feed)
         export_id = _one_plan(feeds)
         root = workspace.settings.storage()
