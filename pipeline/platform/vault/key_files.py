@@ -102,7 +102,9 @@ def _read(path: Path) -> str:
         # Not blocking: a pipe in the file's place would be waited for without end.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise KeyFormatError(f"the key file {path} cannot be read: {error.strerror}; put it back from your copy") from None
+        raise KeyFormatError(
+            f"the key file {path} cannot be read: {error.strerror}; put it back from your copy, or make one with: pipeline keys generate"
+        ) from None
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
