@@ -103,7 +103,7 @@ def _read(path: Path) -> str:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise KeyFormatError(
-            f"the key file {path} cannot be read: {error.strerror}; put it back from your copy, or make one with: pipeline keys generate"
+            f"the key file {path} cannot be read: {error.strerror}; put it back, or make one: pipeline keys generate"
         ) from None
     try:
         found = os.fstat(handle)
