@@ -6,15 +6,20 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pipeline.model.errors import UsageError
+from pipeline.model.secret import Secret
 
 if TYPE_CHECKING:
     from upath import UPath
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+#: Services whose base URL can be another one, see `api_url`.
+SERVICES = ("SHOPIFY", "AKENEO")
 
 _URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -30,6 +35,9 @@ class Settings:
     storage_uri: str  # absolute path, or a URI such as s3://bucket/prefix; no trailing slash
     database_url: str | None = field(default=None, repr=False)  # None: the embedded Postgres in data_dir
     project_root: Path = PROJECT_ROOT
+    #: Master keys of the credential vault: a file, or the keys themselves; at most one of the two.
+    credential_keys_file: Path | None = None
+    credential_keys: Secret | None = None
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -37,7 +45,17 @@ class Settings:
         values = os.environ if env is None else env
         data_dir = _data_dir(values.get("PIPELINE_DATA_DIR", "").strip())
         storage_uri = _storage_uri(values.get("PIPELINE_STORAGE_URI", "").strip()) or str(data_dir)
-        return cls(data_dir, storage_uri, _database_url(values.get("DATABASE_URL", "").strip()))
+        database_url = _database_url(values.get("DATABASE_URL", "").strip())
+        keys_file, keys = values.get("CREDENTIAL_KEYS_FILE", "").strip(), values.get("CREDENTIAL_KEYS", "").strip()
+        if keys_file and keys:
+            raise UsageError("CREDENTIAL_KEYS_FILE and CREDENTIAL_KEYS are both set; keep the file and unset the other")
+        return cls(
+            data_dir,
+            storage_uri,
+            database_url,
+            credential_keys_file=_key_file(keys_file) if keys_file else None,
+            credential_keys=Secret(keys) if keys else None,
+        )
 
     def environment(self) -> dict[str, str]:
         """The variables with which a child process loads these settings; an empty value is an unset one."""
@@ -46,6 +64,8 @@ class Settings:
             "PIPELINE_DATA_DIR": str(self.data_dir),
             "PIPELINE_STORAGE_URI": "" if default else self.storage_uri,
             "DATABASE_URL": self.database_url or "",
+            "CREDENTIAL_KEYS_FILE": str(self.credential_keys_file or ""),
+            "CREDENTIAL_KEYS": self.credential_keys.reveal() if self.credential_keys else "",
         }
 
     def storage(self, *parts: str) -> UPath:
@@ -53,6 +73,31 @@ class Settings:
         from upath import UPath
 
         return UPath(self.storage_uri, *parts)
+
+
+def api_url(service: str, env: Mapping[str, str] | None = None) -> str | None:
+    """`<SERVICE>_API_URL`: another base URL for a service of `SERVICES`, without a slash at the end; None when unset.
+
+    For tests and sandboxes on this machine only: credentials are sent there, so any other host is a UsageError."""
+    if service not in SERVICES:
+        raise ValueError(f"not a service: {service}")
+    text = (os.environ if env is None else env).get(f"{service}_API_URL", "").strip()
+    if not text:
+        return None
+    if not _is_loopback_url(text):
+        raise UsageError(f"{service}_API_URL must be an address of this machine, such as http://127.0.0.1:8080, and nothing more")
+    return text.rstrip("/")
+
+
+def _is_loopback_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        loopback = parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
+        known_port = parts.port is None or parts.port > 0
+    except ValueError:  # not an address, or a port out of range
+        return False
+    extra = parts.username is not None or parts.password is not None or parts.query or parts.fragment or _CONTROL.search(text)
+    return loopback and known_port and parts.scheme in ("http", "https") and not extra
 
 
 def _data_dir(text: str) -> Path:
@@ -68,6 +113,14 @@ def _data_dir(text: str) -> Path:
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     if not existing.is_dir():
         raise UsageError(f"PIPELINE_DATA_DIR {str(path)!r} cannot be a folder: {str(existing)!r} is a file")
+    return path
+
+
+def _key_file(text: str) -> Path:
+    """Absolute, but not resolved: a mounted secret is a link that moves on when the secret changes."""
+    path = PROJECT_ROOT / Path(text)
+    if _CONTROL.search(text) or ":" in text:  # the keys themselves, in the wrong variable, are not quoted
+        raise UsageError("CREDENTIAL_KEYS_FILE must be the path of a file; the keys themselves are CREDENTIAL_KEYS")
     return path
 
 
