@@ -9,6 +9,8 @@ import pandas as pd
 
 from pipeline.catalog.importer import ImportResult, import_catalog
 from pipeline.catalog.imports import begin_import, fail_import, finish_import, get_import, widen_import
+from pipeline.catalog.inbox import requested_file
+from pipeline.catalog.requests import REQUEST_TAG
 from pipeline.catalog.schema import RAW_FILES, SCHEMAS
 from pipeline.catalog.source import RawFile, RawImport, Source
 from pipeline.model.errors import PipelineError
@@ -55,6 +57,8 @@ def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
             store = get_store(connection, context.partition_key)
             kind = context.run.tags.get(KIND_TAG, "all")
             import_id = begin_import(connection, store.id, kind, store.source)  # type: ignore[arg-type]
+            if REQUEST_TAG in context.run.tags:
+                store = requested_file(connection, workspace.settings.data_dir, store, context.run.tags[REQUEST_TAG], import_id)
         folder = workspace.settings.data_dir / "raw" / store.key / import_id
         try:
             raw = source_of(store).fetch(folder)
