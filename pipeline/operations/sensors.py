@@ -53,7 +53,7 @@ def new_imports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     monitor_all_code_locations=True,  # runs of the command line name no code location
     request_job=export_listings,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=10,
+    minimum_interval_seconds=3,
     description="After a good import, request the listings of every active connection of that store.",
 )
 def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
