@@ -30,7 +30,6 @@ from pipeline.catalog.requests import (
     Request,
     add_request,
     get_request,
-    mark_import,
     newest_file_of,
     newest_inbox_request,
 )
@@ -91,19 +90,19 @@ def take(connection: psycopg.Connection[Any], inbox: Inbox, stores: Mapping[str,
     return said + [_each(path, partial(_take, connection, inbox, stores, path)) for path in _settled(inbox.root, pause)]
 
 
-def requested_file(connection: psycopg.Connection[Any], data_dir: Path, store: Store, lead_id: str, import_id: str) -> Store:
-    """Note that the import answers these requests. Returns the store as this import must see it: with the file that was
-    dropped, if one was, in place of its own. Raises PipelineError when that file is gone."""
+def as_requested(connection: psycopg.Connection[Any], data_dir: Path, store: Store, lead_id: str) -> Store:
+    """The store as the run that answers these requests must see it: with the file that was dropped, if one was, in place of
+    its own. Raises PipelineError when that file is gone."""
     lead = get_request(connection, int(lead_id)) if lead_id.isascii() and lead_id.isdecimal() else None
     if lead is None or lead.store_id != store.id or lead.lead_id != lead.id:
         raise PipelineError(f"there is no request {shown(lead_id)} of store {store.key}: pipeline import {store.key}")
-    mark_import(connection, lead.id, import_id)
     newest = newest_file_of(connection, lead.id)
     if newest is None:
         return store
-    file = inbox_of(data_dir).file(store.key, newest)
+    inbox = inbox_of(data_dir)
+    file = inbox.file(store.key, newest)
     if not file.exists():
-        raise PipelineError(f"{file} is no longer there: drop the file into {inbox_of(data_dir).arriving(store.key)} again")
+        raise PipelineError(f"{file} is no longer there: drop the file into {inbox.arriving(store.key)} again")
     return replace(store, source_settings={**store.source_settings, "path": str(file)})
 
 
