@@ -30,7 +30,8 @@ CREATE TABLE source_watches (
     looked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     seen_change timestamptz,
     seen_products bigint,
+    waiting_since timestamptz, -- since when there is a change that no import was requested of
     requested_change timestamptz,
     requested_products bigint,
-    error text -- why the store could not be looked at; null after a good look
+    error text -- why the store could not be looked at; the same sentence is on the store until a good look
 );
