@@ -40,6 +40,8 @@ from pipeline.stores.text import shown
 SOURCE = "shopify-file"
 #: Names under which programs write what they rename when it is whole; such files are left alone.
 PARTIAL = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", "~")
+#: The end of the name of the text beside a failed file.
+WHY = ".why.txt"
 _CLAIMED = "new-"
 _BLOCK = 1 << 20
 _MAX_NAME = 80
@@ -72,7 +74,7 @@ class Inbox:
 
     def set_aside(self) -> dict[str, int]:
         """Number of files that were not imported, by store."""
-        return _counted(path.parent.name for path in (self.root / ".failed").glob("*/*") if path.suffix != ".why")
+        return _counted(path.parent.name for path in (self.root / ".failed").glob("*/*") if not path.name.endswith(WHY))
 
 
 def inbox_of(data_dir: Path) -> Inbox:
@@ -232,8 +234,8 @@ def _set_aside(inbox: Inbox, path: Path, folder: str, name: str, reason: str) ->
     """Move a file to the failed ones, its reason first. Returns what to say."""
     target = inbox.failed(folder) / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    why = target.with_name(f"{name}.why")
-    temporary = target.with_name(f".{name}.why")
+    why = target.with_name(f"{name}{WHY}")
+    temporary = target.with_name(f".{name}{WHY}")
     temporary.unlink(missing_ok=True)
     temporary.write_text(f"{_called(path)}: {reason}\n")
     temporary.replace(why)
