@@ -12,7 +12,9 @@ from pipeline.feeds import assets as feeds
 from pipeline.listings import assets as listings
 from pipeline.listings import checks as listings_checks
 from pipeline.operations.jobs import JOBS
+from pipeline.operations.schedules import SCHEDULES
 from pipeline.operations.sensors import SENSORS
+from pipeline.operations.watching import watch_sources
 from pipeline.platform.io_manager import parquet_io_manager
 from pipeline.platform.resources import ExportOptions, Workspace
 from pipeline.quality import assets as quality
@@ -21,7 +23,7 @@ from pipeline.submissions import assets as submissions
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
-    """All assets, checks, jobs and sensors; `overrides` replace resources by name."""
+    """All assets, checks, jobs, sensors and schedules; `overrides` replace resources by name."""
     resources = {
         "io_manager": parquet_io_manager,
         "workspace": Workspace(),
@@ -33,8 +35,9 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     return dg.Definitions(
         assets=[*catalog.ASSETS, *quality.ASSETS, *listings.ASSETS, *feeds.ASSETS, *submissions.ASSETS],
         asset_checks=[*catalog_checks.CHECKS, *quality_checks.CHECKS, *listings_checks.CHECKS],
-        jobs=JOBS,
+        jobs=[*JOBS, watch_sources],
         sensors=SENSORS,
+        schedules=SCHEDULES,
         resources={**resources, **overrides},
         executor=dg.in_process_executor,
     )

@@ -17,8 +17,10 @@ from pipeline.catalog.imports import (
     save_state,
     widen_import,
 )
+from pipeline.catalog.inbox import as_requested
 from pipeline.catalog.normalize import BASE_TABLES, normalize, shrink_problem
 from pipeline.catalog.opening import AUTO, Opened, open_import
+from pipeline.catalog.requests import REQUEST_TAG, mark_import
 from pipeline.catalog.schema import RAW_FILES, SCHEMAS
 from pipeline.catalog.source import FetchJob, FetchState, RawFile, RawImport, Source
 from pipeline.catalog.sources import source_of
@@ -69,6 +71,8 @@ def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
         kind, since = run.tags.get(KIND_TAG, "all"), run.tags.get(SINCE_TAG, AUTO)
         with workspace.connect() as connection:
             opened = open_import(connection, store, source, kind, since, run_id=run.run_id, stored=stored)  # type: ignore[arg-type]
+            if REQUEST_TAG in run.tags:
+                mark_import(connection, int(run.tags[REQUEST_TAG]), opened.import_id)
         state = FetchState(opened.state, lambda values: _save_state(workspace, opened.import_id, values))
         job = FetchJob(opened.kind, opened.since, opened.reconcile, state, reporter(context, "raw_products"))
         folder = workspace.settings.data_dir / "raw" / store.key / opened.import_id
@@ -152,6 +156,8 @@ def _open(context: dg.AssetExecutionContext, workspace: Workspace) -> tuple[Stor
     """The store of this run and its source, with the store's catalog locked until the run ends."""
     with workspace.connect() as connection:
         store = get_store(connection, context.partition_key)
+        if REQUEST_TAG in context.run.tags:
+            store = as_requested(connection, workspace.settings.data_dir, store, context.run.tags[REQUEST_TAG])
     workspace.hold(
         f"the catalog of {store.key}",
         holder=f"run {context.run.run_id}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipeline.cli.options import Json
-from pipeline.cli.output import show_json, show_table
+from pipeline.cli.output import say, show_json, show_table
 from pipeline.cli.session import session
 
 if TYPE_CHECKING:
@@ -26,14 +26,18 @@ def register(parent: typer.Typer) -> None:
 def status(as_json: Json = False) -> None:
     """Show all stores and connections: last import and export, what failed, what is held or waits for approval."""
     with session() as current:
-        from pipeline.operations.overview import overview
+        from pipeline.catalog.inbox import inbox_of
+        from pipeline.operations.overview import notices, overview
 
         with current.connect() as connection:
             rows = overview(connection)
+            said = notices(connection, inbox_of(current.settings.data_dir), rows)
     if as_json:
-        show_json({"connections": rows})
+        show_json({"connections": rows, "notices": said})
         return
     show_table(_COLUMNS, [_cells(row) for row in rows], empty=_EMPTY)
+    for sentence in said:
+        say(sentence)
 
 
 def _cells(row: Row) -> tuple[Any, ...]:

@@ -49,16 +49,16 @@ def up(
     os.execv(executable, arguments)  # noqa: S606 (our own program, no shell)
 
 
-def refuse_taken_port(port: int) -> None:
-    """Raise UsageError when nobody could listen there: `dagster dev` would fail late, and with a traceback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+def refuse_taken_port(port: int, host: str = HOST, command: str = "pipeline up") -> None:
+    """Raise UsageError when nobody could listen there: a server would fail late, and with a traceback."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
             reason = "is in use by another program" if taken else f"cannot be used ({error.strerror})"
-            raise UsageError(f"port {port} {reason}; choose another one: pipeline up --port {port % 65535 + 1}") from None
+            raise UsageError(f"port {port} {reason}; choose another one: {command} --port {port % 65535 + 1}") from None
 
 
 def hold(home: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
+
+from pipeline.catalog.inbox import Inbox
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,32 @@ def overview(connection: psycopg.Connection[Any]) -> list[Row]:
     """One row a connection, stores in the order of their keys."""
     with connection.cursor(row_factory=class_row(_Found)) as cursor:
         return [_row(found) for found in cursor.execute(_QUERY)]
+
+
+def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
+    """What the table has no room for, one sentence each: errors, imports that wait, and files of the inbox."""
+    said = {(row.store, row.last_error): f"{row.store}: {row.last_error}" for row in rows if row.last_error}
+    waiting = connection.execute(
+        "SELECT s.key, string_agg(DISTINCT r.reason, ', ') FROM import_requests r JOIN stores s ON s.id = r.store_id "
+        "WHERE r.closed_at IS NULL AND r.run_id IS NULL GROUP BY s.key ORDER BY s.key"
+    )
+    requested = [
+        f"{store}: an import was requested ({reasons}) and begins soon if `pipeline up` runs" for store, reasons in waiting
+    ]
+    refused = connection.execute(
+        "SELECT s.key, r.error FROM stores s CROSS JOIN LATERAL (SELECT * FROM import_requests r WHERE r.store_id = s.id "
+        "AND r.closed_at IS NOT NULL ORDER BY r.id DESC LIMIT 1) r WHERE r.error IS NOT NULL AND r.import_id IS NULL"
+    )
+    lost = [f"{store}: the import that was requested last did not begin: {error}" for store, error in refused]
+    arrived = [
+        f"{store or 'inbox'}: {count} file(s) wait in {inbox.arriving(store)} for `pipeline up`"
+        for store, count in sorted(inbox.waiting().items())
+    ]
+    aside = [
+        f"{store}: {count} file(s) of the inbox were not imported; the texts beside them say why: {inbox.failed(store)}"
+        for store, count in sorted(inbox.set_aside().items())
+    ]
+    return [*said.values(), *requested, *lost, *arrived, *aside]
 
 
 def _row(found: _Found) -> Row:

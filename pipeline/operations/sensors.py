@@ -1,14 +1,51 @@
-"""What starts by itself: exports after a good import, and closing runs whose process died. No network inside a tick."""
+"""What starts by itself: imports that were asked for, exports after a good one, and closing runs whose process died.
+
+No network inside a tick.
+"""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from pipeline.operations.jobs import export_listings, import_all, import_products
+from pipeline.operations.jobs import IMPORT_JOBS, export_listings, import_all, import_collections, import_products
 from pipeline.operations.launch import CHAINED_BY
-from pipeline.partitions import cell
+from pipeline.partitions import cell, stores
 
 _IMPORTS = {import_all.name, import_products.name}
+#: The job that answers a request for this part of the catalog; stock is read with the products.
+_JOB_OF = {"all": import_all, "products": import_products, "inventory": import_products, "collections": import_collections}
+
+
+@dg.sensor(
+    jobs=IMPORT_JOBS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=3,
+    description="Import what was asked for: files in the inbox, webhooks, changes that the watcher saw.",
+)
+def new_imports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    from pipeline.catalog.requests import REQUEST_TAG
+    from pipeline.operations.new_imports import tick
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+
+    settings = Settings.load()
+    with Database.open(settings) as database, database.connect(autocommit=True) as connection:
+        found = tick(connection, context.instance, settings)
+    unknown = sorted(set(found.stores) - set(context.instance.get_dynamic_partitions(str(stores.name))))
+    requests = [
+        dg.RunRequest(
+            run_key=batch.run_key,
+            job_name=_JOB_OF[batch.kind].name,
+            partition_key=batch.store,
+            tags={"store": batch.store, REQUEST_TAG: str(batch.lead_id)},
+        )
+        for batch in found.batches
+    ]
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else "; ".join(found.said)[:1000] or "nothing new",
+        dynamic_partitions_requests=[stores.build_add_request(unknown)] if unknown else [],
+    )
 
 
 @dg.run_status_sensor(
@@ -16,7 +53,7 @@ _IMPORTS = {import_all.name, import_products.name}
     monitor_all_code_locations=True,  # runs of the command line name no code location
     request_job=export_listings,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=10,
+    minimum_interval_seconds=3,
     description="After a good import, request the listings of every active connection of that store.",
 )
 def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -89,4 +126,4 @@ def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"closed: {', '.join(closed)}" if closed else "every started run is alive")
 
 
-SENSORS = [export_after_import, failed_exports, dead_runs]
+SENSORS = [new_imports, export_after_import, failed_exports, dead_runs]

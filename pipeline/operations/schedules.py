@@ -1,0 +1,48 @@
+"""What starts by the clock. A schedule looks only at the database; the network is for the runs that it starts."""
+
+import dagster as dg
+
+from pipeline.operations.runs import UNFINISHED
+from pipeline.operations.watching import NIGHTLY_TAG, watch_sources
+
+
+@dg.schedule(
+    job=watch_sources,
+    name="watch_sources_every_minute",
+    cron_schedule="* * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Look at the live stores, unless there are none or the look before is not over.",
+)
+def watch_every_minute(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    if not _stores():
+        return dg.SkipReason("no store is live")
+    filters = dg.RunsFilter(job_name=watch_sources.name, statuses=list(UNFINISHED))
+    if context.instance.get_runs(filters, limit=1):
+        return dg.SkipReason("the look before is not over")
+    return dg.RunRequest()
+
+
+@dg.schedule(
+    job=watch_sources,
+    name="import_live_stores_nightly",
+    cron_schedule="0 3 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Import every live store at 03:00 UTC, comparing all product ids, so that no deletion stays unseen.",
+)
+def import_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    if not _stores():
+        return dg.SkipReason("no store is live")
+    return dg.RunRequest(run_key=context.scheduled_execution_time.date().isoformat(), tags={NIGHTLY_TAG: "true"})
+
+
+def _stores() -> int:
+    """Number of live stores."""
+    from pipeline.operations.watching import live_stores
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+
+    with Database.open(Settings.load()) as database, database.connect() as connection:
+        return len(live_stores(connection))
+
+
+SCHEDULES = [watch_every_minute, import_nightly]
