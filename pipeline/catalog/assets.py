@@ -25,15 +25,13 @@ from pipeline.catalog.schema import RAW_FILES, SCHEMAS
 from pipeline.catalog.source import FetchJob, FetchState, RawFile, RawImport, Source
 from pipeline.catalog.sources import source_of
 from pipeline.model.errors import PipelineError
-from pipeline.model.secret import Secret
 from pipeline.partitions import stores
 from pipeline.platform import metadata as meta
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.progress import reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, stage
-from pipeline.stores.sources import source_kind
-from pipeline.stores.stores import Store, get_store
+from pipeline.stores.stores import Store, get_store, open_credentials
 
 GROUP = "catalog"
 OWNERS = ["team:catalog"]
@@ -167,14 +165,9 @@ def _open(context: dg.AssetExecutionContext, workspace: Workspace) -> tuple[Stor
         waiting=lambda: stop_if_canceled(context),
         busy="is being imported",
     )
-    return store, source_of(store, credentials_of(workspace, store))
-
-
-def credentials_of(workspace: Workspace, store: Store) -> Mapping[str, Secret]:
-    """What a live source signs in with; nothing for a file."""
-    if not source_kind(store.source).live:
-        return {}
-    raise PipelineError(f"{store.key} has no credentials; give them with: pipeline store set {store.key} --credentials -")
+    with workspace.connect() as connection:
+        credentials = open_credentials(connection, workspace.vault, store)
+    return store, source_of(store, credentials)
 
 
 def _save_state(workspace: Workspace, import_id: str, values: Mapping[str, Any]) -> None:

@@ -129,7 +129,7 @@ def test_the_sensor_requests_a_run_and_registers_stores(
     assert isinstance(found, dg.SensorResult)
     assert [(r.run_key, r.job_name, r.partition_key, r.tags) for r in found.run_requests or []] == [
         ("a:1", "import_collections", "a", {"store": "a", REQUEST_TAG: "1"}),
-        ("live:2", "import_products", "live", {"store": "live", REQUEST_TAG: "2"}),
+        ("live:2", "import_inventory", "live", {"store": "live", REQUEST_TAG: "2"}),
         ("b:3", "import_all", "b", {"store": "b", REQUEST_TAG: "3"}),
     ]
     (added,) = found.dynamic_partitions_requests or []
