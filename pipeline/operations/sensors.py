@@ -120,7 +120,7 @@ def failed_exports(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
 
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=10,
     description="Close runs whose process was killed, so that their store can run again.",
 )
 def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
