@@ -10,12 +10,75 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import dagster as dg
 import pytest
 
+from pipeline.definitions import defs
+from pipeline.operations import new_imports, sensors
+from pipeline.operations.launch import run_job
 from pipeline_tests.flows import catalogs
 from pipeline_tests.flows.place import SITES, Place
 
+AMAZON = SITES[0]
 PROGRAM = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+
+
+def serve(place: Place) -> list[str]:
+    """Two ticks of the sensor and, between them, the runs that it asks for; returns the ids of those that succeeded."""
+    with place.instance() as instance, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(new_imports, "LOOK_SECONDS", 0.0)
+        found = sensors.new_imports(dg.build_sensor_context(instance=instance))
+        done = []
+        for request in found.run_requests or []:
+            tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+            outcome = run_job(defs, instance, str(request.job_name), str(request.partition_key), tags=tags)
+            done += [outcome.run_id] if outcome.success else []
+        sensors.new_imports(dg.build_sensor_context(instance=instance))
+    return done
+
+
+@pytest.fixture
+def shop(shop: Place) -> Place:
+    (shop.settings.data_dir / "inbox" / "shop").mkdir(parents=True)
+    return shop
+
+
+def test_an_imported_file_is_the_stores_catalog(shop: Place) -> None:
+    drop(shop, "23.00")
+    assert len(serve(shop)) == 1
+    assert serve(shop) == []
+    settings = shop.cli("store", "show", "shop", "--json", code=0).json["source_settings"]
+    assert settings["path"] == str(shop.settings.data_dir / "inbox/.taken/shop/1-new_catalog_23.00.csv")
+    assert shop.summary("export", "shop", AMAZON)["marketplaces"][AMAZON]["changes"]["price"] == 1
+    shop.cli("import", "shop", code=0)
+    assert shop.rows("SELECT DISTINCT source_name FROM imports WHERE source_name LIKE '1-%'") == [("1-new_catalog_23.00.csv",)]
+    assert shop.summary("status")["notices"] == []
+
+
+def test_a_catalog_that_shrank_is_not_exported_until_it_is_accepted(shop: Place) -> None:
+    file = catalogs.write(shop.settings.data_dir.parent / "half.csv", catalogs.products(15))
+    file.rename(shop.settings.data_dir / "inbox" / "shop" / "half.csv")
+    before = shop.hashes("tables")
+    assert serve(shop) == []
+    assert {name: digest for name, digest in shop.hashes("tables").items() if "raw_products" not in name} == {
+        name: digest for name, digest in before.items() if "raw_products" not in name
+    }
+    status = shop.cli("status", code=0).out
+    assert "the catalog shrank from 30 to 15 products" in status
+    assert "pipeline import shop (--accept-shrink if it is meant to be smaller)" in status
+    assert shop.summary("import", "shop", "--accept-shrink")["products"] == 15
+
+
+def test_a_file_that_is_no_catalog_is_set_aside_and_said(shop: Place) -> None:
+    (shop.settings.data_dir / "inbox" / "shop" / "photo.csv").write_bytes(b"%PDF-1.7 no catalog")
+    assert serve(shop) == []
+    failed = shop.settings.data_dir / "inbox" / ".failed" / "shop"
+    assert (failed / "1-photo.csv").read_bytes() == b"%PDF-1.7 no catalog"
+    assert "is a PDF" in (failed / "1-photo.csv.why.txt").read_text()
+    said = shop.summary("status")["notices"]
+    assert any("1 file(s) of the inbox were not imported" in sentence for sentence in said)
+    settings = shop.cli("store", "show", "shop", "--json", code=0).json["source_settings"]
+    assert "inbox" not in settings["path"]
 
 
 class Up:
@@ -88,7 +151,6 @@ def check(place: Place, number: int, price: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_dropped_file_reaches_the_feeds_once_although_everything_is_killed(shop: Place) -> None:
-    (shop.settings.data_dir / "inbox" / "shop").mkdir(parents=True)
     with up(shop) as running:
         drop(shop, "23.00")
         running.until(event("RUN_SUCCESS", "export_listings"), times=len(SITES))

@@ -306,6 +306,17 @@ def test_old_requests_are_forgotten_except_a_stores_newest_file(
     assert connection.execute("SELECT count(*) FROM import_requests WHERE reason = 'inbox'").fetchone() == (1,)
 
 
+def test_an_inbox_that_cannot_be_used_keeps_no_other_request(
+    connection: psycopg.Connection[Any], daemon: Daemon, inbox: Inbox, settings: Settings
+) -> None:
+    inbox.root.rename(settings.data_dir / "elsewhere")
+    inbox.root.write_text("a file")
+    request(connection, "live", "w1")
+    found = daemon.tick()
+    assert [batch.run_key for batch in found.batches] == ["live:1"]
+    assert "cannot be used" in found.said[0]
+
+
 class Killed(BaseException):
     """The process is gone."""
 
