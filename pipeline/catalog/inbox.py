@@ -95,7 +95,7 @@ def take(connection: psycopg.Connection[Any], inbox: Inbox, stores: Mapping[str,
 def as_requested(connection: psycopg.Connection[Any], data_dir: Path, store: Store, lead_id: str) -> Store:
     """The store as the run that answers these requests must see it: with the file that was dropped, if one was, in place of
     its own. Raises PipelineError when that file is gone."""
-    lead = get_request(connection, int(lead_id)) if lead_id.isascii() and lead_id.isdecimal() else None
+    lead = get_request(connection, int(lead_id)) if re.fullmatch("[0-9]{1,18}", lead_id) else None
     if lead is None or lead.store_id != store.id or lead.lead_id != lead.id:
         raise PipelineError(f"there is no request {shown(lead_id)} of store {store.key}: pipeline import {store.key}")
     newest = newest_file_of(connection, lead.id)
@@ -162,8 +162,8 @@ def _each(path: Path, work: Callable[[], str]) -> str:
     try:
         return work()
     except OSError as error:
-        hint = "mount the whole inbox folder, not one store's" if error.errno == errno.EXDEV else "change its permissions"
-        return f"{_called(path)} cannot be moved ({error.strerror}): {hint}"
+        hints = {errno.EXDEV: ": mount the whole inbox folder, not one store's", errno.EACCES: ": change its permissions"}
+        return f"{_called(path)} cannot be moved ({error.strerror}){hints.get(error.errno or 0, '')}"
 
 
 def _take(connection: psycopg.Connection[Any], inbox: Inbox, stores: Mapping[str, Store], path: Path) -> str:

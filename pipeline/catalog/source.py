@@ -191,7 +191,7 @@ def copy_raw(source: Path, folder: Path, stem: str) -> RawFile:
         raise BadInputError(f"{source} cannot be read ({error.strerror}): give the path of a catalog file") from None
 
 
-def store_raw(blocks: Iterable[bytes], folder: Path, stem: str, name: str) -> RawFile:
+def store_raw(blocks: Iterable[bytes], folder: Path, stem: str, name: str, *, may_be_empty: bool = False) -> RawFile:
     """Write blocks of content as `<stem>.zst` below `folder` (Arrow's zstd is level 1)."""
     folder.mkdir(parents=True, exist_ok=True)
     path, digest, size = folder / f"{stem}.zst", hashlib.sha256(), 0
@@ -203,7 +203,7 @@ def store_raw(blocks: Iterable[bytes], folder: Path, stem: str, name: str) -> Ra
                 if size > MAX_BYTES:
                     raise BadInputError(f"{name} holds more than {MAX_BYTES >> 30} GiB: split the catalog into several stores")
                 out.write(block)
-        if size == 0:
+        if size == 0 and not may_be_empty:
             raise BadInputError(f"{name} is empty: export the products again")
     except BaseException:
         path.unlink(missing_ok=True)

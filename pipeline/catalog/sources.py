@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.catalog.source import LiveSource, Source
 from pipeline.model.errors import PipelineError
 from pipeline.model.secret import Secret
+from pipeline.settings import api_url
 from pipeline.stores.sources import source_kind
 from pipeline.stores.stores import Store
 
@@ -24,4 +25,16 @@ def source_of(store: Store, credentials: Mapping[str, Secret]) -> Source:
 
 def live_source_of(store: Store, credentials: Mapping[str, Secret]) -> LiveSource:
     """The source of a store that is an account at a service."""
+    if store.source == "shopify":
+        from pipeline.catalog.shopify_api.source import ShopifyApi
+
+        settings = source_kind(store.source).complete(store.source_settings)
+        return ShopifyApi(
+            settings["domain"],
+            credentials,
+            currency=store.currency,
+            version=settings["api_version"],
+            location_ids=settings["location_ids"],
+            url=api_url("SHOPIFY"),
+        )
     raise PipelineError(f"the source {store.source} of store {store.key} cannot be imported yet; use a shopify-file store")

@@ -39,17 +39,22 @@ class Watch:
 
 def changed(before: Watch, newest: Newest) -> bool:
     """Whether there is something that no import was requested of: a newer change, or fewer products."""
-    moved = newest.updated_at is not None and (before.requested_change is None or newest.updated_at > before.requested_change)
-    return moved or (before.requested_products is not None and newest.products < before.requested_products)
+    return _moved(before, newest) or (before.requested_products is not None and newest.products < before.requested_products)
 
 
 def is_over(before: Watch, newest: Newest, now: datetime) -> bool:
     """Whether a change can be imported now: two looks saw the same, it is old, or it never ends."""
     if (newest.updated_at, newest.products) == (before.seen_change, before.seen_products):
         return True
-    moved = newest.updated_at is not None and newest.updated_at != before.requested_change
-    old = moved and newest.updated_at is not None and newest.updated_at <= now - OVER
-    return old or (before.waiting_since is not None and before.waiting_since <= now - OVER)
+    if before.waiting_since is not None and before.waiting_since <= now - OVER:
+        return True
+    return newest.updated_at is not None and _moved(before, newest) and newest.updated_at <= now - OVER
+
+
+def _moved(before: Watch, newest: Newest) -> bool:
+    if newest.updated_at is None:
+        return False
+    return before.requested_change is None or newest.updated_at > before.requested_change
 
 
 def note_look(connection: psycopg.Connection[Any], store: Store, newest: Newest, now: datetime) -> int | None:

@@ -54,7 +54,10 @@ def tick(
     stores = {store.key: store for store in list_stores(connection)}
     said = [sentence for batch in open_batches(connection) for sentence in _follow(connection, instance, box, stores, batch)]
     stores = {store.key: store for store in list_stores(connection)}
-    said += inbox.take(connection, box, stores, pause)
+    try:
+        said += inbox.take(connection, box, stores, pause)
+    except OSError as problem:  # other requests go on
+        said.append(f"{problem.filename or box.root} cannot be used ({problem.strerror}): change its permissions")
     gather(connection, limit=_MAX_STORES)
     batches = [batch for batch in open_batches(connection) if batch.run_id is None]
     return Tick(sorted(stores), batches[:_MAX_STORES], said)

@@ -7,13 +7,20 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from pipeline.operations.jobs import IMPORT_JOBS, export_listings, import_all, import_collections, import_products
+from pipeline.operations.jobs import (
+    IMPORT_JOBS,
+    export_listings,
+    import_all,
+    import_collections,
+    import_inventory,
+    import_products,
+)
 from pipeline.operations.launch import CHAINED_BY
 from pipeline.partitions import cell, stores
 
-_IMPORTS = {import_all.name, import_products.name}
-#: The job that answers a request for this part of the catalog; stock is read with the products.
-_JOB_OF = {"all": import_all, "products": import_products, "inventory": import_products, "collections": import_collections}
+_IMPORTS = {import_all.name, import_products.name, import_inventory.name}
+#: The job that answers a request for this part of the catalog.
+_JOB_OF = {"all": import_all, "products": import_products, "collections": import_collections, "inventory": import_inventory}
 
 
 @dg.sensor(
@@ -64,7 +71,7 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
 
     run = context.dagster_run
     if run.job_name not in _IMPORTS:
-        yield dg.SkipReason(f"run {run.run_id} is no import of products")
+        yield dg.SkipReason(f"run {run.run_id} is no import of products or stock")
         return
     if CHAINED_BY in run.tags:
         yield dg.SkipReason(f"run {run.run_id} is chained by {run.tags[CHAINED_BY]}")
@@ -113,7 +120,7 @@ def failed_exports(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
 
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=10,
     description="Close runs whose process was killed, so that their store can run again.",
 )
 def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:

@@ -47,7 +47,6 @@ QUIET = timedelta(seconds=20)
 #: How long shops and secrets are remembered.
 _REMEMBER_SECONDS = 15.0
 _KINDS: dict[str, Kind] = {"products": "products", "collections": "collections", "inventory_levels": "inventory"}
-_UNINSTALLED = "app/uninstalled"
 _WEBHOOK_ID = re.compile(r"[A-Za-z0-9-]{1,100}")
 _GONE = "the app was uninstalled from the shop: install it again, then enter its credentials with: pipeline store set"
 
@@ -86,17 +85,19 @@ class Receiver:
                     self._open(shop)
         return found
 
-    def accept(self, store_id: UUID, topic: str, webhook_id: str) -> bool:
+    def accept(self, store_id: UUID, kind: Kind, topic: str, webhook_id: str) -> bool:
         """Write what a verified delivery asks for. False when it was delivered before."""
+        detail = {"topic": topic[:100]}
         with self._lock:
-            if topic == _UNINSTALLED:
-                self._call(lambda connection: note_error(connection, store_id, _GONE))
-                return True
-            kind, detail = _KINDS[topic.partition("/")[0]], {"topic": topic[:100]}
             added = self._call(
                 lambda connection: add_request(connection, store_id, kind, "webhook", webhook_id, detail=detail, quiet=QUIET)
             )
         return added is not None
+
+    def uninstalled(self, store_id: UUID) -> None:
+        """Nothing can be imported until the app is back; the store says so."""
+        with self._lock:
+            self._call(lambda connection: note_error(connection, store_id, _GONE))
 
     def ready(self) -> None:
         """Raises when the database does not answer."""
@@ -152,12 +153,17 @@ def application(receiver: Receiver) -> Starlette:
         if not signed:
             raise HTTPException(503 if all(shop.problem for shop in shops) else 401, "the signature cannot be verified")
         topic = request.headers.get("x-shopify-topic", "")
+        if topic == "app/uninstalled":
+            for shop in signed:
+                await run_in_threadpool(receiver.uninstalled, shop.store.id)
+            return JSONResponse({"status": "accepted"})
+        kind = _kind(topic)
+        if kind is None:
+            return JSONResponse({"status": "ignored"})  # refused, it would be delivered again and again
         webhook_id = request.headers.get("x-shopify-webhook-id", "")
-        if topic != _UNINSTALLED and topic.partition("/")[0] not in _KINDS:
-            return JSONResponse({"status": "ignored"})  # Shopify would deliver it again and again
         if not _WEBHOOK_ID.fullmatch(webhook_id):
             raise HTTPException(400, "X-Shopify-Webhook-Id is missing")
-        new = [await run_in_threadpool(receiver.accept, shop.store.id, topic, webhook_id) for shop in signed]
+        new = [await run_in_threadpool(receiver.accept, shop.store.id, kind, topic, webhook_id) for shop in signed]
         return JSONResponse({"status": "accepted" if any(new) else "known"})
 
     async def health(request: Request) -> Response:
@@ -206,6 +212,12 @@ async def _digest(request: Request, digests: Sequence[hmac.HMAC]) -> None:
             raise HTTPException(413, f"more than {MAX_BYTES} bytes")
         for digest in digests:
             digest.update(chunk)
+
+
+def _kind(topic: str) -> Kind | None:
+    """Which part of the catalog a topic is about; None for one that asks for nothing."""
+    name, slash, _ = topic.partition("/")
+    return _KINDS.get(name) if slash else None
 
 
 def _load(connection: psycopg.Connection[Any]) -> dict[str, list[Shop]]:

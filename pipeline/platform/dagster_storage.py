@@ -16,6 +16,8 @@ from dagster_postgres import DagsterPostgresStorage
 from pipeline.platform.database import Database
 from pipeline.settings import Settings
 
+_POOL_SECONDS = 600
+
 
 class Storage(DagsterPostgresStorage):
     """DATABASE_URL, or the embedded Postgres. Raises PipelineError when the database cannot be opened."""
@@ -26,7 +28,12 @@ class Storage(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Storage:
-        return cls(postgres_url=_database(Settings.load()).sqlalchemy_url, inst_data=inst_data)
+        storage = cls(postgres_url=_database(Settings.load()).sqlalchemy_url, inst_data=inst_data)
+        # A run writes hundreds of events, and Dagster opens a connection for each statement unless told to keep one. It keeps
+        # one and opens more when threads need them, without a limit at which a thread would fail.
+        for part in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
+            part.optimize_for_webserver(statement_timeout=0, pool_recycle=_POOL_SECONDS, max_overflow=-1)
+        return storage
 
 
 @cache

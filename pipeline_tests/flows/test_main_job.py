@@ -208,6 +208,9 @@ def described() -> Iterator[str]:
             yield f"job {job.name}: {steps}"
     for sensor in sorted(defs.sensors or [], key=lambda item: item.name):
         yield f"sensor {sensor.name}: {sensor.default_status.value.lower()}, every {sensor.minimum_interval_seconds} s"
+    for schedule in sorted(defs.schedules or [], key=lambda item: item.name):
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        yield f"schedule {schedule.name}: {schedule.default_status.value.lower()}, {schedule.cron_schedule}, {schedule.job_name}"
 
 
 def test_feed_files_parse(finished_demo: Finished) -> None:

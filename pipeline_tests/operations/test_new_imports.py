@@ -129,7 +129,7 @@ def test_the_sensor_requests_a_run_and_registers_stores(
     assert isinstance(found, dg.SensorResult)
     assert [(r.run_key, r.job_name, r.partition_key, r.tags) for r in found.run_requests or []] == [
         ("a:1", "import_collections", "a", {"store": "a", REQUEST_TAG: "1"}),
-        ("live:2", "import_products", "live", {"store": "live", REQUEST_TAG: "2"}),
+        ("live:2", "import_inventory", "live", {"store": "live", REQUEST_TAG: "2"}),
         ("b:3", "import_all", "b", {"store": "b", REQUEST_TAG: "3"}),
     ]
     (added,) = found.dynamic_partitions_requests or []
@@ -304,6 +304,17 @@ def test_old_requests_are_forgotten_except_a_stores_newest_file(
     assert forget_old(connection) == 2
     assert connection.execute("SELECT reference FROM import_requests WHERE reason = 'webhook'").fetchall() == [("open",)]
     assert connection.execute("SELECT count(*) FROM import_requests WHERE reason = 'inbox'").fetchone() == (1,)
+
+
+def test_an_inbox_that_cannot_be_used_keeps_no_other_request(
+    connection: psycopg.Connection[Any], daemon: Daemon, inbox: Inbox, settings: Settings
+) -> None:
+    inbox.root.rename(settings.data_dir / "elsewhere")
+    inbox.root.write_text("a file")
+    request(connection, "live", "w1")
+    found = daemon.tick()
+    assert [batch.run_key for batch in found.batches] == ["live:1"]
+    assert "cannot be used" in found.said[0]
 
 
 class Killed(BaseException):
