@@ -28,8 +28,7 @@ from pipeline_tests.benchmarks.generate import SEED, SIZES, write_catalog
 from pipeline_tests.benchmarks.goals import Result, Sample, evaluate, load_goals
 from pipeline_tests.benchmarks.machine import machine_facts
 from pipeline_tests.benchmarks.measure import CommandFailed, Measured, run
-from pipeline_tests.fakes.shopify import FakeShopify, running
-from pipeline_tests.fakes.shopify_data import big_shop
+from pipeline_tests.fakes.shopify import running_apart
 
 #: Catalog file to tables; a live shop (a fake one) to tables; fixes, rules and scores; catalog file to the feeds of both
 #: marketplaces through Dagster; the same again with some variants changed. Each is compared with U, bare orjson.loads over the
@@ -72,8 +71,8 @@ class Bench:
                 if "quality" in self.stages:
                     yield "quality", self._worker("quality", tables)
         if "live" in self.stages and size != ONCE:  # the fake keeps its shop in memory
-            with self._data_dir() as tables, running(FakeShopify(big_shop(SIZES[size]))) as shop:
-                yield "live", self._worker("live", shop.url.rpartition(":")[2], tables)
+            with self._data_dir() as tables, running_apart(SIZES[size]) as address:
+                yield "live", self._worker("live", address.rpartition(":")[2], tables)
         if self.stages & {"feeds", "rerun"}:
             with self._data_dir() as data_dir:
                 yield "feeds", self._demo(catalog, data_dir, SIZES[size])
