@@ -22,7 +22,12 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 Record = dict[str, Any]
 
-CREDENTIALS = {"client_id": "1_client", "client_secret": "client-s3cret-value", "username": "pipeline_1234", "password": "p4ssw0rd-value"}
+CREDENTIALS = {
+    "client_id": "1_client",
+    "client_secret": "client-s3cret-value",
+    "username": "pipeline_1234",
+    "password": "p4ssw0rd-value",
+}
 MAX_LIMIT = 100
 #: Offset from which page pagination is refused.
 MAX_OFFSET = 10_000
@@ -179,13 +184,13 @@ class FakeAkeneo:
     def _token(self, headers: Mapping[str, str], body: bytes) -> Record:
         wanted = base64.b64encode(f"{CREDENTIALS['client_id']}:{CREDENTIALS['client_secret']}".encode()).decode()
         if headers.get("authorization") != f"Basic {wanted}":
-            raise Refusal(422, "Parameter \"client_id\" is missing or does not match any client, or secret is invalid")
+            raise Refusal(422, 'Parameter "client_id" is missing or does not match any client, or secret is invalid')
         asked = json.loads(body or b"{}")
         if asked.get("grant_type") == "refresh_token":
             if asked.get("refresh_token") not in self._refresh:
                 raise Refusal(422, "Invalid refresh token")
         elif asked.get("grant_type") != "password":
-            raise Refusal(422, "Parameter \"grant_type\" is missing")
+            raise Refusal(422, 'Parameter "grant_type" is missing')
         elif (asked.get("username"), asked.get("password")) != (CREDENTIALS["username"], CREDENTIALS["password"]):
             raise Refusal(422, "No user found for the given username and password")
         access, refresh = secrets.token_hex(30), secrets.token_hex(30)
@@ -207,7 +212,7 @@ class FakeAkeneo:
         if kind == "product-model":
             found = self.models.get(parts[4])
             if found is None:
-                raise Refusal(404, f"Product model \"{parts[4]}\" does not exist or you do not have permission to access it.")
+                raise Refusal(404, f'Product model "{parts[4]}" does not exist or you do not have permission to access it.')
             return found
         return self._list(kind, parts, params)
 
@@ -234,7 +239,7 @@ class FakeAkeneo:
             raise Refusal(422, "Pagination type is not supported.")
         key = "uuid" if kind == "products" else "code"
         if "page" in params:
-            raise Refusal(422, "Property \"page\" is not expected with search_after.")
+            raise Refusal(422, 'Property "page" is not expected with search_after.')
         items = sorted(items, key=lambda item: str(item[key]))
         if "search_after" in params:
             try:
@@ -257,13 +262,16 @@ class FakeAkeneo:
         if kind in ("products", "product-models"):
             items = list(self.products.values() if kind == "products" else self.models.values())
             items = [item for item in items if self._seen(item)]
+            if params.get("scope") in self.channels:
+                tree = self.channels[params["scope"]]["category_tree"]
+                items = [item for item in items if any(self._below(code, tree) for code in self._categories(item))]
             for name, conditions in search.items():
                 for condition in conditions:
                     items = [item for item in items if self._matches(kind, item, name, condition)]
             return [self._shown(item, params) for item in items]
         if kind == "options":
             if parts[4] not in self.attributes:
-                raise Refusal(404, f"Attribute \"{parts[4]}\" does not exist.")
+                raise Refusal(404, f'Attribute "{parts[4]}" does not exist.')
             return list(self.options.get(parts[4], {}).values())
         if kind == "variants":
             return list(self.variants.get(parts[4], {}).values())
@@ -276,6 +284,15 @@ class FakeAkeneo:
     def _seen(self, item: Record) -> bool:
         return not item["categories"] or bool(set(item["categories"]) - self.hidden_categories)
 
+    def _categories(self, item: Record) -> Iterable[str]:
+        for one in (item, *self._above(item)):
+            yield from one["categories"]
+
+    def _below(self, code: str | None, tree: str) -> bool:
+        while code is not None and code != tree:
+            code = self.categories[code]["parent"]
+        return code == tree
+
     def _matches(self, kind: str, item: Record, name: str, condition: Record) -> bool:
         operator, value = condition["operator"], condition.get("value")
         if name == "updated" and operator == ">":
@@ -285,15 +302,17 @@ class FakeAkeneo:
             return any(datetime.fromisoformat(one["updated"]).replace(microsecond=0) > since for one in own)
         if name == "parent" and operator == "=" and kind == "products":
             if value not in self.models:
-                raise Refusal(422, f"Object \"product model\" with code \"{value}\" does not exist")
+                raise Refusal(422, f'Object "product model" with code "{value}" does not exist')
             return any(one["code"] == value for one in self._above(item))
         if name == "parent" and operator == "IN":
             return item["parent"] in value
         if name == "parent" and operator == "EMPTY" and kind == "product-models":
             return item["parent"] is None
+        if name == "uuid" and operator == "IN" and kind == "products":
+            return item["uuid"] in value
         if name == "enabled" and operator in ("=", "!=") and kind == "products":
             return bool((item["enabled"] is value) == (operator == "="))
-        raise Refusal(422, f"Filter on property \"{name}\" is not supported or does not support operator \"{operator}\"")
+        raise Refusal(422, f'Filter on property "{name}" is not supported or does not support operator "{operator}"')
 
     def _above(self, item: Record) -> Iterable[Record]:
         parent = item["parent"]
@@ -305,11 +324,11 @@ class FakeAkeneo:
     def _shown(self, item: Record, params: Mapping[str, str]) -> Record:
         scope = params.get("scope")
         if scope is not None and scope not in self.channels:
-            raise Refusal(422, f"Scope \"{scope}\" does not exist.")
+            raise Refusal(422, f'Scope "{scope}" does not exist.')
         wanted = params["attributes"].split(",") if "attributes" in params else None
         for code in wanted or ():
             if code not in self.attributes:
-                raise Refusal(422, f"Attribute \"{code}\" does not exist. Check the expected format on the API documentation.")
+                raise Refusal(422, f'Attribute "{code}" does not exist. Check the expected format on the API documentation.')
         locales = params["locales"].split(",") if "locales" in params else None
         values = {}
         for code, entries in item["values"].items():
@@ -354,7 +373,7 @@ def _kind(parts: list[str]) -> str:
 def _number(params: Mapping[str, str], name: str, default: int) -> int:
     text = params.get(name, str(default))
     if not text.isdigit() or int(text) < 1:
-        raise Refusal(422, f"\"{text}\" is not a valid {name} number.")
+        raise Refusal(422, f'"{text}" is not a valid {name} number.')
     return int(text)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import orjson
 
 from pipeline.catalog.akeneo.rows import WRONG, Mapper, Member, Product
 from pipeline.catalog.akeneo.spool import Spool
-from pipeline.catalog.akeneo.structure import Record
+from pipeline.catalog.akeneo.structure import Record, Structure
 from pipeline.catalog.builder import Builder, Row
 from pipeline.catalog.jsonl_lines import NUL_ESCAPE, Line, Lines, clean
 from pipeline.catalog.source import CatalogBatch, RawFile
@@ -50,14 +51,30 @@ def catalog_batches(files: Mapping[str, RawFile], mapper: Mapper, builder: Build
             _add(lines, models, mapper, builder, members)
             if builder.full:
                 yield _take(builder, mapper, place / len(starts))
-        models.reject_unused()
+        builder.counts["models_without_products"] += models.unused
     for name, raw in files.items():
         if name not in ("products", "product_models"):
             kind = "collection_lines" if name == "categories" else "other_lines"
             count = sum(1 for _ in Lines(raw))
             builder.counts[kind] += count
             builder.counts["lines"] += count
-    yield _take(builder, mapper, 1.0, _collections(mapper, members))
+    yield _take(builder, mapper, 1.0, collection_rows(mapper.structure, members))
+
+
+def member_batches(files: Mapping[str, RawFile], structure: Structure, builder: Builder) -> Iterator[CatalogBatch]:
+    """One batch of collections alone, from a copy that holds of products only what they are a member of."""
+    parents, categories = {}, {}
+    for record in read_records(files["member_models"]) if "member_models" in files else ():
+        parents[record["code"]], categories[record["code"]] = record.get("parent"), record.get("categories") or ()
+    members: dict[str, dict[str, None]] = {code: {} for code in structure.categories}
+    for record in read_records(files["members"]):
+        found, key, parent = set(record.get("categories") or ()), str(record["uuid"]), record.get("parent")
+        while parent is not None:
+            found.update(categories.get(parent, ()))
+            key, parent = parent, parents.get(parent)
+        for code in structure.within(found):
+            members[code][key] = None
+    yield builder.take(1.0, collection_rows(structure, {code: list(keys) for code, keys in members.items()}))
 
 
 class Models:
@@ -100,14 +117,10 @@ class Models:
         number, line = self._spool.read(index)
         return number, _parse(line) or {}
 
-    def reject_unused(self) -> None:
-        """Models that no product hangs below cannot be sold: roots are told, sub models are counted."""
-        for code in self._index.keys() - self._used:
-            if code in self._parents:
-                self._builder.counts["models_without_products"] += 1
-            else:
-                number, line = self._spool.read(self._index[code])
-                self._builder.reject(number, "product", code, "its product model has no products", line)
+    @property
+    def unused(self) -> int:
+        """Models that no product hangs below: nothing of them can be sold, at least not in this channel."""
+        return len(self._index) - len(self._used)
 
 
 def _spool(raw: RawFile, products: Spool, models: Models, builder: Builder) -> tuple[list[int], list[int]]:
@@ -157,7 +170,9 @@ def _add(lines: list[Line], models: Models, mapper: Mapper, builder: Builder, me
                 sub = models.read(parent)
                 subs[parent] = sub[1] if sub else None
             if root is None or (parent != top and subs[parent] is None):
-                reason = f"the PIM did not give its product model {top if root is None else parent}: check the connection's rights"
+                reason = (
+                    f"the PIM did not give its product model {top if root is None else parent}: check the connection's rights"
+                )
                 builder.reject(number, "variant", record["uuid"], reason, line)
                 continue
             above = subs.get(parent)
@@ -168,13 +183,20 @@ def _add(lines: list[Line], models: Models, mapper: Mapper, builder: Builder, me
     for member in found if enabled else ():
         if not member.record.get("enabled", True):
             builder.reject(member.line, "variant", member.uuid, _DISABLED)
-    _map(Product(*(root or (lines[0][0], None)), enabled or found), mapper, builder, members) if found else None
+    if found:
+        line, record_of_root = root or (lines[0][0], None)
+        _map(
+            Product(line, record_of_root, enabled or found, [sub for sub in subs.values() if sub is not None]),
+            mapper,
+            builder,
+            members,
+        )
 
 
 def _map(product: Product, mapper: Mapper, builder: Builder, members: dict[str, list[str]]) -> None:
     try:
         ordered = mapper.ordered(product)
-        product = Product(product.line, product.root, ordered)
+        product = replace(product, members=ordered)
         rows: list[Row] = []
         for member in ordered:
             try:
@@ -185,7 +207,7 @@ def _map(product: Product, mapper: Mapper, builder: Builder, members: dict[str, 
             builder.reject(product.line, "product", product.key, "none of its products can be read")
             return
         kept = {row[0] for row in rows}
-        product = Product(product.line, product.root, [member for member in ordered if member.uuid in kept])
+        product = replace(product, members=[member for member in ordered if member.uuid in kept])
         row = mapper.product_row(product, rows)
         categories = mapper.categories(product)
     except WRONG as error:
@@ -198,10 +220,9 @@ def _map(product: Product, mapper: Mapper, builder: Builder, members: dict[str, 
         members[code].append(product.key)
 
 
-def _collections(mapper: Mapper, members: Mapping[str, list[str]]) -> list[Row]:
-    return [
-        (code, code, category.label or code, None, members[code]) for code, category in mapper.structure.categories.items()
-    ]
+def collection_rows(structure: Structure, members: Mapping[str, list[str]]) -> list[Row]:
+    """Categories as collections; a product in one is in those above it too."""
+    return [(code, code, one.label or code, None, members[code]) for code, one in structure.categories.items()]
 
 
 def _take(builder: Builder, mapper: Mapper, done: float, collections: Iterable[Row] = ()) -> CatalogBatch:

@@ -35,14 +35,14 @@ ROLES: Mapping[str, Role] = {
     "title": Role(_TEXT, ("name", "title", "product_name")),
     "description": Role(_TEXT, ("description",)),
     "brand": Role(_NAMED, ("brand", "manufacturer")),
+    "product_type": Role(_NAMED, ()),  # the family
     "tags": Role(_NAMED | {"pim_catalog_multiselect", "akeneo_reference_entity_collection"}, ("tags",), several=True),
     "seo_title": Role(_TEXT, ("meta_title", "seo_title")),
     "seo_description": Role(_TEXT, ("meta_description", "seo_description")),
-    "images": Role(
-        _TEXT | {"pim_catalog_image", "pim_catalog_asset_collection"}, ("images", "image", "picture"), several=True
-    ),
+    "images": Role(_TEXT | {"pim_catalog_image", "pim_catalog_asset_collection"}, ("images", "image", "picture"), several=True),
     "sku": Role(_CODE, (), shared=False),  # the main identifier
     "gtin": Role(_CODE, ("gtin", "ean", "barcode", "upc"), shared=False),
+    "mpn": Role(_CODE, ("mpn",), shared=False),
     "price": Role(_PRICE, ("price",), shared=False),
     "compare_at_price": Role(_PRICE, ("compare_at_price", "list_price", "msrp"), shared=False),
     "cost": Role(_PRICE, ("cost",), shared=False),
@@ -67,8 +67,8 @@ class Roles:
 
     @property
     def own(self) -> frozenset[str]:
-        """Attributes that are columns of variants."""
-        return frozenset(code for role, codes in self.codes.items() if not ROLES[role].shared for code in codes)
+        """Attributes that are columns of variants; an MPN has none and stays a metafield."""
+        return frozenset(code for role, codes in self.codes.items() if not ROLES[role].shared and role != "mpn" for code in codes)
 
 
 def read_roles(settings: Mapping[str, str | Sequence[str]], structure: Structure) -> Roles:

@@ -65,6 +65,7 @@ class Product:
     line: int
     root: Record | None
     members: Sequence[Member]
+    subs: Sequence[Record] = ()
 
     @property
     def key(self) -> str:
@@ -83,7 +84,7 @@ class Mapper:
     def __init__(self, structure: Structure, roles: Roles, *, currency: str, own_host: str) -> None:
         self.structure, self.roles, self.currency, self._own_host = structure, roles, currency, own_host
         self.counts: Counter[str] = Counter()
-        self._shared, self._own = roles.shared, roles.own
+        self._shared, self._own, self._pictures = roles.shared, roles.own, frozenset(roles.of("images"))
 
     def ordered(self, product: Product) -> list[Member]:
         """Members in the order of their axes' options, then by SKU: the PIM itself has none."""
@@ -121,7 +122,7 @@ class Mapper:
             title,
             description,
             self._text("brand", self.roles.of("brand"), levels),
-            (family.label or family.code) if family else root.get("family"),
+            self._text("product_type", self.roles.of("product_type"), levels) or (family.name if family else root.get("family")),
             None,
             self._tags(levels),
             "active" if enabled else "draft",
@@ -130,7 +131,7 @@ class Mapper:
             self._text("seo_description", self.roles.of("seo_description"), levels),
             *names[:_OPTIONS],
             self._product_images(product, family),
-            self._metafields([levels[0]], self._shared | (self._own if product.root is None else frozenset())),
+            self._metafields([levels[0]], self._shared | self._own),
         )
         digest = blake2b(orjson.dumps((fields, [row[:-1] for row in variants])), digest_size=16)
         return (*fields, digest.hexdigest(), product.line)
@@ -160,20 +161,16 @@ class Mapper:
             images[0] if images else None,
             None,
             None,
-            self._metafields(reversed(own), self._own, shared) if own else None,
+            self._metafields(reversed(own), self._own | self._pictures, shared) if own else None,
             member.line,
         )
 
     def categories(self, product: Product) -> set[str]:
         """Categories of the channel's tree that the product is in, with all above them."""
-        found: set[str] = set()
         records = [member.record for member in product.members]
-        known = self.structure.categories
-        for record in [*records, *([product.root] if product.root is not None else [])]:
-            for code in record.get("categories") or ():
-                if code in known:
-                    found.update((code, *known[code].parents))
-        return found
+        if product.root is not None:
+            records.append(product.root)
+        return self.structure.within(code for record in [*records, *product.subs] for code in record.get("categories") or ())
 
     def _data(self, role: str, levels: Iterable[Values]) -> Any:
         for code in self.roles.of(role):
@@ -227,7 +224,9 @@ class Mapper:
         data = [(code, find(code, levels, channel, locale)) for code in axes]
         return [
             text or None
-            for text in _at_most(_OPTIONS, ["" if value is None else text_of(self._attribute(code), value) for code, value in data])
+            for text in _at_most(
+                _OPTIONS, ["" if value is None else text_of(self._attribute(code), value) for code, value in data]
+            )
         ]
 
     def _rank(self, member: Member, axes: Sequence[str]) -> list[tuple[int, float, str]]:
@@ -271,6 +270,7 @@ class Mapper:
         """Typed attributes as text. Levels are given farthest first; what equals the shared level is the product's, not ours."""
         channel, locale = self.structure.channel, self.structure.locale
         merged: dict[str, str] = {}
+        mpn = self.roles.of("mpn")
         for values in levels:
             for code, entries in values.items():
                 if code in skip or (shared is not None and shared.get(code) == entries):
@@ -278,7 +278,7 @@ class Mapper:
                 attribute = self._attribute(code)
                 data = None if attribute.type in MEDIA_TYPES else pick(entries, channel, locale)
                 if data is not None:
-                    merged[f"{NAMESPACE}.{code}"] = self._as_text(attribute, data)
+                    merged[f"{NAMESPACE}.{'mpn' if code in mpn else code}"] = self._as_text(attribute, data)
         return json_text(merged)
 
     def _as_text(self, attribute: Attribute, data: Any) -> str:

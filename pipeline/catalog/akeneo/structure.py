@@ -55,6 +55,10 @@ class Family:
     record: Record = field(repr=False)
     axes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict, repr=False)
 
+    @property
+    def name(self) -> str:
+        return self.label or self.code
+
 
 @dataclass(frozen=True)
 class Category:
@@ -80,6 +84,11 @@ class Structure:
         found = [one for one in self.attributes.values() if one.type == "pim_catalog_identifier"]
         main = [one for one in found if one.record.get("is_main_identifier")]
         return (main or found)[0].code if found else None
+
+    def within(self, codes: Iterable[str]) -> set[str]:
+        """Those of these categories that are in the channel's tree, and all above them."""
+        known = self.categories
+        return {one for code in codes if code in known for one in (code, *known[code].parents)}
 
     def axes(self, family: str | None, variant: str | None) -> tuple[str, ...] | None:
         """Axis attributes of a family's variant, level 1 first; None when the PIM does not know it."""
@@ -136,7 +145,9 @@ def _categories(records: list[Record], tree: str | None, locale: str) -> dict[st
         parents, parent = [], record.get("parent")
         while parent is not None:
             if parent in parents or parent == record["code"]:
-                raise PipelineError(f"the categories {parent} and {record['code']} of the PIM contain each other: correct them there")
+                raise PipelineError(
+                    f"the categories {parent} and {record['code']} of the PIM contain each other: correct them there"
+                )
             parents.append(parent)
             parent = parent_of.get(parent)
         if tree is not None and tree in (record["code"], *parents):
