@@ -1,7 +1,7 @@
 """A PIM on 127.0.0.1: Akeneo's REST API as far as the pipeline reads it, with its limits, its refusals and faults on demand.
 
-It holds state (products change, models are deleted), its tokens expire, it refuses more than 100 items a page and more than four calls at
-once, and answers errors as the real one does: `{"code", "message"}`. Nothing here knows how the pipeline reads it.
+It holds state (products change, models are deleted), its tokens expire, it refuses more than 100 items a page and more than four
+calls at once, and answers errors as the real one does: `{"code", "message"}`. Nothing here knows how the pipeline reads it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -77,6 +78,8 @@ class FakeAkeneo:
     products: dict[str, Record] = field(default_factory=dict)
     forbidden: set[str] = field(default_factory=set)  # kinds that the connection may not list
     hidden_categories: set[str] = field(default_factory=set)
+    hidden_models: set[str] = field(default_factory=set)
+    odd: list[Record] = field(default_factory=list)  # products that are given as they are, whatever is in them
     calls: Counter[str] = field(default_factory=Counter)
     paths: list[str] = field(default_factory=list)
     most_at_once: int = 0
@@ -211,7 +214,7 @@ class FakeAkeneo:
             return {"version": "7.0.15", "edition": "EE"}
         if kind == "product-model":
             found = self.models.get(parts[4])
-            if found is None:
+            if found is None or parts[4] in self.hidden_models:
                 raise Refusal(404, f'Product model "{parts[4]}" does not exist or you do not have permission to access it.')
             return found
         return self._list(kind, parts, params)
@@ -268,7 +271,7 @@ class FakeAkeneo:
             for name, conditions in search.items():
                 for condition in conditions:
                     items = [item for item in items if self._matches(kind, item, name, condition)]
-            return [self._shown(item, params) for item in items]
+            return [*(self._shown(item, params) for item in items), *(self.odd if kind == "products" else ())]
         if kind == "options":
             if parts[4] not in self.attributes:
                 raise Refusal(404, f'Attribute "{parts[4]}" does not exist.')
@@ -282,6 +285,8 @@ class FakeAkeneo:
         return items
 
     def _seen(self, item: Record) -> bool:
+        if item.get("code") in self.hidden_models:
+            return False
         return not item["categories"] or bool(set(item["categories"]) - self.hidden_categories)
 
     def _categories(self, item: Record) -> Iterable[str]:
@@ -400,6 +405,7 @@ def _spoiled(found: Record, what: int | str | None) -> tuple[int, dict[str, str]
 def _handler(fake: FakeAkeneo) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # head and body in one packet, else each answer waits for an acknowledgment
 
         def _do(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -410,7 +416,8 @@ def _handler(fake: FakeAkeneo) -> type[BaseHTTPRequestHandler]:
             except ConnectionResetError:
                 self.close_connection = True
                 return
-            self.send_response(status)
+            self.send_response_only(status)
+            self.send_header("Date", format_datetime(fake.now.astimezone(timezone.utc), usegmt=True))
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(said)))

@@ -1,7 +1,7 @@
 """The raw copy of a PIM into catalog batches: products are joined with their models in bounded memory.
 
-The API gives products by uuid, so those of one model stand anywhere. They are spooled to disk while only their models' codes are looked
-at, and read again model by model. Every product of the PIM is a row of `variants` or a rejected row.
+The API gives products by uuid, so those of one model stand anywhere. They are spooled to disk while only their models' codes are
+looked at, and read again model by model. Every product of the PIM is a row of `variants` or a rejected row.
 """
 
 from __future__ import annotations
@@ -184,13 +184,9 @@ def _add(lines: list[Line], models: Models, mapper: Mapper, builder: Builder, me
         if not member.record.get("enabled", True):
             builder.reject(member.line, "variant", member.uuid, _DISABLED)
     if found:
-        line, record_of_root = root or (lines[0][0], None)
-        _map(
-            Product(line, record_of_root, enabled or found, [sub for sub in subs.values() if sub is not None]),
-            mapper,
-            builder,
-            members,
-        )
+        start, top_record = root or (lines[0][0], None)
+        between = [sub for sub in subs.values() if sub is not None]
+        _map(Product(start, top_record, enabled or found, between), mapper, builder, members)
 
 
 def _map(product: Product, mapper: Mapper, builder: Builder, members: dict[str, list[str]]) -> None:

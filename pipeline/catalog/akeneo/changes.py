@@ -1,28 +1,26 @@
 """What changed in a PIM since its last copy, put in its place in that copy: the new copy is whole, though little of it was read.
 
-Tables are made from the whole copy, so that a changed label, a product that moved to another model and another category tree are right
-everywhere, as after a full import. What counts is how many calls the PIM gets: 100 changed products are a handful, 100,000 products
-are a thousand.
+Tables are made from the whole copy, so that a changed label, a product that moved to another model and another category tree are
+right everywhere, as after a full import. What counts is how many calls the PIM gets: 100 changed products are a handful, 100,000
+products are a thousand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import orjson
 
+from pipeline.catalog.akeneo.client import Record
 from pipeline.catalog.akeneo.reader import MODELS, PRODUCTS, Reader, changed_after, changed_at, part, search
 from pipeline.catalog.akeneo.spool import Spool
 from pipeline.catalog.jsonl_lines import Lines
 from pipeline.catalog.source import RawFile
 from pipeline.platform.http import ApiError
-
-Record = Mapping[str, Any]
 
 #: The products of each changed model take a call; with more models than this everything is read instead.
 MAX_MODELS = 1_000
@@ -81,8 +79,8 @@ class Copy:
         #: Of the PIM's server, by the newest change, since clocks are put forward and back.
         self.zone: tzinfo | None = newest.tzinfo if newest else timezone.utc
 
-    def drop(self, ids: set[str] | Any) -> None:
-        self._dropped |= set(ids)
+    def drop(self, ids: Iterable[str]) -> None:
+        self._dropped.update(ids)
 
     def records(self) -> Iterator[Record]:
         return (record for record in self._all() if record.get(self._key) not in self._dropped)

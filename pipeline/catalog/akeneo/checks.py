@@ -51,8 +51,8 @@ def find_problems(
         ]
     if not problems and _nothing(client, channel):
         problems.append(
-            f"the channel {channel} shows no product: check that its category tree has products and that the connection's user may "
-            "see them."
+            f"the channel {channel} shows no product: check that its category tree has products and that the connection's user "
+            "may see them."
         )
     return problems
 
@@ -76,9 +76,7 @@ def _channel_problems(lists: Mapping[str, list[Record]], channel: str, locale: s
         codes = found.get(entity) or []
         if code not in codes:
             problems.append(f"the channel {channel} does not have the {what} {code}, only {', '.join(codes) or 'none'}.")
-        elif not any(
-            record.get("code") == code and record.get("enabled") for record in lists.get(entity, [{"code": code, "enabled": 1}])
-        ):
+        elif entity in lists and not any(record.get("code") == code and record.get("enabled") for record in lists[entity]):
             problems.append(f"the {what} {code} is not active in the PIM.")
     tree = found.get("category_tree")
     if "categories" in lists and not any(record.get("code") == tree for record in lists["categories"]):

@@ -1,6 +1,6 @@
-"""Calls to one PIM: the token, pages, and what a refusal means. At most four calls are in flight, which is Akeneo's limit a connection.
+"""Calls to one PIM: the token, pages, and what a refusal means.
 
-Only reading; which entities are read is in `fetch`.
+At most four calls are in flight, which is Akeneo's limit a connection. Only reading; which entities are read is in `fetch`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import threading
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -34,6 +36,8 @@ class Client:
         self._renewing = threading.Lock()
         self._access: Secret | None = None
         self._refresh: Secret | None = None
+        #: The time on the PIM's clock when it first answered; None when it does not tell.
+        self.began: datetime | None = None
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Record:
         """One object below `/api/rest/v1/`; raises ApiError."""
@@ -75,27 +79,36 @@ class Client:
         return url
 
     def _read(self, path: str, params: Mapping[str, str | int] | None, what: str) -> Record:
+        answer, found = self._sound(lambda: self._get(path, params))
+        if not answer.ok:
+            raise self._refused(answer, what)
+        if found is None:
+            raise ApiError(
+                "akeneo",
+                f"the PIM's answer with {what} is cut off or no JSON, {_TRIES} times in a row: check that its address is right "
+                "and that it is not in maintenance, then import again",
+                status=answer.status,
+                request_id=answer.request_id,
+            )
+        return found
+
+    def _sound(self, call: Callable[[], Answer]) -> tuple[Answer, Record | None]:
+        """The answer and its JSON object; asked for again when it is no such object."""
         patience = self._service.patience
-        for attempt in range(1, _TRIES + 1):
-            answer = self._get(path, params)
-            if not answer.ok:
-                raise self._refused(answer, what)
-            found = _object(answer)
-            if found is not None:
-                return found
-            if attempt < _TRIES:
-                patience.sleep(patience.wait(attempt))
-        raise ApiError(
-            "akeneo",
-            f"the PIM's answer with {what} is cut off or no JSON, {_TRIES} times in a row: check that its address is right and that "
-            "it is not under maintenance, then import again",
-            status=answer.status,
-            request_id=answer.request_id,
-        )
+        for attempt in range(1, _TRIES):
+            answer = call()
+            found = _object(answer) if answer.ok else None
+            if found is not None or not answer.ok:
+                return answer, found
+            patience.sleep(patience.wait(attempt))
+        answer = call()
+        return answer, _object(answer) if answer.ok else None
 
     def _get(self, path: str, params: Mapping[str, str | int] | None) -> Answer:
         token = self._token()
         answer = self._send(path, params, token)
+        if self.began is None:
+            self.began = _date(answer.headers.get("date", ""))
         if answer.status == 401:
             answer = self._send(path, params, self._token(instead_of=token))
         return answer
@@ -110,22 +123,24 @@ class Client:
         """The access token; a new one when `instead_of` is the present one. Threads wait for the one that renews it."""
         with self._renewing:
             if self._access is None or self._access is instead_of:
-                answer = None
+                granted = None
                 if self._refresh is not None:
-                    answer = self._grant({"grant_type": "refresh_token", "refresh_token": self._refresh.reveal()})
-                if answer is None or not answer.ok:  # the refresh token is old too
+                    granted = self._grant({"grant_type": "refresh_token", "refresh_token": self._refresh.reveal()})
+                if granted is None or not granted[0].ok:  # the refresh token is old too
                     names = ("username", "password")
-                    answer = self._grant({"grant_type": "password", **{name: self._credentials[name].reveal() for name in names}})
-                self._access, self._refresh = self._tokens(answer)
+                    granted = self._grant(
+                        {"grant_type": "password", **{name: self._credentials[name].reveal() for name in names}}
+                    )
+                self._access, self._refresh = self._tokens(*granted)
             return self._access
 
-    def _grant(self, body: Mapping[str, str]) -> Answer:
+    def _grant(self, body: Mapping[str, str]) -> tuple[Answer, Record | None]:
         pair = f"{self._credentials['client_id'].reveal()}:{self._credentials['client_secret'].reveal()}"
         headers = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
         with self._free:
-            return self._service.send("POST", "api/oauth/v1/token", headers=headers, json=body)
+            return self._sound(lambda: self._service.send("POST", "api/oauth/v1/token", headers=headers, json=body))
 
-    def _tokens(self, answer: Answer) -> tuple[Secret, Secret | None]:
+    def _tokens(self, answer: Answer, found: Record | None) -> tuple[Secret, Secret | None]:
         if answer.status in (400, 401, 403, 422):
             raise ApiError(
                 "akeneo",
@@ -135,16 +150,13 @@ class Client:
             )
         if not answer.ok:
             raise self._refused(answer, "the token")
-        found = _object(answer) or {}
-        access, refresh = found.get("access_token"), found.get("refresh_token")
+        access, refresh = (found or {}).get("access_token"), (found or {}).get("refresh_token")
         if not isinstance(access, str) or not access:
-            raise ApiError(
-                "akeneo", "the PIM gave no token: check that its address is right and that it is not under maintenance"
-            )
+            raise ApiError("akeneo", "the PIM gave no token: check that its address is right and that it is not in maintenance")
         return Secret(access), Secret(refresh) if isinstance(refresh, str) and refresh else None
 
     def _refused(self, answer: Answer, what: str) -> ApiError:
-        status, said = answer.status, _message(answer)
+        status, said = answer.status, f": {answer.said}" if answer.said else ""
         if status == 401:
             text = "the PIM takes neither the old token nor a new one: check the connection in Akeneo"
         elif status == 403:
@@ -170,8 +182,12 @@ def _object(answer: Answer) -> Record | None:
     return found if isinstance(found, dict) else None
 
 
-def _message(answer: Answer) -> str:
-    return f": {answer.said}" if answer.said else ""
+def _date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else None
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

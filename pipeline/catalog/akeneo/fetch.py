@@ -50,11 +50,12 @@ def fetch(reader: Reader, folder: Path, job: FetchJob) -> RawImport:
             "connection's user may see them"
         )
     order = sorted(files.found.values(), key=lambda file: (file.role != "products", file.role))
-    return RawImport(tuple(order), watermark=files.newest, reconciled=job.since is None or job.reconcile)
+    times = [time for time in (files.newest, reader.client.began) if time is not None]
+    return RawImport(tuple(order), watermark=max(times, default=None), reconciled=job.since is None or job.reconcile)
 
 
 class Files:
-    """Writes the files of a copy; remembers the newest change that any of their records says of itself."""
+    """Writes the files of a copy; `newest` is the newest change that any of their records says of itself."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,7 +1,7 @@
 """Which attributes of a PIM play which role in a listing: title, price, images ... Every PIM names them differently.
 
-A store may name them in its setting `attributes`; for a role that it does not name, usual codes are tried, and a title or image that
-nobody named is the one that the product's family shows.
+A store may name them in its setting `attributes`; for a role that it does not name, usual codes are tried, and a title or image
+that nobody named is the one that the product's family shows.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ROLES: Mapping[str, Role] = {
 
 @dataclass(frozen=True)
 class Roles:
-    """Attribute codes by role, best first; a role that nobody plays has none. `named` are the roles that the store itself named."""
+    """Attribute codes by role, best first; a role that nobody plays has none. `named` are those that the store itself named."""
 
     codes: Mapping[str, tuple[str, ...]]
     named: frozenset[str] = frozenset()
@@ -102,9 +102,8 @@ def role_problems(settings: Mapping[str, str | Sequence[str]], structure: Struct
                 problems.append(f"{name}: there is no attribute {code}{_near(code, structure)}.")
             elif attribute.type not in role.types:
                 problems.append(f"{name}: the attribute {code} is of the type {attribute.type}; {_wanted(role)}.")
-            elif attribute.localizable and (locales := attribute.record.get("available_locales")):
-                if structure.locale not in locales:
-                    problems.append(f"{name}: the attribute {code} has no {structure.locale}, only {', '.join(locales)}.")
+            elif (locales := attribute.record.get("available_locales")) and structure.locale not in locales:
+                problems.append(f"{name}: the attribute {code} has no {structure.locale}, only {', '.join(locales)}.")
     return problems
 
 

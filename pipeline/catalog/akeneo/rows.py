@@ -1,7 +1,7 @@
 """Rows of one catalog product from the PIM's records: a simple product, or a root model with its sub models and products.
 
-Values are inherited root < sub < product, the nearest wins. Anything of an undocumented shape raises one of `WRONG`; the caller rejects
-the row.
+Values are inherited root < sub < product, the nearest wins. Anything of an undocumented shape raises one of `WRONG`; the caller
+rejects the row.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Product:
 
 
 class Mapper:
-    """Makes rows. `counts` collects what was met on the way: values that need a translation, pictures that need the PIM's token ..."""
+    """Makes rows. `counts` collects what was met on the way: values that need a translation, pictures that need a token ..."""
 
     def __init__(self, structure: Structure, roles: Roles, *, currency: str, own_host: str) -> None:
         self.structure, self.roles, self.currency, self._own_host = structure, roles, currency, own_host
@@ -252,7 +252,7 @@ class Mapper:
         return fewer
 
     def _images(self, levels: Sequence[Values], family: Family | None, *, count: bool = True) -> list[str]:
-        """Public addresses. Media codes become none, since a file of the PIM cannot be had without its token: they are counted."""
+        """Public addresses. Media codes are only counted, since a file of the PIM cannot be had without its token."""
         channel, locale = self.structure.channel, self.structure.locale
         found: dict[str, None] = {}
         for code in self._candidates("images", family):

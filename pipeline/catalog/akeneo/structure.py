@@ -46,7 +46,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Family:
-    """One family. `axes` gives, for each of its variants by code, the axis attributes of level 1 and, if there is one, level 2."""
+    """One family. `axes` gives the axis attributes of each of its variants, by code: of level 1 and, if there is one, level 2."""
 
     code: str
     label: str | None
@@ -69,7 +69,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Structure:
-    """`categories` are those of the channel's tree, in the PIM's order; null tree in `tree` means that the channel is not known."""
+    """`categories` are those of the channel's tree, in the PIM's order; no `tree` means that the channel is not known."""
 
     channel: str
     locale: str

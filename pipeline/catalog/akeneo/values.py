@@ -1,8 +1,8 @@
 """What a product value says: which entry counts for a channel and locale, and its data as text, money or grams.
 
-Akeneo keeps a value as `{attribute: [{"locale", "scope", "data"}, ...]}`; null locale or scope means "for all". Amounts are texts of
-decimals. Data of a shape that Akeneo does not document raises TypeError, KeyError, ValueError or AttributeError; the caller rejects
-the row.
+Akeneo keeps a value as `{attribute: [{"locale", "scope", "data"}, ...]}`; null locale or scope means "for all". Amounts are texts
+of decimals. Data of a shape that Akeneo does not document raises TypeError, KeyError, ValueError or AttributeError; the caller
+rejects the row.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
 def pick(entries: Sequence[Mapping[str, Any]], channel: str, locale: str) -> Any:
-    """The data for this channel and locale: the exact pair, else the channel's, else the locale's, else the one for all; else None.
+    """The data for this channel and locale: of the exact pair, else of the channel, else of the locale, else of all, else None.
 
     An entry of another channel or another language never counts.
     """
