@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from pipeline.platform.database import Database
+    from pipeline.platform.vault.envelope import Vault
 
 
 class Workspace(dg.ConfigurableResource[None]):
@@ -32,6 +33,7 @@ class Workspace(dg.ConfigurableResource[None]):
     _settings: Settings = PrivateAttr()
     _database: Database | None = PrivateAttr(default=None)
     _scratch: Path | None = PrivateAttr(default=None)
+    _vault: Vault | None = PrivateAttr(default=None)
     _closing: ExitStack = PrivateAttr(default_factory=ExitStack)
     _held: set[str] = PrivateAttr(default_factory=set)
 
@@ -73,6 +75,15 @@ class Workspace(dg.ConfigurableResource[None]):
             raise RuntimeError("the workspace is not open")
         return self._database
 
+    @property
+    def vault(self) -> Vault:
+        """The credential vault. Its keys are read when the first credentials are opened; most runs need none."""
+        if self._vault is None:
+            from pipeline.platform.vault.key_files import open_vault
+
+            self._vault = open_vault(self._settings)
+        return self._vault
+
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection whose transaction is committed at the end, rolled back on an error."""
@@ -88,11 +99,13 @@ class Workspace(dg.ConfigurableResource[None]):
         folder.mkdir()
         return folder
 
-    def hold(self, lock: str, *, holder: str, wait_seconds: float, waiting: Callable[[], None]) -> None:
+    def hold(
+        self, lock: str, *, holder: str, wait_seconds: float, waiting: Callable[[], None], busy: str = "is being exported"
+    ) -> None:
         """Hold an advisory lock until the run ends; raises PipelineError naming the holder when the wait is over."""
         if lock not in self._held:
             self._closing.enter_context(
-                advisory_lock(self.database.connect, lock, wait_seconds=wait_seconds, holder=holder, check=waiting)
+                advisory_lock(self.database.connect, lock, wait_seconds=wait_seconds, holder=holder, check=waiting, busy=busy)
             )
             self._held.add(lock)
 
