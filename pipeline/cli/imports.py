@@ -14,6 +14,9 @@ from pipeline.cli.session import session
 class Part(str, Enum):
     products = "products"
     collections = "collections"
+    categories = "categories"  # Akeneo's word for collections
+    attributes = "attributes"
+    families = "families"
 
 
 def register(parent: typer.Typer) -> None:

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from pipeline.platform.database import Database
 
-IMPORT_JOB = {None: "import_all", "products": "import_products", "collections": "import_collections"}
+#: By the part of the catalog; None is all of it.
+IMPORT_JOB = {
+    None: "import_all",
+    "products": "import_products",
+    "collections": "import_collections",
+    "categories": "import_collections",
+    "attributes": "import_attributes",
+    "families": "import_families",
+}
 
 #: Told before and after each run: (what, None) and (what, outcome).
 Told = Callable[[str, "Outcome | None"], None]

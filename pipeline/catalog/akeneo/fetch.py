@@ -96,19 +96,18 @@ def _describing(reader: Reader, files: Files, kind: Kind) -> None:
     files.write("channels", reader.small("channels"))
     if kind not in ("attributes", "families"):
         files.write("categories", reader.small("categories"))
-    if kind == "collections":
-        return
-    attributes = list(reader.small("attributes"))
-    files.write("attributes", attributes)
-    if kind != "families":
+    if kind in ("all", "products", "attributes"):
+        attributes = list(reader.small("attributes"))
+        files.write("attributes", attributes)
         codes = [record["code"] for record in attributes if record.get("type") in SELECTS]
-        paths = [(code, f"attributes/{part(code)}/options") for code in codes]
-        files.write("attribute_options", reader.of_each(paths, "attribute"))
-    if kind != "attributes":
+        files.write(
+            "attribute_options", reader.of_each([(code, f"attributes/{part(code)}/options") for code in codes], "attribute")
+        )
+    if kind in ("all", "products", "families"):
         families = list(reader.small("families"))
         files.write("families", families)
-        paths = [(record["code"], f"families/{part(record['code'])}/variants") for record in families]
-        files.write("family_variants", reader.of_each(paths, "family"))
+        codes = [record["code"] for record in families]
+        files.write("family_variants", reader.of_each([(code, f"families/{part(code)}/variants") for code in codes], "family"))
 
 
 def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyarrow as pa
+
 from pipeline.catalog.akeneo.batches import catalog_batches, member_batches, read_records
 from pipeline.catalog.akeneo.checks import find_problems
 from pipeline.catalog.akeneo.client import Client
@@ -16,15 +18,19 @@ from pipeline.catalog.akeneo.reader import MODELS, PRODUCTS, Reader, changed_at,
 from pipeline.catalog.akeneo.roles import read_roles
 from pipeline.catalog.akeneo.rows import Mapper
 from pipeline.catalog.akeneo.structure import Structure, read_structure
+from pipeline.catalog.akeneo.tables import attributes_table, families_table
 from pipeline.catalog.builder import Builder
 from pipeline.catalog.schema import SCHEMAS
-from pipeline.catalog.source import CatalogBatch, FetchJob, Newest, RawImport, Source
+from pipeline.catalog.source import CatalogBatch, FetchJob, LiveSource, Newest, RawImport
 from pipeline.model.secret import Secret
 from pipeline.platform.http import Patience, Service
 
+_PRODUCTS = ("products", "product_models", "members", "member_models")
 
-class Akeneo(Source):
-    """One PIM, seen through one channel and locale. `settings` are those of the store's source."""
+
+class Akeneo(LiveSource):
+    """One PIM, seen through one channel and locale. `settings` are those of the store's source, `url` is another base URL than
+    theirs, on this machine, for tests."""
 
     name = "akeneo"
     overlap = timedelta(hours=1)
@@ -35,12 +41,12 @@ class Akeneo(Source):
         credentials: Mapping[str, Secret],
         *,
         currency: str,
-        api_url: str | None = None,
+        url: str | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.channel, self.locale = str(settings["channel"]), str(settings["locale"])
         self._roles: Mapping[str, Any] = settings.get("attributes") or {}
-        self._base_url = api_url or str(settings["base_url"])
+        self._base_url = url or str(settings["base_url"])
         self._credentials, self._currency, self._patience = credentials, currency, patience
 
     def fetch(self, folder: Path, job: FetchJob) -> RawImport:
@@ -50,7 +56,7 @@ class Akeneo(Source):
 
     def batches(self, raw: RawImport, *, currency: str, scattered: bool = False) -> Iterator[CatalogBatch]:
         files = {file.role: file for file in raw.files}
-        structure = self.structure(raw)
+        structure = self._structure(raw)
         if "products" not in files:
             return member_batches(files, structure, Builder(currency))
         mapper = Mapper(structure, read_roles(self._roles, structure), currency=currency, own_host=self._host)
@@ -61,15 +67,14 @@ class Akeneo(Source):
             return frozenset(SCHEMAS)
         return frozenset({"collections"} if raw.file("members") is not None else ())
 
-    def structure(self, raw: RawImport) -> Structure:
-        """What describes products, as this channel and locale see it."""
-        files = {file.role: read_records(file) for file in raw.files if file.role not in ("products", "product_models")}
-        return read_structure(files, self.channel, self.locale)
-
-    def roles(self, structure: Structure) -> dict[str, str]:
-        """The role that each attribute plays, by its code."""
-        codes = read_roles(self._roles, structure).codes
-        return {code: role for role, played in codes.items() for code in played}
+    def structure(self, raw: RawImport) -> Mapping[str, pa.Table]:
+        structure = self._structure(raw)
+        found = {}
+        if raw.file("attributes") is not None:
+            found["attributes"] = attributes_table(structure, read_roles(self._roles, structure))
+        if raw.file("families") is not None:
+            found["families"] = families_table(structure)
+        return found
 
     def newest_change(self) -> Newest:
         """Akeneo cannot sort by time: of what changed after the newest change so far a page is read, until nothing did.
@@ -92,6 +97,11 @@ class Akeneo(Source):
     def check(self) -> list[str]:
         with self._service() as service:
             return find_problems(Client(service, self._credentials), self.channel, self.locale, self._currency, self._roles)
+
+    def _structure(self, raw: RawImport) -> Structure:
+        """What describes products, as this channel and locale see it."""
+        files = {file.role: read_records(file) for file in raw.files if file.role not in _PRODUCTS}
+        return read_structure(files, self.channel, self.locale)
 
     @property
     def _host(self) -> str:

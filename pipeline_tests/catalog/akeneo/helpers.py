@@ -48,7 +48,7 @@ def source(
         {**SETTINGS, **settings},
         {name: Secret(value) for name, value in credentials.items()},
         currency=currency,
-        api_url=fake.url,
+        url=fake.url,
         patience=(clock or Clock()).patience(),
     )
 
