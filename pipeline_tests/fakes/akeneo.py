@@ -64,6 +64,7 @@ class FakeAkeneo:
 
     offset_hours: int = 0  # of the server's time zone
     relative_links: bool = False
+    version: str = "7.0.15"
     counts: bool = True  # whether with_count is honored
     inherits_updated: bool = True  # whether a changed model's products count as updated
     channels: dict[str, Record] = field(default_factory=dict)
@@ -211,7 +212,7 @@ class FakeAkeneo:
         if kind in self.forbidden:
             raise Refusal(403, f"Access forbidden. You are not allowed to list {kind}.")
         if kind == "system-information":
-            return {"version": "7.0.15", "edition": "EE"}
+            return {"version": self.version, "edition": "EE"}
         if kind == "product-model":
             found = self.models.get(parts[4])
             if found is None or parts[4] in self.hidden_models:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.model.secret import Secret
 from pipeline_tests.catalog.akeneo.sample import SHIRT, fill, uid, value
 from pipeline_tests.fakes.akeneo import CREDENTIALS, FakeAkeneo
 from pipeline_tests.flows import feeds
@@ -29,7 +32,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAkeneo]:
 @pytest.fixture
 def place(new_place: NewPlace, fake: FakeAkeneo, tmp_path: Path) -> Place:
     """A store `pim`, not yet imported."""
-    found = new_place()
+    bare = new_place()
+    keys = Secret(f"k1:{base64.b64encode(bytes(range(32))).decode()}")
+    found = replace(bare, settings=replace(bare.settings, credential_keys=keys))
     secrets = tmp_path / "credentials.json"
     secrets.write_text(json.dumps(CREDENTIALS))
     secrets.chmod(0o600)
@@ -61,7 +66,7 @@ def test_from_a_pim_to_feeds(place: Place, fake: FakeAkeneo) -> None:
     assert json.loads(clothing["variants"]) == {"by_size": [["size"]], "by_color_size": [["color"], ["size"]]}
     assert list(clothing["required"]) == ["sku", "name", "price"]
     place.cli(
-        "connect", "pim", AMAZON, "--set", "default_category=PRODUCT", "--set", "gtin_exempt=true", "--set", "default_quantity=5",
+        "connect", "pim", AMAZON, "--set", "default_category=PRODUCT", "--set", "gtin_exempt=true", "--set", "unknown_quantity=5",
         code=0,
     )  # fmt: skip
     found = place.summary("export", "pim", AMAZON)["marketplaces"][AMAZON]
@@ -115,7 +120,7 @@ def test_a_pim_that_refuses_leaves_the_old_tables(kind: str, place: Place, fake:
     place.cli("import", "pim", code=0)
     before, files = ids(place), place.hashes("tables")
     fake.forbidden = {kind}
-    error = place.cli("import", "pim").error
+    error = place.cli("import", "pim", "--json").error
     assert "the connection may not read" in error and kind in error
     assert ids(place) == before
     assert {name: digest for name, digest in place.hashes("tables").items() if "raw" not in name} == {
@@ -134,14 +139,14 @@ def test_a_store_that_is_no_pim_skips_its_tables(new_place: NewPlace, tmp_path: 
     found.cli("store", "add", "shop", "--file", str(file), code=0)
     found.cli("import", "shop", code=0)
     assert not (found.settings.data_dir / "tables" / "attributes").exists()
-    error = found.cli("import", "shop", "--only", "attributes").error
+    error = found.cli("import", "shop", "--only", "attributes", "--json").error
     assert "the source shopify-file of shop has no attributes" in error
 
 
 def test_no_secret_is_anywhere(place: Place, fake: FakeAkeneo) -> None:
     place.cli("import", "pim", code=0)
     fake.fail("products", 1, 422, 1000)
-    place.cli("import", "pim", code=1)
+    place.cli("import", "pim", "--json", code=1)
     kept = [path.read_bytes() for path in place.settings.data_dir.rglob("*") if path.is_file()]
     rows = [str(row).encode() for row in place.rows("SELECT event FROM event_logs UNION ALL SELECT run_body FROM runs")]
     assert len(kept) > 10 and len(rows) > 10

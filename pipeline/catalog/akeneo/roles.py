@@ -125,5 +125,5 @@ def _wanted(role: Role) -> str:
 def _near(code: str, structure: Structure) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(code, structure.attributes, n=3, cutoff=0.5)
+    near = get_close_matches(code, structure.attributes, n=3)
     return f"; there is {', '.join(near)}" if near else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -25,6 +25,13 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+class Address(Protocol):
+    """A PIM, whoever runs it."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Clock:
     """Time that passes only by waiting."""
 
@@ -41,7 +48,7 @@ class Clock:
 
 
 def source(
-    fake: FakeAkeneo, *, clock: Clock | None = None, currency: str = "USD", secret: str | None = None, **settings: Any
+    fake: Address, *, clock: Clock | None = None, currency: str = "USD", secret: str | None = None, **settings: Any
 ) -> Akeneo:
     credentials = {**CREDENTIALS, **({"client_secret": secret} if secret else {})}
     return Akeneo(
@@ -60,7 +67,7 @@ def copy(
     return source(fake, **settings).fetch(folder, FetchJob(kind, since=since, reconcile=reconcile, base_folder=base))
 
 
-def tables(raw: RawImport, fake: FakeAkeneo, **settings: Any) -> Imported:
+def tables(raw: RawImport, fake: Address, **settings: Any) -> Imported:
     currency = settings.get("currency", "USD")
     with tempfile.TemporaryDirectory() as name:
         result = import_catalog(source(fake, **settings), raw, Path(name), import_id="i1", currency=currency)
