@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pipeline.model.errors import BadInputError, PipelineError
@@ -78,7 +79,7 @@ class Structure:
     categories: dict[str, Category]
     tree: str | None
 
-    @property
+    @cached_property
     def identifier(self) -> str | None:
         """The attribute that holds the SKU: the main one of the identifiers, where the PIM knows several."""
         found = [one for one in self.attributes.values() if one.type == "pim_catalog_identifier"]
