@@ -222,7 +222,8 @@ def _open(context: dg.AssetExecutionContext, workspace: Workspace) -> tuple[Stor
         busy="is being imported",
     )
     with workspace.connect() as connection:
-        return store, source_of(store, open_credentials(connection, workspace.vault, store))
+        credentials = open_credentials(connection, workspace.vault, store)
+    return store, source_of(store, credentials)
 
 
 def _save_state(workspace: Workspace, import_id: str, values: Mapping[str, Any]) -> None:

@@ -129,6 +129,29 @@ def set_(
         say(f"store {store.key} is changed; it counts from the next import on: pipeline import {store.key}")
 
 
+@app.command("test", epilog="Example: pipeline store test my-shop")
+def try_(key: StoreKey, as_json: Json = False) -> int:
+    """Try whether a store could be imported: its file is there, or its credentials open and the service lets them in."""
+    from pipeline.catalog.sources import live_source_of
+    from pipeline.stores.sources import source_kind
+    from pipeline.stores.stores import get_store, open_credentials
+
+    with session() as current, current.connect() as connection:
+        store = get_store(connection, key)
+        credentials = open_credentials(connection, current.vault, store)
+    kind = source_kind(store.source)
+    kind.check(store.source_settings)  # files are there
+    problems = live_source_of(store, credentials).check() if kind.live else []
+    if as_json:
+        show_json({"store": key, "source": store.source, "problems": problems})
+    elif problems:
+        for problem in problems:
+            say(problem)
+    else:
+        say(f"store {key} can be imported: pipeline import {key}")
+    return 1 if problems else 0
+
+
 @app.command(epilog="Example: pipeline store remove my-shop --yes")
 def remove(key: StoreKey, yes: Yes = False, as_json: Json = False) -> None:
     """Remove a store with all its rows, tables, raw copies and feeds. Listings on marketplaces stay as they are."""

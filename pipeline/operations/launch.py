@@ -46,6 +46,7 @@ def run_job(
     *,
     tags: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
 ) -> Outcome:
     """Run `job` for one partition here; `options` are fields of `ExportOptions`. A failed step is an outcome, never raised."""
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -55,7 +56,7 @@ def run_job(
     started = time.monotonic()
     logging.getLogger("dagster").setLevel(logging.CRITICAL)  # the run's events are in the database; here we print a summary
     result = definition.execute_in_process(
-        instance=instance, partition_key=partition, run_config=config, tags=dict(tags), raise_on_error=False
+        instance=instance, partition_key=partition, run_config=config, tags=dict(tags), raise_on_error=False, run_id=run_id
     )
     seconds = time.monotonic() - started
     error = None if result.success else get_run(instance, result.run_id).error or "the run failed; see: pipeline jobs status"

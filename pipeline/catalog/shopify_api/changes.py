@@ -50,10 +50,8 @@ class Pages:
                 item = record["inventoryItem"]
                 levels = item.pop("inventoryLevels")
                 yield _line(record)
-                further = lambda divide: queries.levels_page(divide)  # noqa: E731
-                for level in self._all(
-                    levels, further, {"id": item["id"]}, lambda data: data["inventoryItem"]["inventoryLevels"]
-                ):
+                owner = itemgetter("inventoryItem")
+                for level in self._all(levels, queries.levels_page, {"id": item["id"]}, owner, "inventoryLevels"):
                     yield _line({**level, "__parentId": record["id"]})
             start += len(ids)
 

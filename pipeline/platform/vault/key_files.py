@@ -72,7 +72,9 @@ def add_key(path: Path) -> tuple[str, bool]:
         return kid, True
     with _changing(path):
         text = _read(path)
-        parse_keys(text, str(path))
+        known = parse_keys(text, str(path)).names
+        while kid in known:
+            kid, line = _new_key()
         _replace(path, f"{text.rstrip()}\n{line}\n")
     return kid, False
 
