@@ -92,10 +92,11 @@ class FakeShopify:
     tokens: set[str] = field(default_factory=lambda: {TOKEN})
     others: int = 0  # operations of other runs that occupy the shop, one less at each refusal
     busy_message: str = "LIMIT_REACHED"
+    clock: Callable[[], float] = time.monotonic  # by which the bucket of points fills
 
     def __post_init__(self) -> None:
         self._numbers = count(1)
-        self._level, self._seen = self.budget, time.monotonic()
+        self._level, self._seen = self.budget, self.clock()
         self._lock = threading.RLock()
 
     @property
@@ -142,7 +143,7 @@ class FakeShopify:
         return {**answer, "extensions": self._extensions(cost)}
 
     def _filled(self) -> float:
-        now = time.monotonic()
+        now = self.clock()
         self._level = min(self.budget, self._level + self.restore * (now - self._seen))
         self._seen = now
         return self._level

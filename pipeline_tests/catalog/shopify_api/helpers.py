@@ -39,13 +39,9 @@ class Clock:
 
 
 def source_of(shop: FakeShopify, **changes: Any) -> ShopifyApi:
-    given: dict[str, Any] = {
-        "currency": shop.data.currency,
-        "version": "2026-10",
-        "url": shop.url,
-        "patience": Clock().patience(),
-    }
-    return ShopifyApi(shop.domain, {"access_token": Secret(TOKEN)}, **{**given, **changes})
+    given: dict[str, Any] = {"currency": shop.data.currency, "version": "2026-10", "url": shop.url}
+    given |= {"credentials": {"access_token": Secret(TOKEN)}, "patience": Clock().patience(), **changes}
+    return ShopifyApi(shop.domain, **given)
 
 
 @dataclass
@@ -104,5 +100,6 @@ def _ledger(import_id: str, kind: Kind, since: datetime | None, base: str | None
     return Import(
         id=import_id, store_id=uuid4(), kind=kind, status="running", source="shopify", source_name=None, raw_location=None,
         raw_sha256=None, raw_bytes=None, counts={}, error=None, quality_passed=None, quality_reason=None, started_at=now,
-        finished_at=None, run_id="r", source_state={}, since=since, base_import_id=base, watermark=None, reconciled=False,
+        finished_at=None, run_id="r", source_state={}, settings_hash=None,
+        since=since, base_import_id=base, watermark=None, reconciled=False,
     )  # fmt: skip
