@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from pipeline.catalog.akeneo.structure import Structure, read_structure
 from pipeline.catalog.akeneo.tables import attributes_table, families_table
 from pipeline.catalog.builder import Builder
 from pipeline.catalog.schema import SCHEMAS
-from pipeline.catalog.source import CatalogBatch, FetchJob, LiveSource, Newest, RawImport
+from pipeline.catalog.source import CatalogBatch, FetchJob, LiveSource, Newest, Progress, RawImport
 from pipeline.model.secret import Secret
 from pipeline.platform.http import Patience, Service
 
@@ -50,9 +52,8 @@ class Akeneo(LiveSource):
         self._credentials, self._currency, self._patience = credentials, currency, patience
 
     def fetch(self, folder: Path, job: FetchJob) -> RawImport:
-        with self._service() as service:
-            reader = self._reader(service, job)
-            return fetch(reader, folder, job)
+        with self._service(job.progress) as service:
+            return fetch(self._reader(service, job), folder, job)
 
     def batches(self, raw: RawImport, *, currency: str, scattered: bool = False) -> Iterator[CatalogBatch]:
         files = {file.role: file for file in raw.files}
@@ -107,8 +108,23 @@ class Akeneo(LiveSource):
     def _host(self) -> str:
         return urlsplit(self._base_url).hostname or ""
 
-    def _service(self) -> Service:
-        return Service("akeneo", self._base_url, patience=self._patience)
+    def _service(self, progress: Progress | None = None) -> Service:
+        patience = self._patience or Patience()
+        return Service("akeneo", self._base_url, patience=patience if progress is None else _watched(patience, progress))
 
     def _reader(self, service: Service, job: FetchJob) -> Reader:
         return Reader(Client(service, self._credentials), self.channel, job.progress)
+
+
+def _watched(patience: Patience, progress: Progress) -> Patience:
+    """The same patience, but the thread that tells progress does so in its waits, so that a canceled run ends within a second."""
+    teller = threading.get_ident()
+
+    def sleep(seconds: float) -> None:
+        while seconds > 0:
+            if threading.get_ident() == teller:
+                progress(0.0, "waiting for the PIM, which is busy or cannot be reached")
+            patience.sleep(min(1.0, seconds))
+            seconds -= 1.0
+
+    return replace(patience, sleep=sleep)

@@ -125,7 +125,22 @@ def test_retry_after_is_waited_for(fake: FakeAkeneo, tmp_path: Path) -> None:
     fake.fail("products", 1, 429)
     clock = Clock()
     source(fake, clock=clock).fetch(tmp_path, FetchJob())
-    assert clock.waits == [2.0]
+    assert sum(clock.waits) == 2.0
+
+
+def test_a_wait_ends_when_the_run_is_canceled(fake: FakeAkeneo, tmp_path: Path) -> None:
+    class Canceled(BaseException):
+        pass
+
+    def progress(share: float, message: str) -> None:
+        if "waiting" in message and clock.now >= 3:
+            raise Canceled
+
+    clock = Clock()
+    fake.fail("products", 1, 503, FOREVER)
+    with pytest.raises(Canceled):
+        source(fake, clock=clock).fetch(tmp_path, FetchJob(progress=progress))
+    assert clock.now <= 5
 
 
 def test_at_most_four_calls_at_once(fake: FakeAkeneo) -> None:
