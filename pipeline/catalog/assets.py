@@ -190,7 +190,7 @@ def structure(context: dg.AssetExecutionContext, workspace: Workspace, raw_produ
             if name in selected and name in tables
         }
     for name in sorted(selected - staged.keys()):
-        context.log.info(f"the source {store.source} does not tell {name}; {name} of {store.key} is skipped")
+        context.log.info(f"import {import_id} of {store.key} has no {name} (source {store.source}): skipped")
     for name, table in staged.items():
         yield dg.Output(table, name, metadata={"import_id": import_id, **_structure_metadata(tables[name])})
     if alone:

@@ -34,7 +34,10 @@ def read_changes(reader: Reader, folder: Path, base: Path, since: datetime, *, r
     files = {stem: base / f"{stem}.zst" for stem in ("products", "product_models")}
     if not files["products"].is_file():
         return None
-    old = Copy(files["products"], "uuid"), Copy(files["product_models"], "code")
+    try:
+        old = Copy(files["products"], "uuid"), Copy(files["product_models"], "code")
+    except (OSError, ValueError):  # damaged: what cannot be read cannot be added to
+        return None
     after = changed_after(since, old[0].zone)
     models = {item["code"]: item for item in reader.large(MODELS, after)}
     if len(models) > MAX_MODELS:

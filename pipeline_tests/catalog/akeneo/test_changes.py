@@ -155,6 +155,15 @@ def test_a_copy_that_is_gone_is_read_anew(fake: FakeAkeneo, tmp_path: Path) -> N
     check_same(fake, raw, tmp_path / "2")
 
 
+def test_a_damaged_copy_is_not_added_to(fake: FakeAkeneo, tmp_path: Path) -> None:
+    fake.pass_time(hours=3)
+    old = copy(fake, tmp_path / "0")
+    file = tmp_path / "0" / "products.zst"
+    for content in (file.read_bytes()[:-40], b"no zstd at all"):
+        file.write_bytes(content)
+        check_same(fake, copy(fake, tmp_path / "1", since=since(old), base=tmp_path / "0"), tmp_path / "2")
+
+
 def test_with_too_many_changed_models_everything_is_read(
     fake: FakeAkeneo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
