@@ -37,7 +37,7 @@ class Settings:
     project_root: Path = PROJECT_ROOT
     #: Master keys of the credential vault: a file, or the keys themselves; at most one of the two.
     credential_keys_file: Path | None = None
-    credential_keys: Secret | None = None
+    credential_keys: Secret | None = field(default=None, hash=False)  # a secret has no hash, settings must have one
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None) -> Settings:

@@ -1,10 +1,12 @@
 """Assets of the catalog stage: the exact copy of what the source said, and the normalized tables made from it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.catalog.importer import ImportResult
 from pipeline.catalog.imports import (
@@ -21,7 +23,7 @@ from pipeline.catalog.inbox import as_requested
 from pipeline.catalog.normalize import BASE_TABLES, normalize, shrink_problem
 from pipeline.catalog.opening import AUTO, Opened, open_import
 from pipeline.catalog.requests import REQUEST_TAG, mark_import
-from pipeline.catalog.schema import RAW_FILES, SCHEMAS
+from pipeline.catalog.schema import ATTRIBUTES, RAW_FILES, SCHEMAS, STRUCTURE
 from pipeline.catalog.source import FetchJob, FetchState, RawFile, RawImport, Source
 from pipeline.catalog.sources import source_of
 from pipeline.model.errors import PipelineError
@@ -30,7 +32,7 @@ from pipeline.platform import metadata as meta
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.progress import reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
-from pipeline.platform.tables import Table, stage
+from pipeline.platform.tables import Table, stage, to_frame
 from pipeline.stores.stores import Store, get_store, open_credentials
 
 GROUP = "catalog"
@@ -54,13 +56,17 @@ _DESCRIPTIONS = {
     "collections": "Collections and the products in them.",
     "rejected_rows": "Source rows that could not become a row, each with line and reason. Nothing is dropped silently.",
 }
+_STRUCTURE_DESCRIPTIONS = {
+    "attributes": "Attributes of a PIM with their types, options and roles: what typed attributes of products mean.",
+    "families": "Families of a PIM: which attributes their products have, which are required, which make variants.",
+}
 
 
 @dg.asset(
     partitions_def=stores,
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"shopify", "file"},
+    kinds={"shopify", "akeneo", "file"},
     description="The exact copy of what the source said, kept for replay; a new import begins here.",
 )
 def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Output[Any]:
@@ -74,8 +80,9 @@ def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
             if REQUEST_TAG in run.tags:
                 mark_import(connection, int(run.tags[REQUEST_TAG]), opened.import_id)
         state = FetchState(opened.state, lambda values: _save_state(workspace, opened.import_id, values))
-        job = FetchJob(opened.kind, opened.since, opened.reconcile, state, reporter(context, "raw_products"))
         folder = workspace.settings.data_dir / "raw" / store.key / opened.import_id
+        base = None if opened.base_import_id is None else folder.with_name(opened.base_import_id)
+        job = FetchJob(opened.kind, opened.since, opened.reconcile, state, reporter(context, "raw_products"), base)
         try:
             raw = source.fetch(folder, job)
         except PipelineError as error:
@@ -152,6 +159,61 @@ def catalog(
             widen_import(connection, import_id, result.counts)
 
 
+@dg.multi_asset(
+    name="describe_catalog",
+    partitions_def=stores,
+    group_name=GROUP,
+    can_subset=True,
+    ins={"raw_products": dg.AssetIn()},
+    outs={
+        name: dg.AssetOut(description=text, owners=OWNERS, kinds={"akeneo", "parquet"}, is_required=False)
+        for name, text in _STRUCTURE_DESCRIPTIONS.items()
+    },
+)
+def structure(context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table) -> Iterator[dg.Output[Any]]:
+    selected = context.op_execution_context.selected_output_names
+    import_id = raw_products.metadata["import_id"]
+    with expected_failures():
+        store, source = _open(context, workspace)
+        with workspace.connect() as connection:
+            found = require_import(connection, store, import_id)
+        raw = _raw(workspace, raw_products, found)
+        alone = found.kind in STRUCTURE and found.status == "running"
+        try:
+            tables = source.structure(raw)
+            if found.kind in STRUCTURE and found.kind not in tables:
+                raise PipelineError(f"the source {store.source} of {store.key} has no {found.kind}: import products")
+        except PipelineError as error:
+            with workspace.connect() as connection:
+                fail_import(connection, import_id, str(error))
+            raise
+        folder = workspace.scratch("structure")
+        staged = {
+            name: stage(folder, name, to_frame(tables[name]), STRUCTURE[name], {"import_id": import_id})
+            for name in STRUCTURE
+            if name in selected and name in tables
+        }
+    for name in sorted(selected - staged.keys()):
+        context.log.info(f"import {import_id} of {store.key} has no {name} (source {store.source}): skipped")
+    for name, table in staged.items():
+        yield dg.Output(table, name, metadata={"import_id": import_id, **_structure_metadata(tables[name])})
+    if alone:
+        with expected_failures(), workspace.connect() as connection:
+            location = str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
+            finish_import(connection, import_id, raw, location, {name: table.rows for name, table in staged.items()})
+
+
+def _structure_metadata(table: pa.Table) -> dict[str, Any]:
+    """Attributes by type and the roles that they play; of families, how many there are is enough."""
+    if table.schema.names != ATTRIBUTES.names:
+        return {}
+    rows = table.select(["role", "code", "type", "label"]).to_pylist()
+    return {
+        "by_type": meta.counts(Counter(row["type"] for row in rows), "type"),
+        "roles": meta.table(sorted((row for row in rows if row["role"]), key=lambda row: str(row["role"]))),
+    }
+
+
 def _open(context: dg.AssetExecutionContext, workspace: Workspace) -> tuple[Store, Source]:
     """The store of this run and its source, with the store's catalog locked until the run ends."""
     with workspace.connect() as connection:
@@ -214,4 +276,4 @@ def _metadata(result: ImportResult) -> dict[str, dict[str, Any]]:
     return found
 
 
-ASSETS = [raw_products, catalog]
+ASSETS = [raw_products, catalog, structure]

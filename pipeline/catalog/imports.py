@@ -103,10 +103,11 @@ def save_state(connection: psycopg.Connection[Any], import_id: str, state: Mappi
 
 
 def note_raw(connection: psycopg.Connection[Any], import_id: str, raw: RawImport) -> None:
-    """The raw copy of a running import is whole."""
+    """The raw copy of a running import is there. One of everything, though only changes were asked for, makes a full import."""
     done = connection.execute(
-        "UPDATE imports SET watermark = %s, reconciled = %s WHERE id = %s AND status = 'running'",
-        (raw.watermark, raw.reconciled, import_id),
+        "UPDATE imports SET watermark = %s, reconciled = %s, since = CASE WHEN %s THEN since END "
+        "WHERE id = %s AND status = 'running'",
+        (raw.watermark, raw.reconciled, raw.incremental, import_id),
     )
     _one(done, import_id, "running")
 

@@ -96,5 +96,41 @@ SCHEMAS = {
     "rejected_rows": REJECTED,
 }
 
+#: One row an attribute of a PIM. Values of attributes without a column are metafields `akeneo.<code>`.
+ATTRIBUTES = pa.schema(
+    [
+        ("code", pa.string()),
+        ("label", pa.string()),  # in the store's locale; null when the PIM has none
+        ("type", pa.string()),  # the PIM's own word: pim_catalog_text ...
+        ("role", pa.string()),  # what it is for this store: title, price ...; null for a metafield
+        ("group", pa.string()),
+        ("localizable", pa.bool_()),
+        ("scopable", pa.bool_()),
+        ("unique", pa.bool_()),
+        ("locales", _TEXTS),  # of an attribute that only some locales have
+        ("metric_family", pa.string()),
+        ("unit", pa.string()),  # the default one
+        ("reference", pa.string()),  # the reference entity or asset family that it points to
+        ("max_characters", pa.int64()),
+        ("options", pa.string()),  # JSON object code -> label or null, of selects
+    ]
+)
+
+#: One row a family of a PIM: which attributes its products have.
+FAMILIES = pa.schema(
+    [
+        ("code", pa.string()),
+        ("label", pa.string()),
+        ("label_attribute", pa.string()),
+        ("image_attribute", pa.string()),
+        ("attributes", _TEXTS),
+        ("required", _TEXTS),  # in the store's channel
+        ("variants", pa.string()),  # JSON object: code of the family variant -> axes by level
+    ]
+)
+
+#: Tables of sources that describe their products.
+STRUCTURE = {"attributes": ATTRIBUTES, "families": FAMILIES}
+
 #: The files of an import's exact copy; paths are relative to the data directory.
 RAW_FILES = pa.schema([("name", pa.string()), ("path", pa.string()), ("sha256", pa.string()), ("bytes", pa.int64())])

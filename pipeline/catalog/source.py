@@ -60,6 +60,7 @@ class FetchJob:
     reconcile: bool = False  # with `since`: list the ids of all products too, so that every lost one is found
     state: FetchState = field(default_factory=FetchState)  # not empty: a fetch of the same that died; go on with it
     progress: Progress = lambda share, message: None
+    base_folder: Path | None = None  # with `since`: the raw copy of the import that this one adds to
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ class RawFile:
 class RawImport:
     """All files of one import, the products first.
 
-    An `incremental` one has only products that changed; `watermark` is the newest change that it saw, from which the next
-    incremental import goes on (None: from here none can). `notes` are sentences that an operator should read.
+    An `incremental` one has only products that changed; a source may answer a job with `since` by a whole copy too. `watermark`
+    is the newest change that it saw, from which the next incremental import goes on (None: from here none can). `notes` are
+    sentences that an operator should read.
     """
 
     files: tuple[RawFile, ...]
@@ -164,6 +166,10 @@ class Source(Protocol):
     def stock(self, raw: RawImport) -> Iterator[pa.Table] | None:
         """Rows of INVENTORY for every variant in the raw copy, in any order; None where `batches` has the stock already."""
         return None
+
+    def structure(self, raw: RawImport) -> Mapping[str, pa.Table]:
+        """Tables of `schema.STRUCTURE` in this raw copy: what describes products, where a source tells that."""
+        return {}
 
     def identities(self, raw: RawImport) -> Identities:
         """Which products an incremental import takes away."""

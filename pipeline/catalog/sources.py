@@ -37,4 +37,8 @@ def live_source_of(store: Store, credentials: Mapping[str, Secret]) -> LiveSourc
             location_ids=settings["location_ids"],
             url=api_url("SHOPIFY"),
         )
+    if store.source == "akeneo":
+        from pipeline.catalog.akeneo.source import Akeneo
+
+        return Akeneo(store.settings, credentials, currency=store.currency, url=api_url("AKENEO"))
     raise PipelineError(f"the source {store.source} of store {store.key} cannot be imported yet; use a shopify-file store")

@@ -15,6 +15,9 @@ class Part(str, Enum):
     products = "products"
     collections = "collections"
     inventory = "inventory"
+    categories = "categories"  # Akeneo's word for collections
+    attributes = "attributes"
+    families = "families"
 
 
 def register(parent: typer.Typer) -> None:

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
     from pipeline.platform.database import Database
 
+#: By the part of the catalog; None is all of it.
 IMPORT_JOB = {
     None: "import_all",
     "products": "import_products",
     "collections": "import_collections",
     "inventory": "import_inventory",
+    "categories": "import_collections",
+    "attributes": "import_attributes",
+    "families": "import_families",
 }
 
 #: Told before and after each run: (what, None) and (what, outcome).

@@ -37,6 +37,22 @@ import_inventory = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
+import_attributes = dg.define_asset_job(
+    "import_attributes",
+    selection=dg.AssetSelection.assets("raw_products", "attributes"),
+    tags={KIND_TAG: "attributes"},
+    description="Read the attributes of a store's PIM with their options.",
+    executor_def=dg.in_process_executor,
+)
+
+import_families = dg.define_asset_job(
+    "import_families",
+    selection=dg.AssetSelection.assets("raw_products", "families"),
+    tags={KIND_TAG: "families"},
+    description="Read the families of a store's PIM with their variants.",
+    executor_def=dg.in_process_executor,
+)
+
 export_listings = dg.define_asset_job(
     "export_listings",
     selection=dg.AssetSelection.groups("listings", "feeds", "submissions"),
@@ -44,5 +60,5 @@ export_listings = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
-IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory]
+IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory, import_attributes, import_families]
 JOBS = [*IMPORT_JOBS, export_listings]

@@ -108,3 +108,9 @@ def test_a_service_is_never_on_another_machine(url: str) -> None:
     with pytest.raises(UsageError, match="SHOPIFY_API_URL") as caught:
         api_url("SHOPIFY", {"SHOPIFY_API_URL": url})
     assert "hunter2" not in str(caught.value)
+
+
+def test_settings_with_keys_can_be_remembered_by() -> None:
+    """Dagster's storage is made once for settings."""
+    loaded = Settings.load({"CREDENTIAL_KEYS": "k1:hunter2"})
+    assert hash(loaded) == hash(Settings.load({"CREDENTIAL_KEYS": "k1:hunter2"}))
