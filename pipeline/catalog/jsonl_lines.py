@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from pipeline.catalog.source import RawFile
@@ -112,7 +113,7 @@ def salvage(line: bytes, number: int, name: str) -> tuple[Any, int]:
             "save the file as UTF-8 and import it again"
         ) from None
     try:
-        record, more = clean(json.loads(text))
+        record, more = clean(json.loads(text, parse_int=orjson.loads))  # an integer beyond 64 bits is a float to orjson
     except (ValueError, RecursionError):
         return None, 0
     return record, dropped + more
