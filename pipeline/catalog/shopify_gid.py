@@ -29,7 +29,7 @@ _COMPACT = b'"__parentId":"'
 #: its start, and the inventory item anywhere in a variant.
 _NUMBERED = r'"gid:\\?/\\?/shopify\\?/(?P<type>\w+)\\?/(?P<number>[0-9]{1,18})"'
 PARENT_LAST = rf'"__parentId":{_NUMBERED}\}}\s*$'
-OWN_FIRST = rf'^\{{(?:"__typename":"\w*",)?"id":{_NUMBERED}'
+OWN_FIRST = rf'^\{{"(?:__typename":"\w*",")?id":{_NUMBERED}'
 ITEM_ANYWHERE = _NUMBERED.replace(r"\w+", "InventoryItem")
 
 

@@ -6,7 +6,7 @@ the first and last bytes of many lines at once. Then the lines are read again in
 
 from __future__ import annotations
 
-import mmap
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +77,8 @@ class Regrouped:
                 found.append(_links(lines, data, count))
                 count += len(lines)
             file.flush()
-            yield from self._read(file, _Links(*map(np.concatenate, zip(*found, strict=True))))
+            links = _Links(*map(np.concatenate, zip(*found, strict=True)))
+            yield from self._read(_Spool(file, links.sizes), links)
 
     def _steps(self) -> Iterator[list[bytes]]:
         step: list[bytes] = []
@@ -98,17 +99,34 @@ class Regrouped:
         except ValueError:
             raise BadInputError(f"{self._name} is cut off in the middle of line {number}: download or export it again") from None
 
-    def _read(self, file: IO[bytes], links: _Links) -> Iterator[Line]:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        ends = np.cumsum(links.sizes, dtype=np.int64)
-        buffers = [None, pa.py_buffer(np.concatenate([[0], ends])), pa.py_buffer(content)]
-        lines = pa.Array.from_buffers(pa.large_binary(), len(ends), buffers)
-        order = _order(links, lines)
+    def _read(self, spool: _Spool, links: _Links) -> Iterator[Line]:
+        order = _order(links, spool)
         steps = np.cumsum(links.sizes[order], dtype=np.int64) // _STEP
         for places in np.split(order, np.flatnonzero(np.diff(steps)) + 1):
-            yield from zip((places + 1).tolist(), lines.take(pa.array(places)).to_pylist(), strict=True)
-            content.madvise(mmap.MADV_DONTNEED)  # else the whole file counts as memory of this process
+            yield from zip((places + 1).tolist(), spool.read(places).to_pylist(), strict=True)
             self.done += len(places) / len(order)
+
+
+class _Spool:
+    """Lines in a file, and where each one ends."""
+
+    def __init__(self, file: IO[bytes], sizes: npt.NDArray[np.int32]) -> None:
+        self._file, self._ends = file, np.cumsum(sizes, dtype=np.int64)
+        self._sizes = sizes
+
+    def read(self, places: Ints) -> Any:
+        """These lines as a binary array; those that stand together are read together."""
+        ordered = np.sort(places)
+        breaks = np.flatnonzero(np.diff(ordered) > 1)
+        firsts, lasts = ordered[np.append(0, breaks + 1)], ordered[np.append(breaks, len(ordered) - 1)]
+        starts, ends = self._ends[firsts] - self._sizes[firsts], self._ends[lasts]
+        descriptor = self._file.fileno()
+        data = b"".join(
+            os.pread(descriptor, end - start, start) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        )
+        bounds = np.append(0, np.cumsum(self._sizes[ordered])).astype(np.int32)
+        lines = pa.Array.from_buffers(pa.binary(), len(ordered), [None, pa.py_buffer(bounds), pa.py_buffer(data)])
+        return lines.take(pa.array(np.searchsorted(ordered, places)))
 
 
 def _links(lines: list[bytes], data: bytes, first: int) -> _Links:
@@ -165,7 +183,7 @@ def _split(gid: str) -> tuple[int, int]:
     return (PRODUCT, VARIANT, INVENTORY_ITEM).index(head) if head in (PRODUCT, VARIANT, INVENTORY_ITEM) else _OTHER, number
 
 
-def _order(links: _Links, lines: Any) -> Ints:
+def _order(links: _Links, spool: _Spool) -> Ints:
     """The places of the lines: each product, its children, their children; last the lines of no product."""
     products = np.full(len(links.sizes), -1, np.int64)  # of each line, by their order in the file
     products[links.product_lines] = np.arange(len(links.product_lines))
@@ -173,7 +191,9 @@ def _order(links: _Links, lines: Any) -> Ints:
     items, item_lines = links.variants[:0], links.variant_lines[:0]
     if (links.parent_types == _ITEM).any():
         item_lines = links.variant_lines
-        items = _ids(lines.take(pa.array(item_lines)), ITEM_ANYWHERE)[1]
+        steps = np.cumsum(links.sizes[item_lines], dtype=np.int64) // _STEP
+        parts = np.split(item_lines, np.flatnonzero(np.diff(steps)) + 1)
+        items = np.concatenate([_ids(spool.read(part), ITEM_ANYWHERE)[1] for part in parts])
     levels = (
         (_PRODUCT, links.products, links.product_lines),
         (_VARIANT, links.variants, links.variant_lines),
