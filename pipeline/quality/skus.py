@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from base64 import b32encode
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,9 @@ def assign_skus(variant_ids: Any, skus: Any, store: str) -> SkuFacts:
     blank = ~to_mask(pc.match_substring_regex(skus, r"\S"))
     legal = to_mask(pc.match_substring_regex(skus, LEGAL_SKU)) & to_mask(pc.less_equal(pc.utf8_length(skus), MAX_SKU))
     keys = pc.fill_null(pc.utf8_lower(pc.utf8_trim_whitespace(skus)), "")
-    codes = pc.dictionary_encode(keys).indices.to_numpy()
-    shared = (np.bincount(codes, minlength=1)[codes] > 1) & ~blank
+    used = keys.filter(pa.array(~blank)).to_pylist()
+    repeated = [key for key, times in Counter(used).items() if times > 1] if len(set(used)) < len(used) else []
+    shared = pc.is_in(keys, pa.array(repeated, pa.string())).to_numpy(zero_copy_only=False) & ~blank
     assigned: list[str | None] = [None] * len(skus)
     work = np.flatnonzero(blank | ~legal | shared)
     if len(work):

@@ -47,8 +47,10 @@ def _cleaner(tags: frozenset[str]) -> Any:
 def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
     """Only `tags`, without attributes; content of scripts, styles and frames dropped; well-formed."""
     cleaned: str = _cleaner(tags).clean(_TAG_IN_TAG.sub(r"\1", without_nothing(text)))
-    # An entity may have brought a character that T01 or T02 removes.
-    return _inert(clean_characters(cleaned) if "&" in text else cleaned).strip()
+    if "&" in text:  # an entity may have brought a character that T01 or T02 removes
+        cleaned = clean_characters(cleaned)
+    # Without these nothing is escaped, and what stands in real brackets is one of `tags`.
+    return (_inert(cleaned) if "&" in cleaned or "＜" in cleaned else cleaned).strip()
 
 
 def _inert(text: str) -> str:
