@@ -12,6 +12,7 @@ import unicodedata
 from base64 import b32encode
 from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def assign_skus(variant_ids: Any, skus: Any, store: str) -> SkuFacts:
     work = np.flatnonzero(blank | ~legal | shared)
     if len(work):
         rows = sorted(work.tolist(), key=lambda row: (_age(variant_ids[row].as_py()), row))
-        taken = set(keys.filter(pa.array(~blank & legal)).to_pylist())
+        taken = set(compress(used, legal[~blank].tolist()))
         holders: set[str] = set()
         for row in rows:
             identity, sku = variant_ids[row].as_py(), skus[row].as_py()
