@@ -9,9 +9,9 @@ import codecs
 import io
 import json
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from pipeline.catalog.source import RawFile
@@ -55,18 +55,22 @@ class Lines:
             reader = io.BufferedReader(_Utf16(reader, self._name), _BLOCK)
         elif mark.startswith(b"\xef\xbb\xbf"):
             reader.read(3)
-        number = 0
-        for number, line in enumerate(iter(partial(reader.readline, MAX_LINE + 1), b""), 1):
-            if line[-1] == _LINE_FEED:
-                yield number, line
-            elif len(line) > MAX_LINE:
-                while (rest := reader.readline(MAX_LINE)) and rest[-1] != _LINE_FEED:
-                    pass
-                yield number, line
-            else:
-                self.open_end = True
-                yield number, line + b"\n"
-        self.total = number
+        while block := reader.read(_BLOCK):
+            if begun := len(block) - block.rfind(b"\n") - 1:
+                block += reader.readline(MAX_LINE + 1 - begun)
+            number = self.total
+            for line in io.BytesIO(block):  # the fastest way to cut
+                number += 1
+                if line[-1] == _LINE_FEED:
+                    yield number, line
+                elif len(line) > MAX_LINE:
+                    while (rest := reader.readline(MAX_LINE)) and rest[-1] != _LINE_FEED:
+                        pass
+                    yield number, line
+                else:
+                    self.open_end = True
+                    yield number, line + b"\n"
+            self.total = number
 
 
 class _Utf16(io.RawIOBase):
@@ -112,7 +116,7 @@ def salvage(line: bytes, number: int, name: str) -> tuple[Any, int]:
             "save the file as UTF-8 and import it again"
         ) from None
     try:
-        record, more = clean(json.loads(text))
+        record, more = clean(json.loads(text, parse_int=orjson.loads))  # an integer beyond 64 bits is a float to orjson
     except (ValueError, RecursionError):
         return None, 0
     return record, dropped + more

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 _TEXTS = pa.list_(pa.string())
 
-#: One row a product. `source_hash` covers everything the source said of the product and its variants.
+#: One row a product. `source_hash` covers all that was read of the product, its variants and their stock.
 PRODUCTS = pa.schema(
     [
         ("product_id", pa.string()),  # Shopify's numeric id, or the handle where the source has no ids (CSV)

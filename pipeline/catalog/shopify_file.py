@@ -5,7 +5,6 @@ What a file is, its content says, never its name.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,10 +54,9 @@ class ShopifyFile(Source):
 def jsonl_batches(raw: RawFile, builder: Builder, collections: Collections, *, scattered: bool) -> Iterator[CatalogBatch]:
     """Batches of bulk JSON Lines; the last one has the collections."""
     lines = Lines(raw)
-    with tempfile.TemporaryDirectory(dir=raw.path.parent) as folder:
-        ordered = Regrouped(lines, Path(folder), raw.name) if scattered else lines
-        assembler = Assembler(builder, collections, ordered, raw.name, scattered=scattered)
-        yield from assembler.run(ordered)
+    ordered = Regrouped(lines, raw.path.parent, raw.name) if scattered else lines
+    assembler = Assembler(builder, collections, ordered, raw.name, scattered=scattered)
+    yield from assembler.run(ordered)
     assembler.flush()
     builder.counts["lines"] += lines.total
     yield builder.take(1.0, collections.rows())

@@ -23,8 +23,14 @@ _GID = rb'"(gid:\\?/\\?/shopify\\?/\w+\\?/[^"]*)"'
 _OWN_FIRST = re.compile(rb'\s*\{\s*(?:"__typename"\s*:\s*"\w*"\s*,\s*)?"id"\s*:\s*' + _GID)
 _OWN = re.compile(rb'"id"\s*:\s*' + _GID)
 _PARENT = re.compile(rb'"__parentId"\s*:\s*' + _GID)
-_ITEM = re.compile(rb'"gid:\\?/\\?/shopify\\?/InventoryItem\\?/(\d+)"')
 _COMPACT = b'"__parentId":"'
+
+#: The same in the syntax of RE2 (Arrow), for ids that are numbers: the parent at the very end of a line, the line's own id at
+#: its start, and the inventory item anywhere in a variant.
+_NUMBERED = r'"gid:\\?/\\?/shopify\\?/(?P<type>\w+)\\?/(?P<number>[0-9]{1,18})"'
+PARENT_LAST = rf'"__parentId":{_NUMBERED}\}}\s*$'
+OWN_FIRST = rf'^\{{"(?:__typename":"\w*",")?id":{_NUMBERED}'
+ITEM_ANYWHERE = _NUMBERED.replace(r"\w+", "InventoryItem")
 
 
 def written_parent(line: bytes) -> bytes:
@@ -40,12 +46,6 @@ def written_parent(line: bytes) -> bytes:
     return found[1] if found else b""
 
 
-def written_gid(line: bytes) -> bytes:
-    """The record's own id as it is written at its start, or b""."""
-    found = _OWN_FIRST.match(line)
-    return found[1] if found else b""
-
-
 def find_own_gid(line: bytes) -> str:
     """The id of a record; the first id of a line that is broken; else ""."""
     found = _OWN_FIRST.match(line)
@@ -57,12 +57,6 @@ def find_own_gid(line: bytes) -> str:
         found = _OWN.search(line)
         return plain(found[1]) if found else ""
     return gid if isinstance(gid, str) else ""
-
-
-def find_inventory_item(line: bytes) -> str:
-    """The number of a variant's inventory item, or ""."""
-    found = _ITEM.search(line)
-    return found[1].decode() if found else ""
 
 
 def plain(gid: bytes) -> str:

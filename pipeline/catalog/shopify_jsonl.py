@@ -27,22 +27,22 @@ from pipeline.catalog.shopify_gid import (
     written_parent,
 )
 from pipeline.catalog.shopify_rows import (
+    WRONG,
     ProductLines,
     Record,
     Variant,
-    add_variant,
     image_url,
     options,
     ordered,
     product_row,
+    variant_rows,
 )
 from pipeline.catalog.source import CatalogBatch, Scattered
 from pipeline.catalog.values import json_value
 from pipeline.model.errors import BadInputError
 
-#: Part of every source_hash: raise it when the same lines begin to mean other rows.
-_VERSION = "1"
-_WRONG = (TypeError, AttributeError, KeyError, ValueError, IndexError)
+#: Part of every source_hash: raise it when later stages begin to make something else of the same rows.
+_VERSION = "2"
 #: So many products without a child at the start are the products of a file that is not grouped.
 _ENOUGH = 50
 _BACKSLASH = 92  # a search for one byte is many times faster
@@ -86,7 +86,7 @@ class Assembler:
         """Batches of all lines but the last products, which `flush` and the builder's last batch give."""
         builder, state, loads = self._builder, self._state, orjson.loads
         product = self._product
-        owned: dict[str, str] = product.owned if product else {}
+        owned: dict[str | None, str] = product.owned if product else {}
         for number, line in lines:
             try:
                 record = loads(line)
@@ -96,15 +96,17 @@ class Assembler:
                 gid = record["id"]
                 head, _, key = gid.rpartition("/")
                 parent = record.get("__parentId")
-                if parent is not None and parent.__class__ is not str:
+                owner = owned.get(parent)
+                if owner is None and parent is not None and parent.__class__ is not str:
                     raise TypeError("parent")
-            except _WRONG:
+            except WRONG:
                 found = self._repair(number, line)
                 if found is None:
                     product = self._product
                     owned = product.owned if product else {}
                     continue
                 record, gid, head, key, parent = found
+                owner = owned.get(parent)
             if parent is None:
                 if head == PRODUCT:
                     self.flush()
@@ -117,24 +119,29 @@ class Assembler:
                     self._collection(number, key, record)
                 else:
                     builder.counts["other_lines"] += 1
-            elif product is None or (parent not in owned and not _adopt(product, parent)):
+            elif product is None or (owner is None and (owner := _adopt(product, parent)) is None):
                 self._stray(number, line, record, head, key, parent)
+            elif head == METAFIELD:
+                product.children += 1
+                namespace, name, value = record.get("namespace"), record.get("key"), record.get("value")
+                product.metafields[owner][f"{namespace}.{name}"] = value if value.__class__ is str else json_value(value)
             elif head == VARIANT:
-                product.variants.append((key, number, record))
+                product.children += 1
+                product.variants.append((gid, key, number, record))
                 owned[gid] = gid
-                product.lines.append(line)
             elif head in MEDIA:
-                product.media.append(line)
+                product.children += 1
                 url = image_url(record)
                 if url:
-                    product.images.setdefault(owned[parent], {})[url] = None
-            elif head == METAFIELD:
-                product.lines.append(line)
-                value = record.get("value")
-                fields = product.metafields.setdefault(owned[parent], {})
-                fields[f"{record.get('namespace')}.{record.get('key')}"] = value if value.__class__ is str else json_value(value)
+                    product.images[owner][url] = None
+            elif head == INVENTORY_LEVEL:
+                product.children += 1
+                product.levels[owner].append(record)
             else:
-                self._other_child(product, number, line, record, head, key, owned[parent])
+                builder.counts["other_lines"] += 1
+                if head == COLLECTION:
+                    self._collection(number, key, record)
+                    self._collections.member(key, product.key)
 
     def _start(self, number: int, line: bytes, record: Record, gid: str, key: str) -> ProductLines:
         counts = self._builder.counts
@@ -145,18 +152,6 @@ class Assembler:
         self._seen.add(key)
         self._product = ProductLines(gid, key, number, line, record, broken)
         return self._product
-
-    def _other_child(
-        self, product: ProductLines, number: int, line: bytes, record: Record, head: str, key: str, owner: str
-    ) -> None:
-        if head == INVENTORY_LEVEL:
-            product.lines.append(line)
-            product.levels.setdefault(owner, []).append(record)
-            return
-        self._builder.counts["other_lines"] += 1
-        if head == COLLECTION:
-            self._collection(number, key, record)
-            self._collections.member(key, product.key)
 
     def _collection(self, number: int, key: str, record: Record) -> None:
         if not self._collections.add(key, record):
@@ -214,9 +209,9 @@ class Assembler:
             self._seen.add(key)
             self._product = ProductLines(gid, key, number, line, {}, reason)
         elif head == VARIANT and product is not None and (parent == product.gid or not (parent or self._scattered)):
-            product.variants.append((key, number, None))
+            product.children += 1
+            product.variants.append((gid, key, number, None))
             product.owned[gid] = gid
-            product.lines.append(line)
             self._builder.reject(number, "variant", key, reason, line)
         else:
             counts["broken_lines"] += 1
@@ -231,46 +226,44 @@ class Assembler:
             return
         self._product = None
         builder.counts["variants_seen"] += len(product.variants)
-        builder.counts["child_lines"] += len(product.lines) - 1 + len(product.media)
+        builder.counts["child_lines"] += product.children
         try:
             if product.broken:
                 raise ValueError(product.broken)
             names, hidden = options(product)
-            product_fields = product_row(product, names, self._seed)
-        except _WRONG as error:
+            variants, repeated = _first_of_each_id(product.variants)
+            rows, inventory, misshapen = variant_rows(product, ordered(variants), names, hidden)
+            product_fields = product_row(product, names, rows, inventory, self._seed)
+        except WRONG as error:
             reason = product.broken or f"its fields cannot be read ({type(error).__name__})"
-            builder.reject(product.line, "product", product.key, reason, product.lines[0])
-            for key, line, record in product.variants:
+            builder.reject(product.line, "product", product.key, reason, product.source)
+            for _, key, line, record in product.variants:
                 if record is not None:
                     builder.reject(line, "variant", key, "its product was rejected")
             return
-        variants: list[tuple[Any, ...]] = []
-        inventory: list[tuple[Any, ...]] = []
-        for place, (key, line, record) in enumerate(ordered(self._first_of_each_id(product.variants)), 1):
-            try:
-                if record is not None:
-                    add_variant(product, key, line, record, place, names, hidden, variants, inventory)
-            except _WRONG:
-                builder.reject(line, "variant", key, "its fields cannot be read")
-        builder.add(product_fields, variants, inventory)
-
-    def _first_of_each_id(self, variants: list[Variant]) -> list[Variant]:
-        if len({variant[0] for variant in variants}) == len(variants):
-            return variants
-        first: dict[str, Variant] = {}
-        for variant in variants:
-            if first.setdefault(variant[0], variant) is not variant and variant[2] is not None:
-                self._builder.reject(variant[1], "variant", variant[0], "its id stands twice in the file")
-        return list(first.values())
+        for _, key, line, _ in repeated:
+            builder.reject(line, "variant", key, "its id stands twice in the file")
+        for _, key, line, _ in misshapen:
+            builder.reject(line, "variant", key, "its fields cannot be read")
+        builder.add(product_fields, rows, inventory)
 
 
-def _adopt(product: ProductLines, parent: str) -> bool:
-    """Whether the parent is the inventory item of one of the product's variants; its children are then the variant's."""
+def _first_of_each_id(variants: list[Variant]) -> tuple[list[Variant], list[Variant]]:
+    """The first variant of each id, and the sound ones that come again."""
+    if len({variant[0] for variant in variants}) == len(variants):
+        return variants, []
+    first: dict[str, Variant] = {}
+    again = [variant for variant in variants if first.setdefault(variant[0], variant) is not variant and variant[3] is not None]
+    return list(first.values()), again
+
+
+def _adopt(product: ProductLines, parent: str) -> str | None:
+    """The variant of the product whose inventory item the parent is: its children are the variant's."""
     if not parent.startswith(INVENTORY_ITEM):
-        return False
-    for key, _, record in product.variants:
+        return None
+    for owner, _, _, record in product.variants:
         item = (record or {}).get("inventoryItem")
         if isinstance(item, dict) and item.get("id") == parent:
-            product.owned[parent] = f"{VARIANT}/{key}"
-            return True
-    return False
+            product.owned[parent] = owner
+            return owner
+    return None

@@ -1,22 +1,29 @@
 """Rows of one product from its bulk records: the shapes of Shopify's Admin GraphQL API, old and new.
 
-Anything of the wrong shape raises TypeError, AttributeError, KeyError, ValueError or IndexError; the caller rejects the row.
+Anything of the wrong shape raises one of WRONG; the caller rejects the row.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
 
-from pipeline.catalog.shopify_gid import VARIANT
+import orjson
+
 from pipeline.catalog.values import GRAMS, json_text
 
 Record = dict[str, Any]
-#: Number of the id, line, record (None: broken, already rejected).
-Variant = tuple[str, int, "Record | None"]
+Row = tuple[Any, ...]
+#: Id, its number, line, record (None: broken, already rejected).
+Variant = tuple[str, str, int, "Record | None"]
 
+#: What a wrong shape raises.
+WRONG = (TypeError, AttributeError, KeyError, ValueError, IndexError)
 _FIRST = itemgetter(0)
+_VALUE = itemgetter("value")
 _VARIANT_FIELDS = (
     "position", "sku", "barcode", "price", "compareAtPrice", "inventoryPolicy", "inventoryQuantity", "inventoryItem",
 )  # fmt: skip
@@ -30,33 +37,32 @@ class ProductLines:
 
     __slots__ = (
         "broken",
+        "children",
         "gid",
         "images",
         "key",
         "levels",
         "line",
-        "lines",
-        "media",
         "metafields",
         "owned",
         "record",
+        "source",
         "variants",
     )
 
     def __init__(self, gid: str, key: str, line: int, source: bytes, record: Record, broken: str | None) -> None:
-        self.gid, self.key, self.line, self.record, self.broken = gid, key, line, record, broken
+        self.gid, self.key, self.line, self.source, self.record, self.broken = gid, key, line, source, record, broken
+        self.children = 0  # lines
         self.variants: list[Variant] = []
-        self.owned = {gid: gid}
-        self.images: dict[str, dict[str, None]] = {}
-        self.metafields: dict[str, dict[str, str]] = {}
-        self.levels: dict[str, list[Record]] = {}
-        self.lines: list[bytes] = [source]  # all but media, whose order says something
-        self.media: list[bytes] = []
+        self.owned: dict[str | None, str] = {gid: gid}
+        self.images: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self.metafields: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self.levels: defaultdict[str, list[Record]] = defaultdict(list)
 
 
 def ordered(variants: list[Variant]) -> list[Variant]:
     """By position, where every variant has one; else as they stand."""
-    positions = [record.get("position") if record else 0 for _, _, record in variants]
+    positions = [record.get("position") if record else 0 for _, _, _, record in variants]
     if positions == list(range(1, len(positions) + 1)) or not all(position.__class__ is int for position in positions):
         return variants
     return [variant for _, variant in sorted(zip(positions, variants, strict=True), key=_FIRST)]
@@ -65,16 +71,16 @@ def ordered(variants: list[Variant]) -> list[Variant]:
 def options(product: ProductLines) -> tuple[list[str], bool]:
     """Names of the options, and whether it is the hidden "Title / Default Title" of a product without options."""
     found = product.record.get("options") or []
-    if found and all(isinstance(option.get("position"), int) for option in found):
+    if len(found) > 1 and all(isinstance(option.get("position"), int) for option in found):
         found = sorted(found, key=lambda option: option["position"])
     if not found:
-        first: Record = next((record for _, _, record in product.variants if record), {})
+        first: Record = next((record for _, _, _, record in product.variants if record), {})
         selected = first.get("selectedOptions")
         found = selected if isinstance(selected, list) and all(isinstance(option, dict) for option in selected) else []
     names = [option["name"] for option in found]
     if names != ["Title"]:
         return names[:3], False
-    values = [_option_values(record, names) for _, _, record in product.variants if record]
+    values = [_option_values(record, names) for _, _, _, record in product.variants if record]
     hidden = all(value in ([], ["Default Title"]) for value in values)
     return ([], True) if hidden else (names, False)
 
@@ -82,13 +88,14 @@ def options(product: ProductLines) -> tuple[list[str], bool]:
 def _option_values(record: Record, names: list[str]) -> list[Any]:
     selected = record.get("selectedOptions")
     if selected is not None:
-        return [option["value"] for option in selected]
+        return list(map(_VALUE, selected))
     title = record.get("title")  # "Red / M" in queries without selectedOptions
     values = title.split(" / ") if title else []
     return values if len(values) == len(names) else ([title] if title else [])
 
 
-def product_row(product: ProductLines, names: list[str], seed: bytes) -> tuple[Any, ...]:
+def product_row(product: ProductLines, names: list[str], variants: Sequence[Row], inventory: Sequence[Row], seed: bytes) -> Row:
+    """The row, with the hash of all rows of the product."""
     record = product.record
     get = record.get
     seo = get("seo") or {}
@@ -102,8 +109,7 @@ def product_row(product: ProductLines, names: list[str], seed: bytes) -> tuple[A
         featured = image_url(get("featuredMedia") or {"image": get("featuredImage")})
         images = [featured] if featured else []
     option1, option2, option3 = [*names, None, None, None][:3]
-    lines = [product.lines[0], *sorted(product.lines[1:]), *product.media]
-    return (
+    row = (
         product.key,
         get("handle") or None,
         get("title") or None,
@@ -121,55 +127,54 @@ def product_row(product: ProductLines, names: list[str], seed: bytes) -> tuple[A
         option3,
         images,
         json_text(product.metafields.get(product.gid, {})),
-        blake2b(seed + b"".join(lines), digest_size=16).hexdigest(),
-        product.line,
     )
+    said = orjson.dumps((row, [variant[:-1] for variant in variants], inventory))  # lines move without a change
+    return (*row, blake2b(seed + said, digest_size=16).hexdigest(), product.line)
 
 
-def add_variant(
-    product: ProductLines,
-    key: str,
-    line: int,
-    record: Record,
-    place: int,
-    names: list[str],
-    hidden: bool,
-    variants: list[tuple[Any, ...]],
-    inventory: list[tuple[Any, ...]],
-) -> None:
-    """One row more in `variants`, one or more (each location) in `inventory`; neither when it raises."""
-    try:
-        position, sku, barcode, price, list_price, policy, available, item = _VARIANT(record)
-    except KeyError:
-        position, sku, barcode, price, list_price, policy, available, item = map(record.get, _VARIANT_FIELDS)
-    item = item or {}
-    tracked, cost, measurement = item.get("tracked"), item.get("unitCost"), item.get("measurement")
-    weight = measurement["weight"] if measurement else None
-    grams = None
-    if weight and weight["value"] is not None:
-        grams = weight["value"] * GRAMS[weight["unit"]]
-    elif record.get("weight") is not None:
-        grams = record["weight"] * GRAMS[record["weightUnit"]]
+def variant_rows(
+    product: ProductLines, variants: Iterable[Variant], names: list[str], hidden: bool
+) -> tuple[list[Row], list[Row], list[Variant]]:
+    """A row for each variant; a stock row for each variant and location; the variants that cannot be read."""
+    rows: list[Row] = []
+    inventory: list[Row] = []
+    misshapen: list[Variant] = []
+    product_key, all_images, all_levels, all_metafields = product.key, product.images, product.levels, product.metafields
     option1 = option2 = option3 = None
-    if not hidden:
-        option1, option2, option3 = (*_option_values(record, names), None, None, None)[:3]
-    owner = f"{VARIANT}/{key}"
-    metafields = product.metafields.get(owner)
-    images = product.images.get(owner)
-    image = next(iter(images)) if images else (image_url(record) if "image" in record or "media" in record else None)
-    oversell = policy.lower() == "continue" if policy else None
-    row = (
-        key, product.key, position or place, sku or None, barcode or None, option1 or None, option2 or None, option3 or None,
-        price, list_price, cost["amount"] if cost else None, grams, image, item.get("requiresShipping"), None,
-        json_text(metafields) if metafields else None, line,
-    )  # fmt: skip
-    levels = product.levels.get(owner) if product.levels else None
-    places = _stock(levels) if levels else None
-    if places:
-        inventory.extend((key, product.key, place, quantity, tracked, oversell) for place, quantity in places)
-    else:
-        inventory.append((key, product.key, None, available, tracked, oversell))
-    variants.append(row)
+    for place, variant in enumerate(variants, 1):
+        owner, key, line, record = variant
+        if record is None:
+            continue
+        try:
+            try:
+                position, sku, barcode, price, list_price, policy, available, item = _VARIANT(record)
+            except KeyError:
+                position, sku, barcode, price, list_price, policy, available, item = map(record.get, _VARIANT_FIELDS)
+            item = item or {}
+            tracked, cost, measurement = item.get("tracked"), item.get("unitCost"), item.get("measurement")
+            weight = measurement["weight"] if measurement else None
+            grams = None
+            if weight and weight["value"] is not None:
+                grams = weight["value"] * GRAMS[weight["unit"]]
+            elif record.get("weight") is not None:
+                grams = record["weight"] * GRAMS[record["weightUnit"]]
+            if not hidden:
+                option1, option2, option3, *_ = (*_option_values(record, names), None, None, None)
+            metafields, images = all_metafields.get(owner), all_images.get(owner)
+            image = next(iter(images)) if images else (image_url(record) if "image" in record or "media" in record else None)
+            oversell = policy.lower() == "continue" if policy else None
+            places = _stock(all_levels[owner]) if owner in all_levels else None
+            rows.append((
+                key, product_key, position or place, sku or None, barcode or None, option1 or None, option2 or None,
+                option3 or None, price, list_price, cost["amount"] if cost else None, grams, image,
+                item.get("requiresShipping"), None, json_text(metafields) if metafields else None, line,
+            ))  # fmt: skip
+        except WRONG:
+            misshapen.append(variant)
+            continue
+        for location, quantity in places or ((None, available),):
+            inventory.append((key, product_key, location, quantity, tracked, oversell))
+    return rows, inventory, misshapen
 
 
 def _stock(levels: list[Record]) -> list[tuple[str | None, Any]]:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,8 +55,15 @@ def learn_lexicon(titles: Iterable[str], brands: Iterable[str]) -> dict[str, str
     Only titles with few capitals are witnesses. A spelling needs two of them, or a brand; small letters say nothing, since
     a title in sentence case writes every word so.
     """
+    # A token has no space in it, and the words of a store are few beside its titles; numbers have no spelling.
+    words = pc.list_flatten(pc.split_pattern(witnesses(titles), " "))
+    counted = pc.value_counts(words.filter(pc.invert(pc.match_substring_regex(words, "^[0-9]*$"))))
+    times_of: Counter[str] = Counter()
+    for word, times in zip(*(counted.field(name).to_pylist() for name in ("values", "counts")), strict=True):
+        for token in _TOKEN.findall(word):
+            times_of[token] += times
     found: dict[str, list[tuple[int, str]]] = {}
-    for token, times in Counter(chain.from_iterable(map(_TOKEN.findall, witnesses(titles)))).items():
+    for token, times in times_of.items():
         found.setdefault(token.casefold(), []).append((-times, token))
     lexicon = {}
     for key, counts in found.items():
@@ -72,13 +79,12 @@ def learn_lexicon(titles: Iterable[str], brands: Iterable[str]) -> dict[str, str
     return lexicon
 
 
-def witnesses(titles: Iterable[str]) -> list[str]:
-    """The titles with a few capitals: at least one, and fewer than one character in three."""
+def witnesses(titles: Iterable[str]) -> Any:
+    """The titles (a string array) with a few capitals: at least one, and fewer than one character in three."""
     column = pa.array(titles, pa.string())
     capitals = pc.count_substring_regex(column, r"\p{Lu}")
     few = pc.and_(pc.greater(capitals, 0), pc.less(pc.multiply(capitals, 3), pc.utf8_length(column)))
-    found: list[str] = column.filter(few).to_pylist()
-    return found
+    return column.filter(few)
 
 
 def tokens(title: str) -> list[str]:

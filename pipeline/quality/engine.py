@@ -11,6 +11,7 @@ A fix that raises on a row leaves that row as it was and is reported in `Evaluat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -52,14 +53,24 @@ class FixFailure:
 @dataclass(frozen=True)
 class Evaluation:
     """`products` and `variants` after the fixes (same rows and order, plus derived columns); `fixes`, `issues` and `scores`
-    have the schemas of `quality/schema`, in the order of the products."""
+    have the schemas of `quality/schema`, in the order of the products, and are in `tables` in Arrow by these names."""
 
     products: pd.DataFrame
     variants: pd.DataFrame
-    fixes: pd.DataFrame
-    issues: pd.DataFrame
-    scores: pd.DataFrame
+    tables: Mapping[str, pa.Table]
     failures: tuple[FixFailure, ...]
+
+    @property
+    def fixes(self) -> pd.DataFrame:
+        return to_frame(self.tables["fixes"])
+
+    @property
+    def issues(self) -> pd.DataFrame:
+        return to_frame(self.tables["issues"])
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        return to_frame(self.tables["scores"])
 
 
 def evaluate(ruleset: RuleSet, products: pd.DataFrame, variants: pd.DataFrame, context: Context) -> Evaluation:
@@ -89,6 +100,10 @@ class Engine:
         self._results = Results(self.rules, context)
         self._run = _Run()
         self._schemas = {"product": self._schema("product"), "variant": self._schema("variant")}
+        self._needs = [
+            *((f"fix {step.fix}", step.level, _columns(step), step.params.get("text_to")) for step in ruleset.fixes),
+            *((f"rule {rule.code}", rule.level, _columns(rule), None) for rule in self.rules),
+        ]
 
     def _schema(self, level: Level) -> Any:
         import pandera.pandas as pandera
@@ -121,9 +136,11 @@ class Engine:
         return Evaluation(
             fixed_products,
             fixed_variants,
-            _fix_frame(products, product_run.log, variant_run.log),
-            judged.issues,
-            judged.scores,
+            {
+                "fixes": _fix_table(products, product_run.log, variant_run.log),
+                "issues": judged.issues,
+                "scores": judged.scores,
+            },
             (*product_run.failures, *variant_run.failures),
         )
 
@@ -159,18 +176,15 @@ class Engine:
 
     def _require_columns(self, level: Level, frame: pd.DataFrame) -> None:
         known = set(frame.columns)
-        for who, declared in [(f"fix {step.fix}", step) for step in self.ruleset.fixes] + [
-            (f"rule {rule.code}", rule) for rule in self.rules
-        ]:
-            if declared.level != level:
+        for who, where, needed, derived in self._needs:
+            if where != level:
                 continue
-            missing = _columns(declared) - known
-            if missing:
+            if missing := needed - known:
                 raise PipelineError(
                     f"{who} of {self.ruleset.name} needs the column {min(missing)}, which the table does not have; "
                     "correct the rules file or the table"
                 )
-            known.add(str(declared.params.get("text_to")))
+            known.add(str(derived))
 
     def _fix(self, step: FixStep, frame: pd.DataFrame) -> pd.DataFrame:
         """The parser of one step."""
@@ -282,8 +296,8 @@ def _with_product_fixes(
     return result
 
 
-def _fix_frame(products: pd.DataFrame, *logs: list[pa.Table]) -> pd.DataFrame:
+def _fix_table(products: pd.DataFrame, *logs: list[pa.Table]) -> pa.Table:
     """One log in the order of the products; within a product in the order in which the fixes ran."""
     table = pa.concat_tables([FIXES_SCHEMA.empty_table(), *(entry for log in logs for entry in log)])
     rows = pc.index_in(table["product_id"], value_set=arrow(products["product_id"])).to_numpy()
-    return to_frame(table.take(pa.array(np.argsort(rows, kind="stable"))))
+    return table.take(pa.array(np.argsort(rows, kind="stable")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,8 +51,9 @@ def learn(
     wares = variants.arrow(["variant_id", "product_id", "sku", "barcode"])
     ids, skus, barcodes = (wares[name].combine_chunks() for name in ("variant_id", "sku", "barcode"))
     facts = assign_skus(ids, skus, store)
-    paddable = paddable_lengths(barcodes)
-    gtins = gtin.keys(gtin.padded(gtin.clean(barcodes), paddable))
+    cleaned = gtin.clean(barcodes)
+    paddable = paddable_lengths(cleaned)
+    gtins = gtin.keys(gtin.padded(cleaned, paddable))
     duplicates = _repeated(gtins)
     titles = [title for title in shop["title"].to_pylist() if title]
     lexicon, shouting = lexicon_of(titles, shop["vendor"].to_pylist()), is_shouting_store(titles)
@@ -64,20 +66,23 @@ def learn(
 
 
 def _repeated(values: Any) -> frozenset[str]:
-    counts = pc.value_counts(values.drop_null())
-    return frozenset(counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist())
+    """Python's sets are several times faster than Arrow's hashes where nearly all values differ."""
+    texts = values.drop_null().to_pylist()
+    if len(set(texts)) == len(texts):
+        return frozenset()
+    return frozenset(text for text, times in Counter(texts).items() if times > 1)
 
 
-def paddable_lengths(barcodes: Any) -> frozenset[int]:
-    """Lengths (7, 9, 10, 11) of which nearly all barcodes are valid GTINs once their leading zeros are back.
+def paddable_lengths(cleaned: Any) -> frozenset[int]:
+    """Lengths (7, 9, 10, 11) of which nearly all cleaned barcodes are valid GTINs once their leading zeros are back.
 
     A random number passes the check digit 1 time in 10, so one or two values prove nothing.
     """
-    cleaned = gtin.clean(barcodes)
-    digits = pc.match_substring_regex(cleaned, "^[0-9]+$")
+    short = cleaned.filter(pc.is_in(pc.binary_length(cleaned), pa.array(gtin.SHORT, pa.int32())))
+    short = pc.unique(short.filter(pc.match_substring_regex(short, "^[0-9]+$")))
     found = set()
     for length in gtin.SHORT:
-        some = pc.unique(cleaned.filter(pc.and_(digits, pc.equal(pc.utf8_length(cleaned), length))))
+        some = short.filter(pc.equal(pc.binary_length(short), length))
         if len(some) >= _PROOF and gtin.valid(gtin.padded(some, {length})).sum() * 100 >= 95 * len(some):
             found.add(length)
     return frozenset(found)

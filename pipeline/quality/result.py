@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.model.quality import DIMENSION_WEIGHTS, Rule, Severity
-from pipeline.platform.tables import to_frame
 from pipeline.quality.changes import as_text
 from pipeline.quality.context import Context
 from pipeline.quality.masks import Degree, Mask
@@ -35,8 +34,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Judged:
-    issues: pd.DataFrame
-    scores: pd.DataFrame
+    issues: pa.Table
+    scores: pa.Table
 
 
 class Results:
@@ -85,7 +84,7 @@ class Results:
         unique, inverse = _unique_rows(patterns)
         scores = [self._score(pattern, denominators) for pattern in unique]
         issues = self._issues(products, variants, product_rows, patterns, inverse, scores, denominators)
-        return Judged(issues, _score_frame(variants, inverse[:count], scores))
+        return Judged(issues, _score_table(variants, inverse[:count], scores))
 
     def _score(self, pattern: npt.NDArray[np.int8], denominators: tuple[int, ...]) -> Score:
         key = (pattern.tobytes(), denominators)
@@ -106,7 +105,7 @@ class Results:
         inverse: npt.NDArray[np.int64],
         scores: Sequence[Score],
         denominators: tuple[int, ...],
-    ) -> pd.DataFrame:
+    ) -> pa.Table:
         first_row = np.zeros(len(products), np.int64)
         every = np.concatenate([product_rows, np.setdiff1d(np.arange(len(products)), product_rows)])
         first_row[every[::-1]] = np.arange(len(every))[::-1]
@@ -120,7 +119,7 @@ class Results:
                     _Open(index, rule.level == "product", rows, _excerpts(arrow(frame[rule.field]).take(pa.array(rows))))
                 )
         if not chunks:
-            return to_frame(ISSUES.empty_table())
+            return ISSUES.empty_table()
         rules = np.concatenate([np.full(len(chunk.rows), chunk.rule) for chunk in chunks])
         product = np.concatenate([chunk.rows if chunk.of_product else product_rows[chunk.rows] for chunk in chunks])
         variant = np.concatenate([np.full(len(chunk.rows), -1) if chunk.of_product else chunk.rows for chunk in chunks])
@@ -146,7 +145,7 @@ class Results:
             hints,
             pa.array(lost[inverse[judged], rules]),
         ]
-        return to_frame(pa.Table.from_arrays(columns, schema=ISSUES))
+        return pa.Table.from_arrays(columns, schema=ISSUES)
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def _unique_rows(patterns: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], 
     return patterns[first], inverse.ravel()
 
 
-def _score_frame(variants: pd.DataFrame, inverse: npt.NDArray[np.int64], scores: Sequence[Score]) -> pd.DataFrame:
+def _score_table(variants: pd.DataFrame, inverse: npt.NDArray[np.int64], scores: Sequence[Score]) -> pa.Table:
     chosen = pa.array(inverse)
 
     def take(values: list[Any], kind: pa.DataType) -> pa.Array:
@@ -191,4 +190,4 @@ def _score_frame(variants: pd.DataFrame, inverse: npt.NDArray[np.int64], scores:
         take([s.worst for s in scores], pa.string()),
         *dimensions,
     ]
-    return to_frame(pa.Table.from_arrays(columns, schema=SCORES))
+    return pa.Table.from_arrays(columns, schema=SCORES)

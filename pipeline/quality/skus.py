@@ -10,7 +10,9 @@ import hashlib
 import re
 import unicodedata
 from base64 import b32encode
+from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -40,13 +42,14 @@ def assign_skus(variant_ids: Any, skus: Any, store: str) -> SkuFacts:
     blank = ~to_mask(pc.match_substring_regex(skus, r"\S"))
     legal = to_mask(pc.match_substring_regex(skus, LEGAL_SKU)) & to_mask(pc.less_equal(pc.utf8_length(skus), MAX_SKU))
     keys = pc.fill_null(pc.utf8_lower(pc.utf8_trim_whitespace(skus)), "")
-    codes = pc.dictionary_encode(keys).indices.to_numpy()
-    shared = (np.bincount(codes, minlength=1)[codes] > 1) & ~blank
+    used = keys.filter(pa.array(~blank)).to_pylist()
+    repeated = [key for key, times in Counter(used).items() if times > 1] if len(set(used)) < len(used) else []
+    shared = pc.is_in(keys, pa.array(repeated, pa.string())).to_numpy(zero_copy_only=False) & ~blank
     assigned: list[str | None] = [None] * len(skus)
     work = np.flatnonzero(blank | ~legal | shared)
     if len(work):
         rows = sorted(work.tolist(), key=lambda row: (_age(variant_ids[row].as_py()), row))
-        taken = set(keys.filter(pa.array(~blank & legal)).to_pylist())
+        taken = set(compress(used, legal[~blank].tolist()))
         holders: set[str] = set()
         for row in rows:
             identity, sku = variant_ids[row].as_py(), skus[row].as_py()

@@ -155,7 +155,7 @@ class _Job:
         self.engine = Engine(ruleset, facts.context)
         self.counts = Counts()
         self.failures: list[FixFailure] = []
-        self.skus: list[pa.Array] = []
+        self.skus: set[str | None] = set()  # in lower case
         self._product = self._variant = 0
 
     def batch(self, products: pd.DataFrame, variants: pd.DataFrame) -> dict[str, pa.Table]:
@@ -182,7 +182,7 @@ class _Job:
             tables = _ordered(tables, products, variants)
         self.counts.reused += int(mask.sum())
         self.counts.add(tables)
-        self.skus.append(pc.utf8_lower(tables["fixed_variants"]["sku"]))
+        self.skus.update(pc.utf8_lower(tables["fixed_variants"]["sku"]).to_pylist())
         return tables
 
     def _compute(self, products: pd.DataFrame, variants: pd.DataFrame, revisions: Sequence[str]) -> dict[str, pa.Table]:
@@ -195,14 +195,11 @@ class _Job:
             for product_id, revision in zip(products["product_id"].tolist(), revisions, strict=True)
         ]
         fixed = found.products.assign(revision=pd.array(marked, dtype="string[pyarrow]"))
-        frames = {
-            "fixed_products": fixed,
-            "fixed_variants": found.variants.drop(columns=list(_FACTS)),
-            "product_fixes": found.fixes,
-            "product_issues": found.issues,
-            "product_scores": found.scores,
+        return {
+            "fixed_products": to_arrow(fixed, SCHEMAS["fixed_products"]),
+            "fixed_variants": to_arrow(found.variants.drop(columns=list(_FACTS)), SCHEMAS["fixed_variants"]),
+            **{f"product_{name}": table for name, table in found.tables.items()},
         }
-        return {name: to_arrow(frame, SCHEMAS[name]) for name, frame in frames.items()}
 
 
 def _ordered(tables: Mapping[str, pa.Table], products: pd.DataFrame, variants: pd.DataFrame) -> dict[str, pa.Table]:
@@ -233,8 +230,7 @@ def _verdict(products: int, variants: int, job: _Job, before: int) -> Verdict:
             f"{len(job.facts.repeated_variants)} variant ids occur more than once, for example {job.facts.repeated_variants[0]}; "
             "materialize variants again"
         )
-    skus = pa.chunked_array(job.skus, pa.string())
-    if skus.null_count or pc.count_distinct(skus).as_py() != len(skus):
+    if None in job.skus or len(job.skus) != counts.variants:
         problems.append("SKUs are missing or not unique after the fixes; report this as a bug")
     shrunk = shrink_problem(before, counts.products)
     if shrunk:

@@ -152,8 +152,7 @@ def tables_without_lines(found: Imported) -> list[pd.DataFrame]:
 
 
 def test_the_order_of_lines_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shopify_scattered, "_RANGE", 7)
-    monkeypatch.setattr(shopify_scattered, "_BUFFER", 20_000)
+    monkeypatch.setattr(shopify_scattered, "_STEP", 20_000)
     for name, grouped in (("grouped", True), ("levels", False)):
         write_catalog(tmp_path / name, 400, grouped=grouped)
     lines = (tmp_path / "grouped").read_bytes().splitlines(keepends=True)

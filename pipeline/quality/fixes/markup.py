@@ -33,6 +33,7 @@ _LT = r"(?:[<＜]|&(?:amp;)*(?:lt|#0*60|#x0*3c);)"
 _GT = r"(?:[>＞]|&(?:amp;)*(?:gt|#0*62|#x0*3e);)"
 _ESCAPED_TAG = re.compile(rf"(?i){_LT}\s*/?\s*(?:{patterns.ACTIVE})\b(?:(?:(?!{_LT}|{_GT}).)*{_GT})?", re.DOTALL)
 _ESCAPED_LT = re.compile(rf"(?i){_LT.replace('<＜', '＜')}")
+_OPEN_TWICE = re.compile("<[^<>]*<")
 _TAG_IN_TAG = re.compile(rf"(?i)(<[a-z/][^<>]*)<\s*/?\s*(?:{patterns.ACTIVE})\b[^<>]*>")
 _NEWLINE_TAGS = "<[bh]r>|</?(?:p|div|ul|ol|dl|dt|dd|tr|table|thead|tbody|blockquote|h[1-6])>|</li>"
 
@@ -46,9 +47,14 @@ def _cleaner(tags: frozenset[str]) -> Any:
 
 def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
     """Only `tags`, without attributes; content of scripts, styles and frames dropped; well-formed."""
-    cleaned: str = _cleaner(tags).clean(_TAG_IN_TAG.sub(r"\1", without_nothing(text)))
-    # An entity may have brought a character that T01 or T02 removes.
-    return _inert(clean_characters(cleaned) if "&" in text else cleaned).strip()
+    cleaned = without_nothing(text)
+    if _OPEN_TWICE.search(cleaned):
+        cleaned = _TAG_IN_TAG.sub(r"\1", cleaned)
+    cleaned = _cleaner(tags).clean(cleaned)
+    if "&" in text:  # an entity may have brought a character that T01 or T02 removes
+        cleaned = clean_characters(cleaned)
+    # Without these nothing is escaped, and what stands in real brackets is one of `tags`.
+    return (_inert(cleaned) if "&" in cleaned or "＜" in cleaned else cleaned).strip()
 
 
 def _inert(text: str) -> str:

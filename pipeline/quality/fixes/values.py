@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pipeline.model.money import exponent
 from pipeline.quality.context import Context
 from pipeline.quality.fixes.base import fix, rewrite, text_fix
-from pipeline.quality.masks.base import arrow, column, numbers, replaced, to_mask
+from pipeline.quality.masks.base import arrow, column, numbers, repeated_items, replaced, to_mask
 
 _AMOUNT = re.compile(r"^\D{0,6}?(?P<number>[0-9][0-9.,' \u00a0\u202f’]*)\D{0,6}$")
 
@@ -117,8 +117,7 @@ def distinct(frame: pd.DataFrame, field: str, key: Any, strip: bool = False) -> 
     values = arrow(frame[field])
     items = pc.list_flatten(values)
     parents = pc.list_parent_indices(values).to_numpy()
-    same = pd.Series(pc.utf8_lower(items).to_pandas()) if strip else pd.Series(items.to_pandas())
-    suspect = pd.DataFrame({"row": parents, "item": same}).duplicated().to_numpy()
+    suspect = repeated_items(pc.utf8_lower(items) if strip else items, parents)
     suspect |= ~to_mask(pc.match_substring_regex(items, r"^\S")) | to_mask(pc.match_substring_regex(items, r"\s$"))
     rows = sorted(set(parents[suspect].tolist()))
     if not rows:

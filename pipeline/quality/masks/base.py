@@ -77,6 +77,27 @@ def numbers(frame: pd.DataFrame, field: str) -> npt.NDArray[np.float64]:
     return values
 
 
+#: Items of longer lists are not compared with each other one by one.
+_SHORT_LIST = 20
+
+
+def repeated_items(items: Any, parents: npt.NDArray[np.int64]) -> Mask:
+    """Which items of lists (flattened, with the row of each) equal an earlier one of their list."""
+    items = pc.fill_null(items, "")
+    if len(items) and np.bincount(parents).max() > _SHORT_LIST:
+        codes = pc.dictionary_encode(items).indices.to_numpy()
+        long: Mask = pd.Series(parents * len(items) + codes).duplicated().to_numpy()
+        return long
+    result = np.zeros(len(items), bool)
+    for distance in range(1, _SHORT_LIST):
+        rows = np.flatnonzero(parents[distance:] == parents[:-distance]) + distance
+        if not len(rows):
+            break
+        equal = pc.equal(items.take(pa.array(rows)), items.take(pa.array(rows - distance)))
+        result[rows[to_mask(equal)]] = True
+    return result
+
+
 def column(values: Any, like: pd.Series[Any]) -> pd.Series[Any]:
     """An Arrow array as a pandas column with the dtype and the index of `like`."""
     return pd.Series(like.array._from_sequence(values, dtype=like.dtype), index=like.index)

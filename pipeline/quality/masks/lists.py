@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.quality.context import Context
-from pipeline.quality.masks.base import Degree, Mask, arrow, check, fails, lengths
+from pipeline.quality.masks.base import Degree, Mask, arrow, check, fails, lengths, repeated_items
 
 
 def _counts(frame: pd.DataFrame, field: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -40,11 +40,10 @@ def item_max_length(frame: pd.DataFrame, field: str, context: Context, *, max: i
 def no_duplicate_items(frame: pd.DataFrame, field: str, context: Context) -> Mask:
     """No item of the list repeats, case and outer spaces aside."""
     values = arrow(frame[field])
-    parents = pc.list_parent_indices(values)
+    parents = pc.list_parent_indices(values).to_numpy()
     items = pc.utf8_lower(pc.utf8_trim_whitespace(pc.list_flatten(values)))
-    repeated = pd.MultiIndex.from_arrays([parents.to_numpy(), pd.factorize(pd.Series(items.to_pandas()))[0]]).duplicated()
     result = np.ones(len(frame), bool)
-    result[parents.to_numpy()[repeated]] = False
+    result[parents[repeated_items(items, parents)]] = False
     return result
 
 
