@@ -6,7 +6,7 @@ The same listings, state and settings give the same plan, byte for byte: no cloc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from itertools import pairwise
@@ -88,7 +88,7 @@ def plan_changes(
     frame = settle(frame).assign(refused=False)
 
     digest = blake2b(digest_size=6)
-    messages = Messages(marketplace, site, account, frame)
+    messages = Messages(marketplace, site, replace(account, generation=base_version), frame)
     with TableWriter(folder, "messages", MESSAGES, {}) as writer:
         for index, (start, end) in enumerate(pairwise(starts)):
             for found in messages.of_batch(listings, index, start, end):
