@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.listings.verdict import status_and_reason
 from pipeline.marketplaces import amazon, ebay, find_site, offers
-from pipeline.model.listing import Account, InvalidMessage
+from pipeline.model.listing import Account
 from pipeline.quality.context import Context
 from pipeline.quality.engine import evaluate
 from pipeline.quality.ruleset import load_ruleset
@@ -38,7 +38,7 @@ def refused(key, listings):
     market, site = find_site(key)
     changes = dict.fromkeys(listings["sku"].tolist(), frozenset({"create"}))
     found = market.messages(listings, changes, site, account(key))
-    return [problem for message in found if isinstance(message, InvalidMessage) for problem in message.problems]
+    return [problem for message in found.refused for problem in message.problems]
 
 
 def decide(key, rows):
