@@ -288,6 +288,11 @@ class _Job:
             hint = "Change the price settings of the connection, or the price or cost in the store."
             messages = rows["variant_id"].map(by_variant).astype(_TEXT)
             found.append(Finding("LISTING_PRICE", "correctness", "price", hint, messages))
+        spoiled = self.recipe.marketplace.account_problems(self.recipe.site, self.recipe.account)
+        if spoiled:
+            hint = f"Correct it: pipeline connection set {self.recipe.store} {self.recipe.site.key} NAME=VALUE."
+            messages = pd.Series(" ".join(spoiled), index=rows.index, dtype=_TEXT)
+            found.append(Finding("LISTING_ACCOUNT", "compliance", "sku", hint, messages))
         most = self.recipe.marketplace.max_family
         children = (rows["role"] == "child").groupby(rows["product_id"], sort=False).transform("sum")
         if (children > most).any():

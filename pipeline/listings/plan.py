@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from itertools import pairwise
@@ -89,7 +89,7 @@ def plan_changes(
     frame = settle(frame).assign(refused=False)
 
     said = _Digest()
-    messages = Messages(marketplace, site, account, frame)
+    messages = Messages(marketplace, site, replace(account, generation=base_version), frame)
     with TableWriter(folder, "messages", MESSAGES, {}) as writer:
         for index, (start, end) in enumerate(pairwise(starts)):
             for found in messages.of_batch(listings, index, start, end):

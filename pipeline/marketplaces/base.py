@@ -5,7 +5,7 @@ Third parties add a marketplace through the entry-point group `pipeline.marketpl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,6 +77,9 @@ class Marketplace(Protocol):
     #: A family is one listing with variations: a SKU cannot move into or out of one without being ended first.
     family_is_one_listing: bool
     max_sku: int
+
+    def account_problems(self, site: Site, account: Account) -> Sequence[str]:
+        """Sentences about settings of the connection that would spoil every message; while there are any, all is blocked."""
 
     def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
         """Shape generic listing rows (columns of `listings.schema.LISTINGS`, product-aligned, parents included and before

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from itertools import pairwise
@@ -26,8 +27,15 @@ ILLEGAL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{FFFE}\x{FFFF}]"
 ILLEGAL_LINE = r"[\x00-\x1F\x7F\x{FFFE}\x{FFFF}]"
 #: Markup that does something: scripts, frames, forms, embedded objects (RE2). No text of a listing needs it.
 ACTIVE_MARKUP = r"(?i)<\s*/?\s*(script|iframe|frame|form|input|button|object|embed|applet|meta|link|base|style|svg|math)\b"
-#: A web address without user info, with a host name, and without the characters that no URL may hold.
-WEB_ADDRESS = r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?([/?#][^\s<>\"\\^`{|}\x00-\x20\x7F-\x{A0}\x{FFFE}\x{FFFF}]*)?$"
+#: The same, event handlers and script addresses, in text that may have other markup.
+ACTIVE_CONTENT = ACTIVE_MARKUP + r"|<[^>]*[\s\"'/]on[a-z]+\s*=|<[^>]*(javascript|vbscript|data)\s*:"
+
+
+def web_address(secure: bool = False, without: str = "") -> str:
+    """The pattern (RE2) of a web address without user info, with a host name, and without the characters that no URL may
+    hold; `secure`: https only, `without`: characters that this marketplace cannot read."""
+    path = rf"[^\s<>\"\\^`{{|}}\x00-\x20\x7F-\x{{A0}}\x{{FFFE}}\x{{FFFF}}{re.escape(without)}]*"
+    return rf"^http{'s' if secure else 's?'}://[A-Za-z0-9.-]+(:[0-9]+)?([/?#]{path})?$"
 
 
 def refusal(sku: str, feed: FeedKind, problems: Iterable[str]) -> InvalidMessage:
@@ -192,18 +200,3 @@ def usable_images(rows: pd.DataFrame, pattern: str, longest: int, most: int | No
         kept = kept[np.arange(len(kept)) - starts[owners[kept]] < most]
         starts = np.searchsorted(owners[kept], np.arange(len(lists) + 1))
     return pa.ListArray.from_arrays(pa.array(starts, pa.int32()), urls.take(pa.array(codes[kept])))
-
-
-def fill_family_names(rows: pd.DataFrame) -> None:
-    """Give a parent without option names those of its first child, in place."""
-    parents = rows["role"] == "parent"
-    if not parents.any():
-        return
-    for column in ("option1_name", "option2_name", "option3_name"):
-        of_family = rows.groupby("parent_sku", sort=False)[column].first()
-        rows.loc[parents, column] = rows.loc[parents, column].fillna(rows.loc[parents, "sku"].map(of_family))
-
-
-def gtins_only(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Barcodes without those that cannot be a GTIN by their length: numbers that a shop gave itself, which is not a mistake."""
-    return values.where(values.str.fullmatch(r"\d{8}|\d{12,14}").fillna(False))

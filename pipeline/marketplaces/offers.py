@@ -1,11 +1,21 @@
-"""Problems of price and stock that every marketplace refuses alike."""
+"""Problems of SKU, price and stock that every marketplace refuses alike."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from pipeline.marketplaces.columns import Mask, Problems, numbers
+from pipeline.marketplaces.columns import ILLEGAL_LINE, Mask, Problems, longer, matches, missing, numbers, text
 from pipeline.model.listing import Site
+
+
+def sku_form_problems(rows: pd.DataFrame, most: int) -> Problems:
+    """SKUs that are missing, over `most` characters, or that a feed would not give back as they are."""
+    found = Problems()
+    sku = text(rows, "sku")
+    found.add(missing(sku), "the SKU is missing")
+    found.add(longer(sku, most), f"the SKU has over {most} characters")
+    found.add(matches(sku, ILLEGAL_LINE) | matches(sku, r"^\s|\s$"), "the SKU has spaces at its ends or control characters")
+    return found
 
 
 def price_problems(rows: pd.DataFrame, site: Site) -> Problems:

@@ -35,6 +35,8 @@ class Account:
     store: str
     seller_id: str
     settings: Mapping[str, Any]  # e.g. eBay business policy ids, item location
+    #: The version of the listing state that a plan is made from: a SKU that ended and is listed anew is listed in a later one.
+    generation: int = 0
 
 
 @dataclass(frozen=True)

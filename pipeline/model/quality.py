@@ -34,7 +34,8 @@ class Rule:
     """One rule: what it looks at, how heavy it is, and what an operator reads when it is open.
 
     `check` names a vectorized function of `quality/masks`, `params` are its keyword arguments. `when` says which rows the
-    rule applies to, by context only, never by the value tested. `severity_when` is the severity under a flag.
+    rule applies to, by context only, never by the value tested. `severity_when` is the severity under a flag. `shows` is the
+    column whose value an issue shows, where that is not `field`.
     """
 
     code: str
@@ -49,6 +50,7 @@ class Rule:
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     when: Mapping[str, tuple[str | bool, ...]] = dataclasses.field(default_factory=dict)
     severity_when: Mapping[str, Severity] = dataclasses.field(default_factory=dict)
+    shows: str | None = None
 
 
 @dataclass(frozen=True)

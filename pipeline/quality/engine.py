@@ -247,6 +247,8 @@ _COLUMN_PARAMS = ("other", "brand", "price", "text", "beside", "assigned", "fiel
 def _columns(declared: FixStep | Rule) -> set[str]:
     """The columns that a fix or rule reads."""
     names = {declared.field}
+    if isinstance(declared, Rule) and declared.shows:
+        names.add(declared.shows)
     for key in _COLUMN_PARAMS:
         value = declared.params.get(key) or ()
         names.update((value,) if isinstance(value, str) else value)

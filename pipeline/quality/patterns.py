@@ -13,7 +13,7 @@ CONTROL = "[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\
 INVISIBLE = "[\u200b\u2060\ufeff\u00ad\u180e\u200e\u200f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
 #: Emoji and decorative symbols, with joiners and variation selectors beside them; not ™, ®, ©, ° or currency.
 EMOJI = (
-    "[\U0001f000-\U0001faff\U0001fb00-\U0001fbff\u2190-\u21ff\u2301-\u23ff\u2460-\u24ff\u25a0-\u27bf\u2900-\u297f"
+    "[\U0001f000-\U0001faff\U0001fb00-\U0001fbff\u2190-\u21ff\u2301-\u23ff\u2460-\u24ff\u2500-\u257f\u25a0-\u27bf\u2e3a\u2e3b\u2900-\u297f"
     "\u2b00-\u2bff\u3030\u303d\u3297\u3299\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]"
 )
 #: What UTF-8 looks like when read as Windows-1252 or Latin-1, and the replacement character.

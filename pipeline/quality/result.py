@@ -115,9 +115,8 @@ class Results:
             rows = np.flatnonzero((level != NOT_APPLICABLE) & (level != denominators[index]))
             if len(rows):
                 frame = products if rule.level == "product" else variants
-                chunks.append(
-                    _Open(index, rule.level == "product", rows, _excerpts(arrow(frame[rule.field]).take(pa.array(rows))))
-                )
+                shown = arrow(frame[rule.shows or rule.field]).take(pa.array(rows))
+                chunks.append(_Open(index, rule.level == "product", rows, _excerpts(shown)))
         if not chunks:
             return ISSUES.empty_table()
         rules = np.concatenate([np.full(len(chunk.rows), chunk.rule) for chunk in chunks])

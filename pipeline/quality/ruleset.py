@@ -10,7 +10,8 @@ The file
     rules:
       - code: AMZ_TITLE_LENGTH       # unique, A-Z 0-9 _; keeps its meaning for ever
         level: variant               # product: computed once a product, counts in the score of each of its rows
-        field: title                 # what the issue points at, and what the check reads
+        field: title                 # what the issue points at, and what the check reads; or `fields: [a, b]`: one rule for
+                                     # each, with the code CODE_A, and {field} in message, hint and parameters for its name
         dimension: compliance        # completeness | correctness | compliance | identifiers | content | media
         severity: error              # critical | error | warning | info
         weight: 4                    # whole number > 0, within the dimension
@@ -18,6 +19,7 @@ The file
         params: {max: 200}
         when: {role: [single, child], not_flag: gtin_exempt}     # optional, all must hold
         severity_when: {gtin_exempt: warning}                    # optional, by flag
+        shows: seo_title             # optional: the column whose value the issue shows, if not `field`
         message: Title is longer than {max} characters.          # {name} = a parameter
         hint: Shorten the title.
 
@@ -36,7 +38,9 @@ Text        max_length(max, unit=characters|bytes) N; length_target(min, max) P 
             no_html N; no_contact N; no_mojibake N; no_control N; not_placeholder N; html_tags(allowed) N;
             no_characters(characters, loose, unless_in) N as T11; structured(min) P; short_sentences(words) N
 Lists       count_target(target) P G; count_at_most(max) N; item_max_length(max, unit) N; no_duplicate_items N
-Images      https_urls N; image_types(types) N
+Images      https_urls N; image_types(types) N; any_fetchable(max, secure, without) N at least one address can be used
+Feeds       sendable(lines, html) N the marketplaces' validators take the text; distinct_fields(fields) N no two have one value;
+            distinct_at_most(max) N different values of the rows of the product
 Identifiers sku_legal(max) N; gtin_valid N; gtin_check_digit N; gtin_unrestricted N; gtin_exact N (not rounded by a spreadsheet);
             gtin_unique N (Context.duplicate_gtins); not_scientific N
 Checks of text read a list column (bullets) item by item: every item must pass.
@@ -47,7 +51,8 @@ Characters  T01 control S; T02 invisible S; T03 mojibake L; T04 NFC L; T05 entit
             T09 emoji S (symbols="" more to remove); T10 repeated punctuation S; T11 forbidden S (characters,
             loose="" removed only without a digit beside, unless_in=[fields])
 HTML        T06 sanitize S (text_to=field also derives plain text; plain=true strips all tags)
-Words       T12 promo phrases S (keep=[fields]); T13 contact data S; T14 all capitals S (min_words=4); T15 all lower case S;
+Words       T12 promo phrases S (keep=[fields]), T13 contact data S (both: sentences=true takes the whole sentence);
+            T14 all capitals S (min_words=4); T15 all lower case S;
             T16 repeated words S (times=2); T17 doubled brand S (brand=column); T18 over-long S (max, unit, keep=[fields]);
             T19 bullets S; I09 placeholder S
 Identifiers I01 missing SKU L, I02 illegal or shared SKU S (assigned=column; catalog only); I03 GTIN clean L; I04 GTIN pad S
@@ -82,7 +87,7 @@ CONTEXT_COLUMNS = frozenset(
 CONTEXT_KEYS = frozenset({"flag", "not_flag", "language"})
 
 _REQUIRED = {"code", "level", "field", "dimension", "severity", "weight", "check", "message", "hint"}
-_OPTIONAL = {"params", "when", "severity_when"}
+_OPTIONAL = {"params", "when", "severity_when", "shows"}
 
 
 @cache
@@ -106,7 +111,7 @@ def load_ruleset(path: Path) -> RuleSet:
         raise PipelineError(f"{path.name} must be a mapping with name, fixes and rules")
     _known(f"{path.name}", data, {"name", "version", "inherit", "fixes", "rules"}, {"version", "inherit", "fixes"})
     fixes = [step for index, entry in enumerate(data.get("fixes") or [], 1) for step in _fix(f"{path.name}, fix {index}", entry)]
-    rules = [_rule(f"{path.name}, rule {index}", entry) for index, entry in enumerate(data["rules"] or [], 1)]
+    rules = [rule for index, entry in enumerate(data["rules"] or [], 1) for rule in _rules(f"{path.name}, rule {index}", entry)]
     codes = [rule.code for rule in rules]
     for code in sorted(code for code in set(codes) if codes.count(code) > 1):
         raise PipelineError(f"{path.name} has the rule {code} more than once; codes are unique")
@@ -132,6 +137,26 @@ def _fix(where: str, entry: Any) -> list[FixStep]:
         raise PipelineError(f"{where}: fields must be a list of columns")
     params = _params(where, FIXES[entry["fix"]].signature, entry.get("params") or {})
     return [FixStep(entry["fix"], entry["level"], field, params) for field in entry["fields"]]
+
+
+def _rules(where: str, entry: Any) -> list[Rule]:
+    """One rule, or one for each of its `fields`."""
+    if not isinstance(entry, dict) or "fields" not in entry:
+        return [_rule(where, entry)]
+    fields = entry["fields"]
+    if not isinstance(fields, list) or not fields or not all(isinstance(name, str) for name in fields):
+        raise PipelineError(f"{where}: fields must be a list of columns")
+    shared = {key: value for key, value in entry.items() if key != "fields"}
+    return [
+        _rule(where, {**_for_field(shared, name), "field": name, "code": f"{entry.get('code')}_{name.upper()}"})
+        for name in fields
+    ]
+
+
+def _for_field(value: Any, field: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _for_field(item, field) for key, item in value.items()}
+    return value.replace("{field}", field) if isinstance(value, str) else value
 
 
 def _rule(where: str, entry: Any) -> Rule:
@@ -162,6 +187,7 @@ def _rule(where: str, entry: Any) -> Rule:
         params=params,
         when=_when(where, entry.get("when") or {}),
         severity_when=dict(entry.get("severity_when") or {}),
+        shows=entry.get("shows"),
     )
 
 

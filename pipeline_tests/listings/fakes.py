@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,16 @@ class FakeMarketplace:
     sites: Mapping[str, Site] = {SITE.key: SITE, YEN_SITE.key: YEN_SITE}
     rules_file = Path("unused")
 
-    def __init__(self, *, whole_families: bool = False, invalid: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, *, whole_families: bool = False, invalid: Iterable[tuple[str, str]] = (), spoiled: Sequence[str] = ()
+    ) -> None:
+        self.spoiled = spoiled
         self.whole_families = self.family_is_one_listing = whole_families
         self.invalid = set(invalid)
-        self.projected = 0
+        self.projected = self.generation = 0
+
+    def account_problems(self, site: Site, account: Account) -> Sequence[str]:
+        return self.spoiled
 
     def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
         self.projected += len(rows)
@@ -79,6 +85,7 @@ class FakeMarketplace:
         return _digest(own if not (self.whole_families and row.role == "child") else ["child"])
 
     def messages(self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account) -> Outcome:
+        self.generation = account.generation
         return outcome(self._messages(rows, changes))
 
     def _messages(self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]]) -> Iterator[Message | InvalidMessage]:

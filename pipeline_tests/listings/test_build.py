@@ -159,6 +159,18 @@ def test_inputs_of_different_imports_are_refused(tmp_path: Path, name: str, word
         build(many(3), recipe(tmp_path), tmp_path, **{name: "20250101-000001"})
 
 
+def test_settings_that_spoil_every_message_block_every_listing(tmp_path: Path) -> None:
+    market = FakeMarketplace(spoiled=("The setting location is too long.",))
+    result = build(many(2), recipe(tmp_path, market), tmp_path)
+    assert {(row["status"], row["reason"]) for row in rows_of(result).values()} == {
+        ("blocked", "The setting location is too long.")
+    }
+    issues = result.tables["listing_issues"].open().read()
+    mine = issues[issues["rule"] == "LISTING_ACCOUNT"]
+    assert len(mine) == result.counts.listings == result.counts.blocked
+    assert mine["hint"].iloc[0] == "Correct it: pipeline connection set demo fake-us NAME=VALUE."
+
+
 def read(result: ListingsResult) -> dict[str, pd.DataFrame]:
     return {name: result.tables[name].open().read() for name in SCHEMAS}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pandas as pd
@@ -153,6 +154,34 @@ def test_the_own_image_comes_first_and_once(rows: list[tuple[str | None, list[st
     shared = pa.chunked_array([[images for _, images in rows]], pa.list_(pa.string()))
     wanted = [([image] if image else []) + [url for url in images or [] if url != image] for image, images in rows]
     assert own_first(own, shared).to_pylist() == wanted
+
+
+REAL = {
+    "shopify.color-pattern": "red; silver", "shopify.target-gender": "weiblich", "mm-google-shopping.gender": "female",
+    "custom.country_of_origin": "Czech Republic", "shopify.ring-size": "size-5; size-xl", "shopify.occasion": "occasion-speciale",
+    "shopify.swimwear-features": "leicht; sonstiges; schmeichelnde-silhouette", "shopify.age-group": '["adults"]',
+    "shopify.bracelet-design": "chain", "custom.material": "78% cotton, 2% elastane", "mm-google-shopping.condition": "NEW",
+}  # fmt: skip
+NO_FACTS = {
+    "custom.hs_code": "611421", "custom.batch": "B1", "custom.supplier": "Secret Ltd", "reviews.rating_count": "'1",
+    "shopify--discovery--product_recommendation.related_products": "a; b", "mm-google-shopping.custom_product": "true",
+    "mm-google-shopping.google_product_category": "200", "custom.type": "internal", "custom.brand": "Other",
+    "shopify.fabric": '["gid://shopify/Metaobject/1"]', "shopify.pattern": "gid://shopify/Metaobject/2",
+    "custom.finish": '{"value": 1, "unit": "CM"}', "custom.fit": "<b>slim</b>", "custom.care": "https://x.example/care",
+    "custom.theme": "x" * 301, "custom.closure": "n/a", "custom.season": "true", "custom.room": "12",
+}  # fmt: skip
+
+
+def test_metafields_are_facts_where_a_buyer_may_read_them() -> None:
+    found = facts(pa.array([json.dumps(REAL | NO_FACTS)]), pa.array([None], pa.string())).to_pylist()[0]
+    assert (json.loads(found["attributes"]), found["condition"]) == (
+        {
+            "age_group": "adult", "bracelet design": "Chain", "color": ["red", "silver"], "country_of_origin": "CZ",
+            "department": "female", "features": ["Leicht", "Schmeichelnde silhouette"], "material": "78% cotton, 2% elastane",
+            "occasion": "Occasion speciale", "ring_size": ["5", "Xl"],
+        },
+        "new",
+    )  # fmt: skip
 
 
 def test_facts() -> None:

@@ -33,6 +33,16 @@ def test_first_plan_creates_and_the_second_plans_nothing(desk: Desk) -> None:
     assert second.plan.counts["ready"] == second.plan.counts["listings"] == 5
 
 
+def test_what_is_listed_anew_is_listed_in_a_later_generation(desk: Desk) -> None:
+    """A marketplace that refuses to list one thing twice must take what ended and came back."""
+    generations = []
+    for step in (shop(), shop()[:4], shop()):
+        desk.run(step, delete_after_days=0)
+        generations.append(desk.marketplace.generation)
+        desk.later(1)
+    assert generations[0] < generations[-1]
+
+
 THREE = {"a": {"price": 1100}, "b": {"quantity": 4}, "c": {"title": "New", "content_hash": "new"}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 
 import pytest
@@ -24,8 +25,26 @@ def test_children_are_named_after_the_family_and_their_options():
     assert done["title"].tolist() == ["Linen Shirt", "Linen Shirt, Black, M", "Linen Shirt, Navy Blue, L"]
 
 
+def test_facts_are_those_that_amazon_has_an_attribute_for_in_the_words_of_the_site():
+    document = '{"color":["black","white"],"country_of_origin":"LT","department":"female","material":["Metal","Wood"]}'
+    for site, color in (("amazon-us", "Black/White"), ("amazon-de", "Schwarz/Weiß")):
+        done = project(single(attributes=document), single(attributes=None), site=site)
+        assert json.loads(done["attributes"].iloc[0]) == {"color": color, "country_of_origin": "LT", "material": "Metal/Wood"}
+        assert done["attributes"].isna().tolist() == [False, True]
+
+
+def test_options_are_words_that_a_buyer_reads():
+    rows = family([("A", "OFF-WHITE", "size-5"), ("B", "Navy", "M")])
+    done = project(*rows)
+    assert done["option1"].tolist()[1:] == ["Off-White", "Navy"] and done["option2"].tolist()[1:] == ["5", "M"]
+    assert done["title"].tolist()[1] == "Linen Shirt, Off-White, 5"
+    unnamed = project(*family([("A", "Black", "M")], names=("Color", " ")))
+    assert unnamed["option2_name"].isna().all() and unnamed["option2"].isna().all()
+
+
 def test_a_child_title_does_not_repeat_what_the_family_says():
     assert child_title("Black Shirt", ["Black", "M"], 75) == "Black Shirt, M"
+    assert child_title("A shirt.", ["Black"], 75) == "A shirt, Black" and child_title("A shirt.", [], 75) == "A shirt."
 
 
 def test_a_long_family_name_is_cut_before_the_options_are():
@@ -66,6 +85,13 @@ def test_bullets_keep_the_policy(rich, plain):
     assert len(set(found)) == len(found)
 
 
+def test_bullets_are_no_headings_no_rows_of_tables_and_not_the_title():
+    table = "<table><tr><td>Small size</td><td>30 cm</td></tr></table>"
+    rich = f"<h2>About this mug</h2><p>Name: Stone Mug</p>{table}<p>Holds a lot.</p>"
+    plain = "About this mug\nName: Stone Mug\nSmall size 30 cm\nHolds a lot."
+    assert bullets_of(rich, plain, "Stone Mug") == ["Holds a lot"]
+
+
 def test_bullets_that_somebody_wrote_are_kept():
     done = project(single(bullets=["Written by hand"]))
     assert list(done["bullets"].iloc[0]) == ["Written by hand"]
@@ -73,6 +99,7 @@ def test_bullets_that_somebody_wrote_are_kept():
 
 def test_search_terms_are_the_tags_without_what_title_and_brand_say():
     tags = "Linen, summer shirt, filter:color-red, YGroup_12, best, Acme, summer, 2024, für den Strand"
+    tags += ", SS15, in-stock, rest-of-the-world"
     assert search_terms(tags, "Linen Shirt Acme", 249) == "summer strand"
 
 

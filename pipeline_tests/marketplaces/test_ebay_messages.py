@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 from lxml import etree
@@ -96,7 +97,12 @@ def test_create_of_a_single():
         "ProductListingDetails/BrandMPN/MPN": ["M-350"], "ProductListingDetails/IncludeeBayProductDetails": ["false"],
         "SellerProfiles/SellerReturnProfile/ReturnProfileID": ["5002"],
     }  # fmt: skip
-    assert specifics(message) == {"Brand": ["Acme"], "MPN": ["M-350"], "Country of Origin": ["PT"], "Material": ["Stoneware"]}
+    assert specifics(message) == {
+        "Brand": ["Acme"],
+        "MPN": ["M-350"],
+        "Country of Origin": ["Portugal"],
+        "Material": ["Stoneware"],
+    }
 
 
 def test_file_mode_needs_no_settings():
@@ -129,6 +135,25 @@ def test_names_of_variations_are_never_item_specifics():
     assert specifics(message) == {"Brand": ["Acme"], "Style": ["Casual"]}
 
 
+@pytest.mark.parametrize("site, said", [
+    ("ebay-us", {"Color": ["Black/White"], "Department": ["Women"], "Features": ["Light", "Dry"],
+                 "Country of Origin": ["Lithuania"]}),
+    ("ebay-uk", {"Colour": ["Black/White"], "Department": ["Women"], "Features": ["Light", "Dry"],
+                 "Country of Origin": ["Lithuania"]}),
+    ("ebay-de", {"Farbe": ["Schwarz/Weiß"], "Abteilung": ["Damen"], "Besonderheiten": ["Light", "Dry"],
+                 "Herstellungsland und -region": ["Litauen"]}),
+])  # fmt: skip
+def test_facts_are_said_in_the_words_of_the_site(site, said):
+    """What comes in several sizes has no size; of many values each fact says what buyers can filter by."""
+    where = MARKET.sites[site]
+    document = ('{"color":["black","white"],"country_of_origin":"LT","department":"female","features":["Light","Dry"],'
+                '"size":["S","M"]}')  # fmt: skip
+    (message,) = send([single(category="1", mpn=None, currency=where.currency, attributes=document)], "create", site=where)
+    found = specifics(message)
+    del found[next(iter(found))]  # the brand
+    assert found == said
+
+
 def test_hostile_facts_are_left_out_and_the_count_is_kept():
     many = ",".join(f'"fact {number}":"v"' for number in range(60))
     document = f'{{"bad":"a\\u0000b","long":"{"x" * 66}","list":["a","a","b",7],"number":3,{many}}}'
@@ -145,6 +170,56 @@ def test_a_listing_has_an_identity_that_a_repeat_cannot_double():
     )
     assert first == again != other
     assert re.fullmatch("[0-9A-F]{32}", first[0])
+
+
+def test_an_ended_sku_is_listed_anew_in_a_later_generation():
+    first, again, later = (
+        texts(send([MUG], "create", replace(ACCOUNT, generation=number))[0], "Item/UUID") for number in (3, 3, 4)
+    )
+    assert first == again != later
+
+
+@pytest.mark.parametrize("site, grams, package", [
+    ("ebay-us", 410.0, ["English", "0", "15"]), ("ebay-us", 453.59237, ["English", "1", "0"]),
+    ("ebay-us", 2325.0, ["English", "5", "3"]), ("ebay-de", 2003.2, ["Metric", "2", "4"]),
+    ("ebay-fr", 410.0, []), ("ebay-us", 0.0, []), ("ebay-us", None, []), ("ebay-us", 2e6, []),
+])  # fmt: skip
+def test_the_package_has_its_weight_where_the_site_reads_it(site, grams, package):
+    where = MARKET.sites[site]
+    rows = [single(category="1", weight_grams=grams, currency=where.currency)]
+    found = send(rows, "create", site=where) + send(rows, {"MUG-1": {"update", "images"}}, site=where)
+    check(found, where)
+    for message in found:
+        said = [
+            texts(message, f"Item/ShippingPackageDetails/{name}") for name in ("MeasurementUnit", "WeightMajor", "WeightMinor")
+        ]
+        assert [text for values in said for text in values] == package
+
+
+def test_the_package_of_a_family_is_that_of_its_heaviest_variation():
+    rows = [*family(CHILDREN, category="1")]
+    rows[2]["weight_grams"] = 1000.0
+    (message,) = send(rows, "create")
+    check([message])
+    assert texts(message, "Item/ShippingPackageDetails/WeightMajor") == ["2"]
+    assert texts(message, "Item/ShippingPackageDetails/WeightMinor") == ["4"]
+
+
+def test_variations_name_their_own_part_numbers_and_a_shared_one_stands_at_the_listing():
+    rows = family(CHILDREN, category="1")
+    for row, mpn in zip(rows[1:], ["A1", "A2", None], strict=True):
+        row["mpn"] = mpn
+    (message,) = send(rows, "create")
+    check([message])
+    path = "Item/Variations/Variation/VariationSpecifics/NameValueList"
+    assert texts(message, f"{path}/Name") == ["Color", "Size", "MPN"] * 3
+    assert texts(message, f"{path}/Value")[2::3] == ["A1", "A2", "Does not apply"]
+    assert "MPN" not in specifics(message)
+    for row in rows:
+        row["mpn"] = "A1"
+    (message,) = send(rows, "create")
+    assert texts(message, f"{path}/Name") == ["Color", "Size"] * 3
+    assert specifics(message)["MPN"] == ["A1"]
 
 
 def test_message_ids_name_store_sku_and_content():

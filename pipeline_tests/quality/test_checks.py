@@ -61,6 +61,12 @@ _CASES = [
     ("no_duplicate_items", {}, [["a", "b"], []], [["a", " A"]]),
     ("https_urls", {}, [["https://cdn.example.com/a.jpg?v=1"], []], [["http://a.example/x"], ["https://1.2.3.4/x"],
     ["https://u@a.example/"], ["https://a.example:8/"]]),
+    ("any_fetchable", {"max": 40, "secure": True, "without": ";"}, [["http://a.example/x", "https://a.example/x"], []],
+    [["http://a.example/x"], ["https://a.example/a;b"], ["https://a.example/" + "x" * 40], ["https://u@a.example/"], [""]]),
+    ("any_fetchable", {"max": 40}, [["http://a.example/x"]], [["ftp://a.example/x"]]),
+    ("sendable", {}, ["a < b & c", None, ["a", "b"]], ["a\x07", "a\nb", "<script>", "< IFRAME", ["a", "<form>"]]),
+    ("sendable", {"lines": True}, ["a\n\tb"], ["a\x07", "<script>"]),
+    ("sendable", {"lines": True, "html": True}, ["<p>on = x</p>"], ["<p onclick=x>", "<a href='javascript:x'>"]),
     ("image_types", {"types": ["jpg"]}, [["https://a.example/x.JPG?v=1"], ["https://a.example/x"], []],
     [["https://a.example/x.svg"]]),
     ("sku_legal", {"max": 5}, ["A-1 b", None], ["A  1", " A", "Ä", "A&B", "ABCDEF", ""]),
@@ -116,9 +122,23 @@ def test_checks_within_a_product():
     assert CHECKS["near_siblings"](frame, "n", CONTEXT, factor=20).tolist() == [True, True, False, True]
 
 
+def test_names_of_options_are_compared_without_case():
+    frame = pd.DataFrame({name: pd.array(values, dtype="string[pyarrow]") for name, values in {
+        "product_id": ["1", "2", "3"], "a": ["Weiß", None, "x"], "b": ["WEISS", None, "y"],
+    }.items()})  # fmt: skip
+    assert CHECKS["distinct_fields"](frame, "a", CONTEXT, fields=["a", "b"]).tolist() == [False, True, True]
+
+
+def test_different_values_are_counted_by_product():
+    frame = pd.DataFrame({name: pd.array(values, dtype="string[pyarrow]") for name, values in {
+        "product_id": ["1", "1", "2", "2", "2"], "a": ["x", "y", "x", "x", None],
+    }.items()})  # fmt: skip
+    assert CHECKS["distinct_at_most"](frame, "a", CONTEXT, max=1).tolist() == [False, False, True, True, True]
+
+
 def test_every_check_has_a_test():
     tested = {case[0] for case in _CASES} | {
         "share_present", "attributes_present", "not_below", "ratio_at_most", "differs_from", "filled_with", "unique_in_product",
-        "near_siblings", "length_target", "words_target", "count_target",
+        "near_siblings", "distinct_fields", "distinct_at_most", "length_target", "words_target", "count_target",
     }  # fmt: skip
     assert set(CHECKS) == tested

@@ -53,6 +53,12 @@ def test_variant_rules_point_at_their_row():
     assert result.scores["display"].tolist() == [100, 69]
 
 
+def test_a_missing_price_shows_the_words_that_could_not_be_read():
+    result = ENGINE.evaluate(products({}), variants({"price": None, "price_text": "1.299 or so"}))
+    issue = result.issues[result.issues["rule"] == "PRICE_MISSING"].iloc[0]
+    assert (issue["field"], issue["value"]) == ("price", "1.299 or so")
+
+
 def test_issues_add_up_to_what_the_base_lost():
     result = ENGINE.evaluate(products({"images": []}), variants({"price": None, "barcode": "123"}))
     assert abs(result.issues["points_lost"].sum() - (100 - result.scores["base"].iloc[0])) < 0.01

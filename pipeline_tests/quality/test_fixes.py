@@ -77,6 +77,10 @@ def _fix(name, value, context=ENGLISH, columns=None, **params):
         ("A04", ["Red", " red", "", "Blue"], ["Red", "Blue"]),
         ("T19", ["• Soft", "soft", "- Warm", ""], ["Soft", "Warm"]),
         ("T09", ["🔥 Hot", "cold"], ["Hot", "cold"]),
+        ("T09", "✨ Warm\n⸻\n- soft", "Warm\n- soft"),
+        ("T06", "<p><strong></strong>Soft&nbsp;&nbsp; wool</p><p>&nbsp;</p><p><br>Warm</p>", "<p>Soft wool</p><p>Warm</p>"),
+        ("T05", ["Salt &amp; Pepper"], ["Salt & Pepper"]),
+        ("T19", ["Write to a@b.example", "Best price ever", "Warm"], ["Warm"]),
     ],
 )  # fmt: skip
 def test_published_and_further_examples(name, before, after):
@@ -109,6 +113,23 @@ def test_promo_phrases_go_but_brands_quotes_and_short_rests_stay():
     assert _fix("T12", "Best Price Mug") == "Best Price Mug"
     assert _fix("T12", "Buy Now Blue Desk Lamp", keep=["brand"], columns={"brand": "Buy Now"}) == "Buy Now Blue Desk Lamp"
     assert _fix("T12", "Poster “Free Gift” in a Frame") == "Poster “Free Gift” in a Frame"
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("T12", "<p><strong>FREE SHIPPING</strong><br>Oak. It lasts.</p>", "<p><strong></strong><br>Oak. It lasts.</p>"),
+        ("T12", "Free shipping!", "Free shipping!"),
+        ("T13", "<p>Mail a@b.example to ask. Oak.</p>", "<p>Oak.</p>"),
+        ("T13", "a@b.example", ""),
+    ],
+)
+def test_whole_sentences_go_where_a_description_is_to_read_well(name, before, after):
+    assert _fix(name, before, sentences=True) == after
+
+
+def test_a_list_is_cleaned_of_markup_item_by_item():
+    assert _fix("T06", ["<b>red</b>", "a < b", "<script>x</script>"], plain=True) == ["red", "a < b", ""]
 
 
 def test_a_doubled_brand_stands_once():

@@ -32,6 +32,16 @@ def test_a_rule_is_read_with_defaults_and_its_message_filled_in(tmp_path):
     assert rule.severity_when == {"b": "warning"}
 
 
+def test_a_rule_of_several_fields_is_a_rule_for_each(tmp_path):
+    shared = {key: value for key, value in _RULE.items() if key != "field"}
+    change = {"fields": ["a", "b"], "check": "filled_with", "params": {"other": "{field}_name"}, "message": "No {field}."}
+    rules = _load(tmp_path, [shared | change]).rules
+    assert [(rule.code, rule.field, rule.params["other"], rule.message) for rule in rules] == [
+        ("X_LENGTH_A", "a", "a_name", "No a."),
+        ("X_LENGTH_B", "b", "b_name", "No b."),
+    ]
+
+
 def test_the_version_follows_the_file_or_is_explicit(tmp_path):
     first = _load(tmp_path, [_RULE]).version
     assert _load(tmp_path, [_RULE]).version == first
@@ -56,6 +66,7 @@ def test_the_version_follows_the_file_or_is_explicit(tmp_path):
         ({"when": {"title": "x"}}, "when is 'title', but must be one of category"),
         ({"message": "over {limit}"}, "message names the parameter 'limit'"),
         ({"colour": 1}, "colour is not a key here"),
+        ({"fields": []}, "fields must be a list of columns"),
     ],
 )
 def test_mistakes_are_named(tmp_path, change, sentence):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class AmazonMarketplace:
     credentials = CredentialNames((("client_id", "client_secret", "refresh_token"),))  # of Login with Amazon
     sends = False
     rules_file = _FOLDER / "rules.yaml"
-    version = "1"
+    version = "2"
     account_settings: Mapping[str, Any] = {"seller_id": ""}
     max_family = 2000
     family_is_one_listing = False
@@ -42,6 +42,9 @@ class AmazonMarketplace:
     def __init__(self) -> None:
         self.sites: Mapping[str, Site] = read_sites(_FOLDER, self.name)
         self.max_sku = int(limits()["message"]["sku"])
+
+    def account_problems(self, site: Site, account: Account) -> Sequence[str]:
+        return ()
 
     def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
         return projection.project(rows, site, settings)

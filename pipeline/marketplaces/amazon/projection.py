@@ -8,13 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
+import orjson
 import pandas as pd
 
-from pipeline.marketplaces.amazon.options import keyword_bytes, limits
-from pipeline.marketplaces.columns import fill_family_names, gtins_only, missing, pylist, text
+from pipeline.marketplaces.amazon.options import keyword_bytes, limits, tables
+from pipeline.marketplaces.columns import missing, pylist, text
+from pipeline.marketplaces.options import said
+from pipeline.marketplaces.shaping import gtins_only, settle_options
 from pipeline.model.listing import Site
 
 _ITEM = re.compile(r"<li\b[^>]*>(.*?)</li>", re.IGNORECASE | re.DOTALL)
+#: Rows of tables and headings are no selling points.
+_ASIDE = re.compile(r"<(tr|h[1-6])\b[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+_LABEL = re.compile(r"^[^:]{1,30}: ")
 _TAG = re.compile(r"<[^>]*>")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -24,17 +30,19 @@ _LOOK = 20_000
 
 
 def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Rows with titles, bullets, keywords, brand, GTIN and the family's option names as Amazon wants them.
+    """Rows with titles, bullets, keywords, brand, GTIN, options and facts as Amazon wants them.
 
-    In: `keywords` holds the merchant's tags, separated by commas. Out: search terms, below the site's byte limit.
+    In: `keywords` holds the merchant's tags, separated by commas, `attributes` facts in any language. Out: search terms, below
+    the site's byte limit; those facts that Amazon has an attribute for, one text each, in the site's words.
     """
     done = rows.copy()
     done["brand"] = rows["brand"].mask(missing(text(rows, "brand")), limits()["projection"]["unbranded"])
     done["gtin"] = gtins_only(rows["gtin"])
-    fill_family_names(done)
-    done["title"] = _column(done, "title", _titles(done))
+    settle_options(done)
     done["bullets"] = _column(done, "bullets", _bullets(done))
+    done["title"] = _column(done, "title", _titles(done))
     done["keywords"] = _column(done, "keywords", _keywords(done, keyword_bytes(site)))
+    done["attributes"] = _column(done, "attributes", _attributes(done, site.language))
     return done
 
 
@@ -63,6 +71,7 @@ def child_title(family: str, values: Iterable[str | None], most: int) -> str:
     said = _words(family)
     parts = [value for value in values if value and not said.issuperset(_words(value) or (value,))]
     suffix = "".join(f", {value}" for value in parts)
+    family = family.rstrip(" .,;:") or family if suffix else family
     if len(suffix) > most // 2:
         return cut(family + suffix, most)
     return cut(family, most - len(suffix)) + suffix
@@ -87,9 +96,13 @@ def _bullet_limits() -> tuple[int, int, int, int, int]:
     return row["most"], row["fewest"], row["shortest"], row["longest"], row["total"]
 
 
-def bullets_of(description_html: str | None, description: str | None) -> list[str]:
-    """Up to five bullet points: the list items of a description, else (below three) also its sentences."""
+def bullets_of(description_html: str | None, description: str | None, title: str | None = None) -> list[str]:
+    """Up to five bullet points: the list items of a description, else (below three) also its sentences; none that only says
+    what the title says, no heading and no row of a table."""
     most, fewest, shortest, longest, total = _bullet_limits()
+    rich = (description_html or "")[:_LOOK]
+    aside = {_plain(found[2]) for found in _ASIDE.finditer(rich)}
+    known = _words(title or "")
     found: list[str] = []
     room = total
 
@@ -98,11 +111,14 @@ def bullets_of(description_html: str | None, description: str | None) -> list[st
         for candidate in candidates:
             if len(found) == most:
                 return
-            if shortest <= len(candidate) <= min(longest, room) and not any(candidate in other for other in found):
-                found.append(candidate)
-                room -= len(candidate)
+            if not shortest <= len(candidate) <= min(longest, room) or any(candidate in other for other in found):
+                continue
+            if candidate in aside or (known and known.issuperset(_WORD.findall(_LABEL.sub("", candidate).casefold()))):
+                continue
+            found.append(candidate)
+            room -= len(candidate)
 
-    take(_plain(item) for item in _ITEM.findall((description_html or "")[:_LOOK]))
+    take(_plain(item) for item in _ITEM.findall(rich))
     if len(found) < fewest:
         take(" ".join(part.split()).strip(_MARK).rstrip(".") for part in _SENTENCE.split((description or "")[:_LOOK]))
     return found
@@ -110,14 +126,15 @@ def bullets_of(description_html: str | None, description: str | None) -> list[st
 
 def _bullets(rows: pd.DataFrame) -> list[Sequence[str] | None]:
     made = cache(bullets_of)
-    columns = (pylist(rows, name) for name in ("bullets", "description_html", "description"))
-    return [given or made(rich, plain) or None for given, rich, plain in zip(*columns, strict=True)]
+    columns = (pylist(rows, name) for name in ("bullets", "description_html", "description", "title"))
+    return [given or made(rich, plain, title) or None for given, rich, plain, title in zip(*columns, strict=True)]
 
 
 def search_terms(tags: str | None, said: str, most_bytes: int) -> str | None:
     """The words of the tags that neither the title nor the brand says, once each, within the byte limit.
 
-    A tag with `:`, `_` or `=` is a shop's own filter, not a word that a buyer types.
+    A tag with `:`, `_` or `=`, a long handle, a season or a word about stock is a shop's own filter, not a word that a buyer
+    types.
     """
     if not tags:
         return None
@@ -138,9 +155,15 @@ def search_terms(tags: str | None, said: str, most_bytes: int) -> str | None:
 @lru_cache(maxsize=1024)
 def _offered(tags: str) -> tuple[tuple[str, int], ...]:
     """The words of tags that a buyer may type, once each, and their bytes with a space."""
-    words = (word for tag in tags.split(",") if not any(mark in tag for mark in ":_=") for word in _WORD.findall(tag.casefold()))
+    own = _shop_tags()
+    words = (word for tag in tags.split(",") if not own.search(tag.strip()) for word in _WORD.findall(tag.casefold()))
     kept = (word for word in dict.fromkeys(words) if word not in _stopwords() and len(word) >= 2 and not word.isdigit())
     return tuple((word, len(word.encode()) + 1) for word in kept)
+
+
+@cache
+def _shop_tags() -> re.Pattern[str]:
+    return re.compile("|".join(limits()["projection"]["shop_tags"]), re.IGNORECASE)
 
 
 @cache
@@ -151,3 +174,24 @@ def _stopwords() -> frozenset[str]:
 def _keywords(rows: pd.DataFrame, most_bytes: int) -> list[str | None]:
     columns = (pylist(rows, name) for name in ("keywords", "title", "brand"))
     return [search_terms(tags, f"{title or ''} {brand or ''}", most_bytes) for tags, title, brand in zip(*columns, strict=True)]
+
+
+def _attributes(rows: pd.DataFrame, language: str) -> list[str | None]:
+    made = cache(lambda document: sent_facts(document, language))
+    return [made(document) for document in pylist(rows, "attributes")]
+
+
+def sent_facts(document: str | None, language: str) -> str | None:
+    """The facts of a JSON object that Amazon has an attribute for; a country stays a code."""
+    try:
+        given = orjson.loads(document or "null")
+    except orjson.JSONDecodeError:
+        return None
+    found = {}
+    for name, row in tables()["facts"].items() if isinstance(given, dict) else ():
+        values = given.get(name) or ()
+        texts = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, str)]
+        words = texts[:1] if row["kind"] == "country" else said(name, texts, language)
+        if words:
+            found[name] = ", ".join(words)
+    return orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode() if found else None

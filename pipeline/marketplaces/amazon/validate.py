@@ -9,8 +9,6 @@ import pyarrow as pa
 from pipeline.marketplaces.amazon.options import keyword_bytes, limits, option_attributes, tables
 from pipeline.marketplaces.columns import (
     ILLEGAL,
-    ILLEGAL_LINE,
-    WEB_ADDRESS,
     Mask,
     Problems,
     any_item,
@@ -25,8 +23,9 @@ from pipeline.marketplaces.columns import (
     text,
     texts,
     usable_images,
+    web_address,
 )
-from pipeline.marketplaces.offers import parents
+from pipeline.marketplaces.offers import parents, sku_form_problems
 from pipeline.model.listing import Site
 
 
@@ -68,19 +67,13 @@ def content_problems(rows: pd.DataFrame, site: Site, exempt: bool) -> Problems:
 
 
 def sku_problems(rows: pd.DataFrame) -> Problems:
-    found = Problems()
-    most = limits()["message"]["sku"]
-    sku = text(rows, "sku")
-    found.add(missing(sku), "the SKU is missing")
-    found.add(longer(sku, most), f"the SKU has over {most} characters")
-    found.add(matches(sku, ILLEGAL_LINE) | matches(sku, r"^\s|\s$"), "the SKU has spaces at its ends or control characters")
-    return found
+    return sku_form_problems(rows, limits()["message"]["sku"])
 
 
 def usable(rows: pd.DataFrame) -> pa.ListArray:
     """The images that Amazon can fetch, at most nine a row; one bad address does not cost a listing the others."""
     most = limits()["message"]
-    return usable_images(rows, WEB_ADDRESS, most["url"], most["images"])
+    return usable_images(rows, web_address(), most["url"], most["images"])
 
 
 def image_problems(rows: pd.DataFrame, images: pa.ListArray) -> Problems:

@@ -7,6 +7,7 @@ and filled, which is several times cheaper than building each request.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import lru_cache
@@ -16,7 +17,7 @@ from lxml import etree
 
 from pipeline.marketplaces.ebay.specifics import specifics
 from pipeline.marketplaces.ebay.xml import add, add_pairs, element, identify, limits, out_of_order, request
-from pipeline.marketplaces.options import concept
+from pipeline.marketplaces.options import concept, label
 from pipeline.model.listing import Account, Site
 from pipeline.model.money import format_minor
 
@@ -41,6 +42,7 @@ class Row(NamedTuple):
     option3_name: str | None
     option3: str | None
     attributes: str | None
+    weight_grams: float | None
     images: tuple[str, ...]
     price: int | None
     quantity: int | None
@@ -62,10 +64,22 @@ class Family(NamedTuple):
     values: list[tuple[str, ...]]
 
 
-def family(parent: Row, children: Sequence[Row]) -> Family:
+def family(parent: Row, children: Sequence[Row], site: Site) -> Family:
+    """Variations that have part numbers of their own name them among their specifics, which is where eBay reads them."""
     used = [index for index, name in enumerate(parent.names) if name]
+    names = tuple(name for name in parent.names if name)
     values = [tuple([of_child[index] or "" for index in used]) for of_child in (child.values for child in children)]
-    return Family(tuple(name for name in parent.names if name), children, values)
+    most, mpn, none = limits()["message"], label("mpn", site.language), str(site.extra["no_gtin"])
+    numbers = [child.mpn if child.mpn and len(child.mpn) <= most["specific_value"] else none for child in children]
+    if names and mpn not in names and len(names) < most["variation_names"] and 1 < len(set(numbers)) <= most["variation_values"]:
+        names, values = (*names, mpn), [(*of_child, number) for of_child, number in zip(values, numbers, strict=True)]
+    return Family(names, children, values)
+
+
+def shared_mpn(members: Family) -> str | None:
+    """The part number that all variations have."""
+    numbers = {child.mpn for child in members.children}
+    return numbers.pop() if len(numbers) == 1 else None
 
 
 @lru_cache(maxsize=8192)
@@ -99,12 +113,13 @@ class Items:
         self.location = str(settings.get("location") or ("" if self.postal_code else site.extra["location"]))
         self.gtin_field = str(site.extra["gtin_field"])
         self.no_gtin = str(site.extra["no_gtin"])
-        self._forms: dict[tuple[str, bool, str, bool], Form] = {}
+        self._forms: dict[tuple[str, bool, str, bool, bool], Form] = {}
         self._variation_forms: dict[tuple[tuple[str, ...], str], etree._Element] = {}
 
     def uuid(self, sku: str) -> str:
-        """The same for the same SKU of a store and site: eBay refuses to list it twice."""
-        identity = f"{self.account.store}\n{self.site.key}\n{sku}"
+        """The same for the same SKU of a store and site until the state of the listings changes: eBay refuses to list it twice,
+        and takes it again after it ended, which only a later version of that state knows."""
+        identity = f"{self.account.store}\n{self.site.key}\n{sku}\n{self.account.generation}"
         return hashlib.sha256(identity.encode()).hexdigest()[:32].upper()
 
     def _gtin_field(self, gtin: str | None) -> str:
@@ -113,7 +128,8 @@ class Items:
     def form(self, operation: str, row: Row, members: Family | None, new: bool) -> Form:
         """The form that fits a listing."""
         mpn = members is None and bool(row.mpn) and len(row.mpn or "") <= limits()["message"]["specific_value"]
-        key = (operation, new, self._gtin_field(row.gtin) if members is None else "", mpn)
+        weighed = self._weight(row, members) is not None
+        key = (operation, new, self._gtin_field(row.gtin) if members is None else "", mpn, weighed)
         if key not in self._forms:
             root = request(operation, self.account.store, "", self.site.language)
             item = self._item(root, *key[1:])
@@ -121,7 +137,7 @@ class Items:
             self._forms[key] = Form(root, places, out_of_order(root, "request") or out_of_order(item, "Item"))
         return self._forms[key]
 
-    def _item(self, root: etree._Element, new: bool, gtin_field: str, mpn: bool) -> etree._Element:
+    def _item(self, root: etree._Element, new: bool, gtin_field: str, mpn: bool, weighed: bool) -> etree._Element:
         """An Item in the order of the schema, of a family without `gtin_field`."""
         item = add(root, "Item")
         add(item, "Country", self.country)
@@ -164,6 +180,8 @@ class Items:
             add(item, "Variations")
         add(item, "ConditionID")
         self._policies(item)
+        if weighed:
+            self._package(item)
         return item
 
     def fill(self, form: Form, row: Row, members: Family | None, new: bool) -> etree._Element:
@@ -191,9 +209,13 @@ class Items:
             self._variations(item[places["Variations"]], members, pictures=new)
         options = [] if members is not None else list(zip(row.names, row.values, strict=True))
         used = {name.casefold() for name in members.names} if members is not None else set()
-        mpn = row.mpn if members is None else None
+        mpn = row.mpn if members is None else shared_mpn(members)
         said = specifics(row.brand, mpn, options, row.attributes, self.site.language, used)
         add_pairs(item[places["ItemSpecifics"]], said)
+        weight = self._weight(row, members)
+        if weight is not None:
+            _, major, minor = item[places["ShippingPackageDetails"]]
+            major.text, minor.text = map(str, weight)
         return root
 
     def pictures(self, root: etree._Element, row: Row, members: Family | None) -> etree._Element:
@@ -205,7 +227,31 @@ class Items:
             element = add(item, "Variations")
             if not self._variation_pictures(element, members):
                 item.remove(element)
+        weight = self._weight(row, members)
+        if weight is not None:  # a revision without the package takes it off the listing
+            _, major, minor = self._package(item)
+            major.text, minor.text = map(str, weight)
         return item
+
+    def _weight(self, row: Row, members: Family | None) -> tuple[int, int] | None:
+        """Pounds and ounces, or kilograms and grams, rounded up, of the package (of a family: the heaviest); None without one."""
+        rows = [row] if members is None else members.children
+        grams = max((one.weight_grams or 0 for one in rows), default=0)
+        system = self.site.extra.get("weight")
+        if system is None or not 0 < grams <= limits()["message"]["weight_grams"]:
+            return None
+        small, large = (28.349523125, 16) if system == "English" else (1.0, 1000)
+        return divmod(math.ceil(round(grams / small, 6)), large)
+
+    def _package(self, item: etree._Element) -> etree._Element:
+        package = add(item, "ShippingPackageDetails")
+        system = str(self.site.extra["weight"])
+        add(package, "MeasurementUnit", system)
+        for name, unit in zip(
+            ("WeightMajor", "WeightMinor"), ("lbs", "oz") if system == "English" else ("kg", "gr"), strict=True
+        ):
+            add(package, name, unit=unit)
+        return package
 
     def _pictures(self, details: etree._Element, row: Row, members: Family | None) -> None:
         for url in shown_images(row, members):

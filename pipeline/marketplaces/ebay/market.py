@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ _FOLDER = Path(__file__).parent
 _LISTING = (
     "title", "description_html", "brand", "condition", "category", "option1_name", "option2_name", "option3_name", "attributes",
 )  # fmt: skip
-_SELLABLE = ("sku", "gtin", "mpn", "option1", "option2", "option3")
+_SELLABLE = ("sku", "gtin", "mpn", "option1", "option2", "option3", "weight_grams")
 
 
 class EbayMarketplace:
@@ -35,7 +35,7 @@ class EbayMarketplace:
     )  # of the developer's application, and the seller's consent
     sends = False
     rules_file = _FOLDER / "rules.yaml"
-    version = "1"
+    version = "2"
     family_is_one_listing = True
     account_settings: Mapping[str, Any] = {
         "seller_id": "",
@@ -52,6 +52,11 @@ class EbayMarketplace:
         limits = read_yaml(_FOLDER / "limits.yaml")
         self.max_family = int(limits["family"])
         self.max_sku = int(limits["message"]["sku"])
+
+    def account_problems(self, site: Site, account: Account) -> Sequence[str]:
+        from pipeline.marketplaces.ebay.validate import account_problems
+
+        return [f"{problem[:1].upper()}{problem[1:]}." for problem in account_problems(account.settings)]
 
     def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
         from pipeline.marketplaces.ebay.projection import project

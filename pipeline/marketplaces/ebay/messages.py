@@ -122,7 +122,7 @@ class _Plan:
             yield self._end(row.sku)
             return
         members = self.children.get(row.sku, [])
-        listed = family(row, [self.rows[member] for member in members])
+        listed = family(row, [self.rows[member] for member in members], self.items.site)
         of_children = frozenset[str]().union(*(self.kinds[member] for member in members))
         new = "create" in wants
         revised = "update" in wants or not of_children.isdisjoint({"create", "update"})

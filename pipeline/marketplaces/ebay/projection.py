@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.compute as pc
 
-from pipeline.marketplaces.columns import fill_family_names, gtins_only, missing, text
+from pipeline.marketplaces.columns import missing, text
 from pipeline.marketplaces.options import label
+from pipeline.marketplaces.shaping import gtins_only, settle_options
 from pipeline.model.listing import Site
 
 
@@ -29,7 +30,7 @@ def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.D
         said = plain.mask(missing(text(rows[bare], "description")), rows.loc[bare, "title"])
         done.loc[bare, "description_html"] = [None if value is pd.NA else f"<p>{html.escape(value)}</p>" for value in said]
         done.loc[bare, "description"] = said
-    fill_family_names(done)
+    settle_options(done)
     for column in ("option1_name", "option2_name", "option3_name"):
         names = {name: label(name, site.language) for name in done[column].dropna().unique()}
         changed = {old: new for old, new in names.items() if old != new}

@@ -8,14 +8,14 @@ from functools import lru_cache
 import orjson
 
 from pipeline.marketplaces.ebay.xml import limits
-from pipeline.marketplaces.options import label
+from pipeline.marketplaces.options import label, said
 
 Pairs = dict[str, list[str]]
 
 
 @lru_cache(maxsize=4096)
 def facts(document: str | None, language: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Names and values of the JSON object of further facts; what is no plain text or too long is left out."""
+    """Names and values of the JSON object of further facts, in the site's words, without what is no plain text or too long."""
     if not document:
         return ()
     try:
@@ -27,10 +27,10 @@ def facts(document: str | None, language: str) -> tuple[tuple[str, tuple[str, ..
     for key, value in given.items() if isinstance(given, dict) else ():
         name = label(key, language)
         values = value if isinstance(value, list) else [value]
-        said = [" ".join(item.split()) for item in values if isinstance(item, str) and item.strip()]
-        good = tuple(dict.fromkeys(item for item in said if _plain(item, most["specific_value"])))
+        texts = [" ".join(item.split()) for item in values if isinstance(item, str) and item.strip()]
+        good = [item for item in said(key, texts, language) if _plain(item, most["specific_value"])]
         if _plain(name, most["specific_name"]) and good:
-            found.append((name, good[: most["specific_values"]]))
+            found.append((name, tuple(good[: most["specific_values"]])))
     return tuple(found)
 
 
@@ -53,8 +53,8 @@ def specifics(
     brand_mpn = [(label("brand", language), (brand,)), (label("mpn", language), (mpn,))]
     own = [(name, (value,)) for name, value in options if name]
     for name, values in (*brand_mpn, *own, *facts(attributes, language)):
-        said = [value for value in values if value and len(value) <= most["specific_value"]]
-        if said and name.casefold() not in taken and len(name) <= most["specific_name"] and len(found) < most["specifics"]:
+        fitting = [value for value in values if value and len(value) <= most["specific_value"]]
+        if fitting and name.casefold() not in taken and len(name) <= most["specific_name"] and len(found) < most["specifics"]:
             taken.add(name.casefold())
-            found[name] = said
+            found[name] = fitting
     return found

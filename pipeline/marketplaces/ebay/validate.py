@@ -10,9 +10,8 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.marketplaces.columns import (
-    ACTIVE_MARKUP,
+    ACTIVE_CONTENT,
     ILLEGAL,
-    ILLEGAL_LINE,
     Problems,
     distinctly,
     longer,
@@ -21,25 +20,19 @@ from pipeline.marketplaces.columns import (
     refused,
     text,
     usable_images,
+    web_address,
 )
 from pipeline.marketplaces.ebay.xml import limits
+from pipeline.marketplaces.offers import sku_form_problems
 
-#: Active markup, event handlers and script addresses (RE2).
-ACTIVE_CONTENT = ACTIVE_MARKUP + r"|<[^>]*[\s\"'/]on[a-z]+\s*=|<[^>]*(javascript|vbscript|data)\s*:"
 #: A self-hosted picture: https, and no semicolon, which eBay cannot read in a picture's address.
-PICTURE = r"^https://[A-Za-z0-9.-]+(:[0-9]+)?([/?#][^\s;<>\"\\^`{|}\x00-\x20\x7F-\x{A0}\x{FFFE}\x{FFFF}]*)?$"
+PICTURE = web_address(secure=True, without=";")
 
 _POLICIES = ("shipping_policy_id", "return_policy_id", "payment_policy_id")
 
 
 def sku_problems(rows: pd.DataFrame) -> Problems:
-    most = limits()["message"]["sku"]
-    found = Problems()
-    sku = text(rows, "sku")
-    found.add(missing(sku), "the SKU is missing")
-    found.add(longer(sku, most), f"the SKU has over {most} characters")
-    found.add(matches(sku, ILLEGAL_LINE) | matches(sku, r"^\s|\s$"), "the SKU has spaces at its ends or control characters")
-    return found
+    return sku_form_problems(rows, limits()["message"]["sku"])
 
 
 def listing_problems(rows: pd.DataFrame) -> Problems:
@@ -61,7 +54,6 @@ def listing_problems(rows: pd.DataFrame) -> Problems:
     found.add(distinctly(description, lambda texts: matches(texts, ILLEGAL)), "the description has characters that eBay refuses")
     active = distinctly(description, lambda texts: matches(texts, ACTIVE_CONTENT))
     found.add(active, "the description has active content, which eBay refuses")
-    found.add(refused(text(rows, "mpn")), "the MPN has characters or markup that eBay refuses")
     conditions = list(limits()["conditions"])
     found.add(~rows["condition"].isin(conditions).to_numpy(dtype=bool), f"the condition is not one of: {', '.join(conditions)}")
     role = rows["role"].fillna("").to_numpy(dtype=str)
@@ -70,11 +62,12 @@ def listing_problems(rows: pd.DataFrame) -> Problems:
 
 
 def sellable_problems(rows: pd.DataFrame) -> Problems:
-    """What belongs to one sellable SKU: GTIN and options (of a single or a child)."""
+    """What belongs to one sellable SKU: GTIN, part number and options (of a single or a child)."""
     most = limits()["message"]
     found = Problems()
     gtin = text(rows, "gtin")
     found.add(~missing(gtin) & ~matches(gtin, r"^([0-9]{8}|[0-9]{12}|[0-9]{13})$"), "the GTIN is not 8, 12 or 13 digits")
+    found.add(refused(text(rows, "mpn")), "the MPN has characters or markup that eBay refuses")
     for number in (1, 2, 3):
         name, value = text(rows, f"option{number}_name"), text(rows, f"option{number}")
         found.add(longer(name, most["specific_name"]), f"the name of option {number} has over {most['specific_name']} characters")

@@ -55,19 +55,24 @@ def text_fix(id: str, fix_class: FixClass) -> Callable[[Callable[..., Any]], Cal
             values = arrow(frame[field])
             if values.null_count == len(values):
                 return {}
-            items = pc.list_flatten(values) if is_list(values) else values
-            fixed = function(items, context, **params)
-            if fixed is items:
-                return {}
-            if is_list(values):
-                mask = pc.is_null(values)
-                fixed = pa.ListArray.from_arrays(_offsets(values), fixed, type=values.type, mask=mask)
-            return {field: column(fixed, frame[field])}
+            fixed = on_items(values, lambda items: function(items, context, **params))
+            return {} if fixed is values else {field: column(fixed, frame[field])}
 
         FIXES[id] = Fix(id, fix_class, _summary(function), apply, function)
         return function
 
     return register
+
+
+def on_items(values: Any, function: Callable[[Any], Any]) -> Any:
+    """`function` of a string array, or of all items of an array of lists; the same object where it gives its own back."""
+    if not is_list(values):
+        return function(values)
+    items = pc.list_flatten(values)
+    fixed = function(items)
+    if fixed is items:
+        return values
+    return pa.ListArray.from_arrays(_offsets(values), fixed, type=values.type, mask=pc.is_null(values))
 
 
 def _offsets(values: Any) -> Any:

@@ -38,14 +38,36 @@ def emoji(texts: Any, context: Context, *, symbols: str = "") -> Any:
     extra = "".join(re.escape(symbol) for symbol in symbols)
     pattern = f"{patterns.EMOJI}|[{extra}]" if extra else patterns.EMOJI
     removed = re.compile(f"{_EMOJI.pattern}|[{extra}]") if extra else _EMOJI
-    return rewrite(texts, to_mask(pc.match_substring_regex(texts, pattern)), lambda text: tidy(removed.sub(" ", text)))
+
+    def plain(text: str) -> str:
+        lines = text.split("\n")
+        kept = [tidy(removed.sub(" ", line)) if removed.search(line) else line for line in lines]
+        return "\n".join(line for line, before in zip(kept, lines, strict=True) if line or not before)
+
+    return rewrite(texts, to_mask(pc.match_substring_regex(texts, pattern)), plain)
+
+
+#: Where a sentence ends, in text or simple HTML.
+_SENTENCE = re.compile(r"(<[^<>]*>|\n|(?<=[.!?])\s+)")
+
+
+def without_sentences(text: str, bad: re.Pattern[str]) -> str | None:
+    """The text without the sentences where `bad` is found; None when no word would be left."""
+    pieces = _SENTENCE.split(text)
+    kept = "".join(["" if index % 2 == 0 and bad.search(piece) else piece for index, piece in enumerate(pieces)])
+    return kept.strip() if re.search(r"[^\W_]{2}", re.sub(r"<[^<>]*>", "", kept)) else None
 
 
 @text_fix("T13", "lossy-safe")
-def contact(texts: Any, context: Context) -> Any:
-    """Web addresses, e-mail addresses and telephone numbers are removed."""
+def contact(texts: Any, context: Context, *, sentences: bool = False) -> Any:
+    """Web addresses, e-mail addresses and telephone numbers are removed (`sentences`: with the sentence around them)."""
     suspects = to_mask(pc.match_substring_regex(texts, patterns.CONTACT))
-    return rewrite(texts, suspects, lambda text: "\n".join(tidy(_CONTACT.sub(" ", line)) for line in text.split("\n")))
+
+    def remove(text: str) -> str:
+        shorter = without_sentences(text, _CONTACT) if sentences else None
+        return shorter or "\n".join(tidy(_CONTACT.sub(" ", line)) for line in text.split("\n"))
+
+    return rewrite(texts, suspects, remove)
 
 
 def _protected(frame: pd.DataFrame, rows: Mask, fields: Sequence[str]) -> list[tuple[str, ...]]:
@@ -90,12 +112,19 @@ def _promo(language: str) -> re.Pattern[str]:
 
 
 @fix("T12", "lossy-safe")
-def promo(frame: pd.DataFrame, field: str, context: Context, *, keep: list[str] | None = None) -> dict[str, pd.Series[Any]]:
-    """Phrases that advertise an offer are removed, except in the values of `keep`, in quotes, or if too little is left."""
+def promo(
+    frame: pd.DataFrame, field: str, context: Context, *, keep: list[str] | None = None, sentences: bool = False
+) -> dict[str, pd.Series[Any]]:
+    """Phrases that advertise an offer are removed, except in the values of `keep`, in quotes, or if too little is left.
+
+    `sentences`: the whole sentences are, if anything is left.
+    """
     language = context.primary_language
     rows = fails(frame, field, lambda texts: pc.match_substring_regex(texts, patterns.phrases("promo", language)))
 
     def remove(text: str, kept: tuple[str, ...]) -> str:
+        if sentences:
+            return without_sentences(text, _promo(language)) or text
         spared = [span for word in kept for span in spans(text, word)]
         spared += [match.span() for match in re.finditer(r"[\"“„«][^\"”“»]*[\"”“»]", text)]
 
@@ -208,13 +237,13 @@ def over_long(
 
 @fix("T19", "lossy-safe")
 def bullets(frame: pd.DataFrame, field: str, context: Context) -> dict[str, pd.Series[Any]]:
-    """Bullets lose their leading marks; empty ones, repeated ones (any case) and those that advertise an offer are removed."""
-    promo_phrase = patterns.phrases("promo", context.primary_language)
-    rows = fails(frame, field, lambda texts: pc.match_substring_regex(texts, rf"^\s*[•*·▪►–—-]+\s+|{promo_phrase}"))
+    """Bullets lose their leading marks; empty and repeated ones, and those with an offer or contact data, are removed."""
+    unwanted = f"{patterns.phrases('promo', context.primary_language)}|{patterns.CONTACT}"
+    rows = fails(frame, field, lambda texts: pc.match_substring_regex(texts, rf"^\s*[•*·▪►–—-]+\s+|{unwanted}"))
     advertises = _promo(context.primary_language).search
 
     def cleaned(text: str, _: tuple[str, ...]) -> str:
-        return "" if advertises(text) else re.sub(r"^\s*[•*·▪►–—-]+\s+", "", text)
+        return "" if advertises(text) or _CONTACT.search(text) else re.sub(r"^\s*[•*·▪►–—-]+\s+", "", text)
 
     marked = _rewrite_rows(frame, field, rows, (), cleaned)
     changed = frame.assign(**marked) if marked else frame

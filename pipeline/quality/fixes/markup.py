@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline.quality import patterns
 from pipeline.quality.context import Context
-from pipeline.quality.fixes.base import fix, rewrite
+from pipeline.quality.fixes.base import fix, on_items, rewrite
 from pipeline.quality.fixes.text import clean_characters, without_nothing
 from pipeline.quality.masks.base import arrow, column, to_mask
 
@@ -57,6 +57,23 @@ def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
     return (_inert(cleaned) if "&" in cleaned or "＜" in cleaned else cleaned).strip()
 
 
+_NBSP = "(?:\u00a0|&nbsp;)"
+_INLINE = "b|strong|i|em|u|small|sub|sup"
+_BLOCKS = f"{_INLINE}|p|div|li|ul|ol|blockquote|h[1-6]"
+_EMPTY = rf"<(?:{_BLOCKS})>(?:\s|{_NBSP}|<br>)*</(?:{_BLOCKS})>"
+_LEADING_BREAK = rf"(<(?:p|div|li)>)(?:\s|{_NBSP})*<br>"
+_INDENT = rf"{_NBSP}\s*(?:{_NBSP}\s*)+"
+_BARE = f"{_EMPTY}|{_LEADING_BREAK}|{_INDENT}"
+
+
+def _without_empty(text: str) -> str:
+    """Without elements that show nothing, line breaks that begin a block, and indents of special spaces."""
+    text = re.sub(_INDENT, " ", text)
+    while (shorter := re.sub(_LEADING_BREAK, r"\1", re.sub(_EMPTY, "", text))) != text:
+        text = shorter
+    return text.strip()
+
+
 def _inert(text: str) -> str:
     """Without what is active markup once more unescaped; where it is nested on and on, without any escaped bracket."""
     for _ in range(_MOST_ROUNDS):
@@ -96,6 +113,10 @@ def plain_text(markup: Any) -> Any:
     return pc.utf8_trim_whitespace(texts)
 
 
+def _plain(texts: Any) -> Any:
+    return rewrite(texts, to_mask(pc.match_substring_regex(texts, f"{patterns.TAG}|{patterns.ACTIVE_TAG}")), _strip)
+
+
 @fix("T06", "lossy-safe")
 def markup(
     frame: pd.DataFrame, field: str, context: Context, *, text_to: str | None = None, plain: bool = False
@@ -103,10 +124,11 @@ def markup(
     """HTML keeps only simple tags without attributes and links (`plain`: no tags at all); scripts and styles are dropped."""
     texts = arrow(frame[field])
     if plain:
-        clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, f"{patterns.TAG}|{patterns.ACTIVE_TAG}")), _strip)
+        clean = on_items(texts, _plain)
     else:
         clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, _BLOCK)), lambda text: re.sub(_BLOCK, r"<\1div>", text))
         clean = rewrite(clean, to_mask(pc.match_substring_regex(clean, "[<&＜]")), sanitize)
+        clean = rewrite(clean, to_mask(pc.match_substring_regex(clean, _BARE)), _without_empty)
     changed = {} if clean is texts else {field: column(clean, frame[field])}
     if text_to is not None:
         changed[text_to] = column(plain_text(clean), frame[field])

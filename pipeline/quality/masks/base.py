@@ -113,3 +113,9 @@ def replaced(values: Any, rows: Any, new: list[Any]) -> Any:
 def lengths(values: Any, unit: str) -> Any:
     """Length of each text in `characters` (code points) or UTF-8 `bytes`."""
     return pc.binary_length(values) if unit == "bytes" else pc.utf8_length(values)
+
+
+def folded(texts: Any) -> Any:
+    """Texts without case, as marketplaces compare names and option values."""
+    coded = pc.dictionary_encode(texts)
+    return pa.array([text.casefold() for text in coded.dictionary.to_pylist()], texts.type).take(coded.indices)

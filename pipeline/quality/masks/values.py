@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.quality.context import Context
-from pipeline.quality.masks.base import Degree, Mask, arrow, blank, check, fails, numbers
+from pipeline.quality.masks.base import Degree, Mask, arrow, blank, check, fails, folded, numbers
 
 
 @check
@@ -106,9 +106,9 @@ def not_flagged(frame: pd.DataFrame, field: str, context: Context) -> Mask:
 
 @check
 def unique_in_product(frame: pd.DataFrame, field: str, context: Context, *, fields: list[str]) -> Mask:
-    """No other row of the product has the same combination of `fields`; a product's only row passes."""
-    columns = [pc.fill_null(arrow(frame[name]), "") for name in ("product_id", *fields)]
-    key = pc.dictionary_encode(pc.utf8_lower(pc.binary_join_element_wise(*columns, pa.scalar("\x1f", columns[0].type))))
+    """No other row of the product has the same combination of `fields`, in any case; a product's only row passes."""
+    columns = [arrow(frame["product_id"]), *(pc.fill_null(folded(arrow(frame[name])), "") for name in fields)]
+    key = pc.dictionary_encode(pc.binary_join_element_wise(*columns, pa.scalar("\x1f", columns[0].type)))
     codes = key.indices.to_numpy()
     unique: Mask = np.bincount(codes, minlength=1)[codes] == 1
     return unique
