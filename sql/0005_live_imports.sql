@@ -6,6 +6,7 @@ ALTER TABLE imports
         CHECK (kind IN ('all', 'products', 'collections', 'inventory', 'attributes', 'families')),
     ADD COLUMN run_id text, -- the run that works on it, or worked last
     ADD COLUMN source_state jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(source_state) = 'object'),
+    ADD COLUMN settings_hash text, -- of the store's source, its settings and currency: others make other tables
     ADD COLUMN since timestamptz, -- only what changed since then was asked for; null: everything
     -- The import whose tables this one changes: of an incremental import, and of one of inventory alone.
     ADD COLUMN base_import_id text,

@@ -22,7 +22,8 @@ from pipeline.model.errors import PipelineError
 
 _COLUMNS = (
     "id, store_id, kind, status, source, source_name, raw_location, raw_sha256, raw_bytes, counts, error, "
-    "quality_passed, quality_reason, started_at, finished_at, run_id, source_state, since, base_import_id, watermark, reconciled"
+    "quality_passed, quality_reason, started_at, finished_at, run_id, source_state, settings_hash, since, base_import_id, "
+    "watermark, reconciled"
 )
 #: Kinds whose tables of products the quality stage looks at.
 _WITH_PRODUCTS: tuple[Kind, ...] = ("all", "products")
@@ -50,6 +51,7 @@ class Import:
     finished_at: datetime | None
     run_id: str | None
     source_state: Mapping[str, Any]
+    settings_hash: str | None
     since: datetime | None
     base_import_id: str | None
     watermark: datetime | None
@@ -75,16 +77,17 @@ def begin_import(
     source: str,
     *,
     run_id: str | None = None,
+    settings_hash: str | None = None,
     since: datetime | None = None,
     base_import_id: str | None = None,
     reconciled: bool = False,
 ) -> str:
     """A new running import. Ids are UTC time by the database's clock plus random digits, so they sort by their start."""
     row = connection.execute(
-        "INSERT INTO imports (id, store_id, kind, source, run_id, since, base_import_id, reconciled) VALUES "
-        "(to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISSUS') || '-' || %s, %s, %s, %s, %s, %s, %s, %s) "
+        "INSERT INTO imports (id, store_id, kind, source, run_id, settings_hash, since, base_import_id, reconciled) VALUES "
+        "(to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISSUS') || '-' || %s, %s, %s, %s, %s, %s, %s, %s, %s) "
         "RETURNING id",
-        (secrets.token_hex(4), store_id, kind, source, run_id, since, base_import_id, reconciled),
+        (secrets.token_hex(4), store_id, kind, source, run_id, settings_hash, since, base_import_id, reconciled),
     ).fetchone()
     if row is None:
         raise AssertionError("INSERT .. RETURNING gives a row")
@@ -109,22 +112,33 @@ def note_raw(connection: psycopg.Connection[Any], import_id: str, raw: RawImport
 
 
 def take_over(
-    connection: psycopg.Connection[Any], store_id: UUID, kind: Kind, *, full: bool, longest: timedelta, run_id: str
+    connection: psycopg.Connection[Any],
+    store_id: UUID,
+    kind: Kind,
+    *,
+    full: bool,
+    longest: timedelta,
+    run_id: str,
+    settings_hash: str | None = None,
 ) -> Import | None:
     """The import of this kind that a process which died has left, made this run's own; all others that it left are closed.
 
     Only while the store's import lock is held: whatever runs then is dead. An import is gone on with if its fetch has saved
-    something, it began less than `longest` ago, and no newer one has changed the catalog since; one whose tables the quality
-    stage has not seen is not over either. `full`: not with an incremental one.
+    something, it began less than `longest` ago with these settings, and no newer one has changed the catalog since; one whose
+    tables the quality stage has not seen is not over either. `full`: not with an incremental one.
     """
     query = (
         f"SELECT {_COLUMNS} FROM imports i WHERE store_id = %(store)s AND kind = %(kind)s AND source_state <> '{{}}' "  # noqa: S608
         "AND (status = 'running' OR (status = 'complete' AND quality_passed IS NULL AND kind = ANY(%(products)s))) "
         "AND started_at > clock_timestamp() - %(longest)s AND (since IS NULL OR NOT %(full)s) "
+        "AND settings_hash IS NOT DISTINCT FROM %(settings)s "
         "AND NOT EXISTS (SELECT FROM imports n WHERE n.store_id = i.store_id AND n.id > i.id AND n.status = 'complete') "
         "ORDER BY id DESC LIMIT 1"
     )
-    values = {"store": store_id, "kind": kind, "full": full, "longest": longest, "products": list(_WITH_PRODUCTS)}
+    values = {
+        "store": store_id, "kind": kind, "full": full, "longest": longest, "products": list(_WITH_PRODUCTS),
+        "settings": settings_hash,
+    }  # fmt: skip
     with connection.cursor(row_factory=class_row(Import)) as cursor:
         found = cursor.execute(query.encode(), values).fetchone()
     if found is not None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from hashlib import sha256
 from typing import Any
 
+import orjson
 import psycopg
 
 from pipeline.catalog.imports import begin_import, last_reconciled, latest_import, take_over
@@ -55,12 +57,14 @@ def open_import(
     for one that is missing or of another release. Raises PipelineError where there is nothing to add to but should be.
     """
     live = source_kind(store.source).live
-    after = _time(since)
+    after, settings = parse_since(since), _settings_hash(store)
     if after is not None and not (live and kind in _INCREMENTAL):
         raise UsageError(f"{kind} of the source {store.source} are always read whole; import {store.key} without --since")
     dead = None
     if after is None:
-        dead = take_over(connection, store.id, kind, full=since == FULL, longest=RESUME_WITHIN, run_id=run_id)
+        dead = take_over(
+            connection, store.id, kind, full=since == FULL, longest=RESUME_WITHIN, run_id=run_id, settings_hash=settings
+        )
     else:
         take_over(connection, store.id, kind, full=True, longest=timedelta(0), run_id=run_id)
     if dead is not None:
@@ -77,8 +81,9 @@ def open_import(
         start = after or (watermark - source.overlap if watermark else None)
     reconcile = start is not None and _reconcile_due(connection, store)
     import_id = begin_import(
-        connection, store.id, kind, store.source, run_id=run_id, since=start, base_import_id=base, reconciled=reconcile
-    )
+        connection, store.id, kind, store.source, run_id=run_id, settings_hash=settings, since=start, base_import_id=base,
+        reconciled=reconcile,
+    )  # fmt: skip
     return Opened(import_id, kind, start, base, reconcile, {})
 
 
@@ -87,11 +92,18 @@ def _base(
 ) -> tuple[str | None, datetime | None]:
     """The import that an incremental one can build on, and its watermark: good, in the tables, of the settings as they are."""
     found = latest_import(connection, store.id)
-    if found is None or not found.quality_passed or found.watermark is None or found.source != store.source:
+    if found is None or not found.quality_passed or found.watermark is None or found.settings_hash != _settings_hash(store):
         return None, None
-    if found.started_at < store.updated_at or set(stored.values()) != {found.id}:
+    if any(stored.get(name) != found.id for name in ("products", "variants", "inventory")):
         return None, None
     return found.id, found.watermark
+
+
+def _settings_hash(store: Store) -> str:
+    """What the tables depend on beside the source's data."""
+    return sha256(
+        orjson.dumps([store.source, dict(store.source_settings), store.currency], option=orjson.OPT_SORT_KEYS)
+    ).hexdigest()
 
 
 def _reconcile_due(connection: psycopg.Connection[Any], store: Store) -> bool:
@@ -99,8 +111,8 @@ def _reconcile_due(connection: psycopg.Connection[Any], store: Store) -> bool:
     return last is None or last < datetime.now(timezone.utc) - RECONCILE_AFTER
 
 
-def _time(since: str) -> datetime | None:
-    """The time that `since` is, UTC where it names no zone; None for the two words."""
+def parse_since(since: str) -> datetime | None:
+    """The time that `since` is, UTC where it names no zone; None for the two words. Raises UsageError for anything else."""
     if since in (AUTO, FULL):
         return None
     try:

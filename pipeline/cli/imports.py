@@ -39,12 +39,14 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Import a store's catalog and check its quality."""
+    from pipeline.catalog.opening import parse_since
     from pipeline.cli.results import here, show_summary
     from pipeline.model.errors import UsageError
     from pipeline.stores.stores import get_store
 
     if full and since != "auto":
         raise UsageError("--full reads everything and --since only what changed; give one of them")
+    parse_since(since)
     with session() as current:
         with current.connect() as connection:
             get_store(connection, store)

@@ -92,10 +92,11 @@ class FakeShopify:
     tokens: set[str] = field(default_factory=lambda: {TOKEN})
     others: int = 0  # operations of other runs that occupy the shop, one less at each refusal
     busy_message: str = "LIMIT_REACHED"
+    clock: Callable[[], float] = time.monotonic  # by which the bucket of points fills
 
     def __post_init__(self) -> None:
         self._numbers = count(1)
-        self._level, self._seen = self.budget, time.monotonic()
+        self._level, self._seen = self.budget, self.clock()
         self._lock = threading.RLock()
 
     @property
@@ -142,7 +143,7 @@ class FakeShopify:
         return {**answer, "extensions": self._extensions(cost)}
 
     def _filled(self) -> float:
-        now = time.monotonic()
+        now = self.clock()
         self._level = min(self.budget, self._level + self.restore * (now - self._seen))
         self._seen = now
         return self._level
@@ -381,3 +382,27 @@ def running(shop: FakeShopify) -> Iterator[FakeShopify]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def running_apart(variants: int) -> Iterator[str]:
+    """The address of a big shop in a process of its own: the memory of a child counts from that of its parent."""
+    from multiprocessing import get_context
+
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, variants), daemon=True)
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        ours.send(None)
+        process.join()
+
+
+def _serve(pipe: Any, variants: int) -> None:
+    from pipeline_tests.fakes.shopify_data import big_shop
+
+    with running(FakeShopify(big_shop(variants))) as shop:
+        pipe.send(shop.url)
+        pipe.recv()

@@ -20,6 +20,7 @@ THROTTLED_SECONDS = 1.0
 #: A version is supported for 12 months from the first day of its quarter; this long before its end that is said.
 _MONTHS, _WARN_DAYS = 12, 60
 
+_NO_RESULT = "NO_RESULT"
 _REFUSALS = {
     401: "Shopify does not accept the credentials of {shop}: the token was revoked or the app was uninstalled; give the store "
     "new ones: pipeline store set STORE --credentials -",
@@ -117,7 +118,7 @@ class Shop:
         if first is None and isinstance(found.get("data"), dict):
             return None, None
         if first is None:
-            return self._error(answer, "answered with something that is no result", None), 0.0
+            return self._error(answer, "answered with something that is no result", _NO_RESULT), 0.0
         extensions = first.get("extensions")
         code = str(extensions.get("code") or "") if isinstance(extensions, dict) else ""
         message = redact(str(first.get("message") or ""))
@@ -181,4 +182,4 @@ class Shop:
 
 def outcome_unknown(error: ApiError) -> bool:
     """Whether the request may have taken effect although it failed."""
-    return error.status is None or is_temporary(error.status) or error.code == "INTERNAL_SERVER_ERROR"
+    return error.status is None or is_temporary(error.status) or error.code in ("INTERNAL_SERVER_ERROR", _NO_RESULT)

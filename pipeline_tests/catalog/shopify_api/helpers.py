@@ -39,13 +39,9 @@ class Clock:
 
 
 def source_of(shop: FakeShopify, **changes: Any) -> ShopifyApi:
-    given: dict[str, Any] = {
-        "currency": shop.data.currency,
-        "version": "2026-10",
-        "url": shop.url,
-        "patience": Clock().patience(),
-    }
-    return ShopifyApi(shop.domain, {"access_token": Secret(TOKEN)}, **{**given, **changes})
+    given: dict[str, Any] = {"currency": shop.data.currency, "version": "2026-10", "url": shop.url}
+    given |= {"credentials": {"access_token": Secret(TOKEN)}, "patience": Clock().patience(), **changes}
+    return ShopifyApi(shop.domain, **given)
 
 
 @dataclass
@@ -75,7 +71,7 @@ class Imports:
         raw = source.fetch(folder / "raw", job)
         base = self.tables["variants"].metadata["import_id"] if since or kind == "inventory" else None
         result, raw = normalize(
-            source, raw, folder, found=_ledger(number, kind, since, base), currency=self.shop.data.currency, stored=self.tables,
+            source, raw, folder, found=ledger(number, kind, since, base), currency=self.shop.data.currency, stored=self.tables,
             progress=lambda share, message: None,
         )  # fmt: skip
         for name in source.tables(raw) if kind != "inventory" else {"inventory"}:
@@ -99,10 +95,12 @@ def comparable(table: Table) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "line"} for row in table.arrow().to_pylist()]
 
 
-def _ledger(import_id: str, kind: Kind, since: datetime | None, base: str | None) -> Import:
+def ledger(import_id: str, kind: Kind = "all", since: datetime | None = None, base: str | None = None) -> Import:
+    """The ledger's row of a running import."""
     now = datetime.now(timezone.utc)
     return Import(
         id=import_id, store_id=uuid4(), kind=kind, status="running", source="shopify", source_name=None, raw_location=None,
         raw_sha256=None, raw_bytes=None, counts={}, error=None, quality_passed=None, quality_reason=None, started_at=now,
-        finished_at=None, run_id="r", source_state={}, since=since, base_import_id=base, watermark=None, reconciled=False,
+        finished_at=None, run_id="r", source_state={}, settings_hash=None,
+        since=since, base_import_id=base, watermark=None, reconciled=False,
     )  # fmt: skip
