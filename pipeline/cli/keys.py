@@ -25,6 +25,8 @@ KeyFile = Annotated[
     typer.Option("--file", help="The key file; else that of CREDENTIAL_KEYS_FILE, or credential.keys in the data directory."),
 ]
 
+KeyName = Annotated[str, typer.Argument(metavar="KEY", help="Name of a key in the file.", show_default=False)]
+
 
 def register(parent: typer.Typer) -> None:
     parent.add_typer(keys, name="keys")
@@ -53,11 +55,7 @@ def generate(file: KeyFile = None, as_json: Json = False) -> None:
 
 
 @keys.command(epilog="Example: pipeline keys promote k20270101-1a2b")
-def promote(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Name of a key in the file.", show_default=False)],
-    file: KeyFile = None,
-    as_json: Json = False,
-) -> None:
+def promote(key: KeyName, file: KeyFile = None, as_json: Json = False) -> None:
     """Make a key the primary one: from the next start on it seals what is saved."""
     from pipeline.platform.vault.key_files import promote_key
 
@@ -68,6 +66,25 @@ def promote(
         show_json({"key": key, "file": str(path), "primary": True})
     else:
         say(f"{key} is the primary key in {path}; next: pipeline credentials rotate")
+
+
+@keys.command(epilog="Example: pipeline keys remove k20260101-3c4d")
+def remove(key: KeyName, file: KeyFile = None, as_json: Json = False) -> None:
+    """Take a key that seals nothing any more out of the key file. Keep it elsewhere as long as backups may need it."""
+    from pipeline.platform.vault.key_files import remove_key
+    from pipeline.stores.credentials import count_sealed
+
+    with session() as current:
+        path = _file(current.settings, file)
+        with current.connect() as connection:
+            sealed = count_sealed(connection, key)
+    if sealed:
+        raise UsageError(f"{key} still seals {sealed} credentials, which would be lost; first: pipeline credentials rotate")
+    remove_key(path, key)
+    if as_json:
+        show_json({"removed": key, "file": str(path)})
+    else:
+        say(f"{key} is removed from {path}")
 
 
 @keys.command(epilog="Example: pipeline keys check")
@@ -92,7 +109,7 @@ def check(as_json: Json = False) -> int:
             say(f"{what}: {reason}")
         idle = [name for name in known[1:] if not any(counts[name].values())]
         if idle:
-            say(f"nothing is sealed with {', '.join(idle)}; once no backup needs it any more, remove its line from the key file")
+            say(f"nothing is sealed with {', '.join(idle)} any more; next: pipeline keys remove {idle[0]}")
     return 1 if found.unreadable else 0
 
 

@@ -382,7 +382,9 @@ def test_rotating(cli: Cli, demo: str, tmp_path: Path, key_file: Path) -> None:
     assert (moved.code, moved.json) == (0, {"key": new, "moved": {"stores": 1, "connections": 1}, "left": 0, "unreadable": {}})
     text = cli("keys", "check").out
     assert "primary" in text and "nothing is sealed with k1" in text
-    key_file.write_text(next(line for line in key_file.read_text().splitlines() if line.startswith(new)))
+    assert f"{new} still seals 2 credentials" in cli("keys", "remove", new).err
+    assert cli("keys", "remove", "k1", "--json").json == {"removed": "k1", "file": str(key_file)}
+    assert "k1" not in read_key_file(key_file).names
     assert cli("keys", "check").code == 0
     for line in key_file.read_text().splitlines():
         assert line.partition(":")[2] not in text + str(before) + str(moved)
