@@ -23,14 +23,13 @@ _GID = rb'"(gid:\\?/\\?/shopify\\?/\w+\\?/[^"]*)"'
 _OWN_FIRST = re.compile(rb'\s*\{\s*(?:"__typename"\s*:\s*"\w*"\s*,\s*)?"id"\s*:\s*' + _GID)
 _OWN = re.compile(rb'"id"\s*:\s*' + _GID)
 _PARENT = re.compile(rb'"__parentId"\s*:\s*' + _GID)
+_ITEM = re.compile(rb'"(gid:\\?/\\?/shopify\\?/InventoryItem\\?/\d+)"')
 _COMPACT = b'"__parentId":"'
 
-#: The same in the syntax of RE2 (Arrow), for ids that are numbers: the parent at the very end of a line, the line's own id at
-#: its start, and the inventory item anywhere in a variant.
-_NUMBERED = r'"gid:\\?/\\?/shopify\\?/(?P<type>\w+)\\?/(?P<number>[0-9]{1,18})"'
-PARENT_LAST = rf'"__parentId":{_NUMBERED}\}}\s*$'
-OWN_FIRST = rf'^\{{"(?:__typename":"\w*",")?id":{_NUMBERED}'
-ITEM_ANYWHERE = _NUMBERED.replace(r"\w+", "InventoryItem")
+#: Where Shopify writes them, ids that are numbers: the parent at the very end of a line, the line's own id at its start.
+_NUMBERED = rb'"(?P<id>gid:\\?/\\?/shopify\\?/\w+\\?/(?P<number>[0-9]{1,18}))"'
+PARENT_LAST = re.compile(rb'"__parentId":' + _NUMBERED + rb"\}\n\Z")
+OWN_FIRST = re.compile(rb'\A\{(?:"__typename":"\w*",)?"id":' + _NUMBERED)
 
 
 def written_parent(line: bytes) -> bytes:
@@ -57,6 +56,12 @@ def find_own_gid(line: bytes) -> str:
         found = _OWN.search(line)
         return plain(found[1]) if found else ""
     return gid if isinstance(gid, str) else ""
+
+
+def find_inventory_item(line: bytes) -> str:
+    """The id of a variant's inventory item, or ""."""
+    found = _ITEM.search(line)
+    return plain(found[1]) if found else ""
 
 
 def plain(gid: bytes) -> str:

@@ -7,25 +7,26 @@ the first and last bytes of many lines at once. Then the lines are read again in
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.lib.stride_tricks import sliding_window_view
 
 from pipeline.catalog.jsonl_lines import Line, Lines
 from pipeline.catalog.shopify_gid import (
     INVENTORY_ITEM,
-    ITEM_ANYWHERE,
     OWN_FIRST,
     PARENT_LAST,
     PRODUCT,
     VARIANT,
+    find_inventory_item,
     find_own_gid,
     plain,
     written_parent,
@@ -36,11 +37,11 @@ Ints = npt.NDArray[np.int64]
 
 #: Bytes of lines that are looked at, and read again, at once.
 _STEP = 4 << 20
-#: Bytes at the start and at the end of a line that hold its own id and its parent's, where Shopify writes them.
-_WINDOW = 112
-#: Types of ids that tell whose child a line is, by number.
-_TYPES = pa.array([head.rpartition("/")[2] for head in (PRODUCT, VARIANT, INVENTORY_ITEM)])
+#: So many shapes of lines are looked at together, the other lines one by one.
+_SHAPES = 24
+#: Types of ids that tell whose child a line is.
 _PRODUCT, _VARIANT, _ITEM, _OTHER = 0, 1, 2, -1
+_TYPES = {PRODUCT: _PRODUCT, VARIANT: _VARIANT, INVENTORY_ITEM: _ITEM}
 #: The number of an id that was not found. Those of ids that are no numbers are below.
 _UNFOUND = -1
 
@@ -101,9 +102,8 @@ class Regrouped:
 
     def _read(self, spool: _Spool, links: _Links) -> Iterator[Line]:
         order = _order(links, spool)
-        steps = np.cumsum(links.sizes[order], dtype=np.int64) // _STEP
-        for places in np.split(order, np.flatnonzero(np.diff(steps)) + 1):
-            yield from zip((places + 1).tolist(), spool.read(places).to_pylist(), strict=True)
+        for places in _parts(links.sizes, order):
+            yield from zip((places + 1).tolist(), spool.read(places), strict=True)
             self.done += len(places) / len(order)
 
 
@@ -114,8 +114,8 @@ class _Spool:
         self._file, self._ends = file, np.cumsum(sizes, dtype=np.int64)
         self._sizes = sizes
 
-    def read(self, places: Ints) -> Any:
-        """These lines as a binary array; those that stand together are read together."""
+    def read(self, places: Ints) -> list[bytes]:
+        """These lines; those that stand together are read together."""
         ordered = np.sort(places)
         breaks = np.flatnonzero(np.diff(ordered) > 1)
         firsts, lasts = ordered[np.append(0, breaks + 1)], ordered[np.append(breaks, len(ordered) - 1)]
@@ -126,61 +126,72 @@ class _Spool:
         )
         bounds = np.append(0, np.cumsum(self._sizes[ordered])).astype(np.int32)
         lines = pa.Array.from_buffers(pa.binary(), len(ordered), [None, pa.py_buffer(bounds), pa.py_buffer(data)])
-        return lines.take(pa.array(np.searchsorted(ordered, places)))
+        found: list[bytes] = lines.take(pa.array(np.searchsorted(ordered, places))).to_pylist()
+        return found
+
+
+def _parts(sizes: npt.NDArray[np.int32], places: Ints) -> list[Ints]:
+    """The places in parts of about `_STEP` bytes."""
+    steps = np.cumsum(sizes[places], dtype=np.int64) // _STEP
+    return np.split(places, np.flatnonzero(np.diff(steps)) + 1)
 
 
 def _links(lines: list[bytes], data: bytes, first: int) -> _Links:
     """`data` is the lines in one piece, `first` the place of the first of them."""
     sizes = np.fromiter(map(len, lines), np.int32, len(lines))
     ends = np.cumsum(sizes, dtype=np.int64)
-    starts = ends - sizes
-    types, parents = _find(data, np.maximum(starts, ends - _WINDOW), ends, PARENT_LAST)
-    product_lines, products = [], []
+    content = np.frombuffer(data, np.uint8)
+    last, quote = (content[np.maximum(ends - distance, 0)] for distance in (4, 3))  # of `123"}` and a line feed
+    closed = np.flatnonzero((last >= ord("0")) & (last <= ord("9")) & (quote == ord('"')))
+    types, parents = _find(content, sizes, ends, closed, PARENT_LAST)
     for place in np.flatnonzero(parents == _UNFOUND).tolist():
-        parent = plain(written_parent(lines[place]))
+        parent = written_parent(lines[place])
         if parent:
-            types[place], parents[place] = _split(parent)
-        else:
-            own_type, number = _split(find_own_gid(lines[place]))
-            if own_type == _PRODUCT:
-                product_lines.append(first + place)
-                products.append(number)
-    children = np.flatnonzero(types == _PRODUCT)
-    own_types, own = _find(data, starts[children], np.minimum(starts + _WINDOW, ends)[children], OWN_FIRST)
-    for index in np.flatnonzero(own == _UNFOUND).tolist():
-        own_types[index], own[index] = _split(find_own_gid(lines[children[index]]))
-    variants = own_types == _VARIANT
-    return _Links(
-        sizes,
-        types,
-        parents,
-        np.array(product_lines, np.int64),
-        np.array(products, np.int64),
-        first + children[variants],
-        own[variants],
-    )
+            types[place], parents[place] = _split(plain(parent))
+    heads = np.flatnonzero((types == _PRODUCT) | (parents == _UNFOUND))
+    own_types, own = _find(content, sizes, ends, heads, OWN_FIRST)
+    for place in heads[own[heads] == _UNFOUND].tolist():
+        own_types[place], own[place] = _split(find_own_gid(lines[place]))
+    products = np.flatnonzero((own_types == _PRODUCT) & (parents == _UNFOUND))
+    variants = np.flatnonzero((own_types == _VARIANT) & (types == _PRODUCT))
+    return _Links(sizes, types, parents, first + products, own[products], first + variants, own[variants])
 
 
-def _find(data: bytes, starts: Ints, ends: Ints, pattern: str) -> tuple[npt.NDArray[np.int8], Ints]:
-    """Type and number of the id that the pattern finds in each of these parts, which must not overlap."""
-    bounds = np.append(0, np.column_stack([starts, ends])).astype(np.int32)
-    parts = pa.Array.from_buffers(pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(data)])
-    return _ids(parts.take(pa.array(np.arange(1, len(bounds), 2))), pattern)
+def _find(
+    content: npt.NDArray[np.uint8], sizes: npt.NDArray[np.int32], ends: Ints, places: Ints, pattern: re.Pattern[bytes]
+) -> tuple[npt.NDArray[np.int8], Ints]:
+    """Type and number of the id that the pattern finds at the start or the end of the lines at these places.
 
-
-def _ids(texts: Any, pattern: str) -> tuple[npt.NDArray[np.int8], Ints]:
-    found = pc.extract_regex(texts, pattern)
-    type_, number = (pc.cast(pc.struct_field(found, name), pa.string()) for name in ("type", "number"))
-    types = pc.fill_null(pc.index_in(type_, value_set=_TYPES), _OTHER).cast(pa.int8())
-    numbers = pc.fill_null(pc.cast(number, pa.int64()), _UNFOUND)
-    return types.to_numpy().copy(), numbers.to_numpy().copy()
+    Lines have few shapes: the pattern looks at one, and all that are the same but for the digits of the id are read like it.
+    """
+    types, numbers = np.full(len(sizes), _OTHER, np.int8), np.full(len(sizes), _UNFOUND)
+    for _ in range(_SHAPES):
+        if not len(places):
+            break
+        end, size = int(ends[places[0]]), int(sizes[places[0]])
+        line = content[end - size : end].tobytes()
+        found = pattern.search(line)
+        if found is None:
+            places = places[1:]
+            continue
+        shape = np.frombuffer(found[0], np.uint8)
+        start = ends[places] - (size - found.start() if found.end() == size else sizes[places])
+        digits = slice(*(at - found.start() for at in found.span("number")))
+        windows = sliding_window_view(content, len(shape))[np.clip(start, 0, len(content) - len(shape))]
+        number = windows[:, digits] - np.uint8(ord("0"))
+        windows[:, digits] = shape[digits]
+        alike = (windows == shape).all(axis=1) & (number < 10).all(axis=1) & (sizes[places] >= len(shape))
+        types[places[alike]] = _split(plain(found["id"]))[0]
+        numbers[places[alike]] = number[alike] @ 10 ** np.arange(number.shape[1])[::-1]
+        places = places[~alike]
+    return types, numbers
 
 
 def _split(gid: str) -> tuple[int, int]:
     """Type and number of an id, below `_UNFOUND` for one that is no number."""
     head, _, key = gid.rpartition("/")
     number = int(key) if key.isascii() and key.isdigit() and len(key) <= 18 else -2 - (hash(key) & (1 << 62) - 1)
-    return (PRODUCT, VARIANT, INVENTORY_ITEM).index(head) if head in (PRODUCT, VARIANT, INVENTORY_ITEM) else _OTHER, number
+    return _TYPES.get(head, _OTHER), number
 
 
 def _order(links: _Links, spool: _Spool) -> Ints:
@@ -191,9 +202,8 @@ def _order(links: _Links, spool: _Spool) -> Ints:
     items, item_lines = links.variants[:0], links.variant_lines[:0]
     if (links.parent_types == _ITEM).any():
         item_lines = links.variant_lines
-        steps = np.cumsum(links.sizes[item_lines], dtype=np.int64) // _STEP
-        parts = np.split(item_lines, np.flatnonzero(np.diff(steps)) + 1)
-        items = np.concatenate([_ids(spool.read(part), ITEM_ANYWHERE)[1] for part in parts])
+        variants = (line for part in _parts(links.sizes, item_lines) for line in spool.read(part))
+        items = np.array([_split(find_inventory_item(line))[1] for line in variants], np.int64)
     levels = (
         (_PRODUCT, links.products, links.product_lines),
         (_VARIANT, links.variants, links.variant_lines),
