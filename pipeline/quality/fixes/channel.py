@@ -53,8 +53,13 @@ _SENTENCE = re.compile(r"(<[^<>]*>|\n|(?<=[.!?])\s+)")
 
 def without_sentences(text: str, bad: re.Pattern[str]) -> str | None:
     """The text without the sentences where `bad` is found; None when no word would be left."""
-    pieces = _SENTENCE.split(text)
-    kept = "".join(["" if index % 2 == 0 and bad.search(piece) else piece for index, piece in enumerate(pieces)])
+    pieces = _SENTENCE.split(text)  # sentences, and what stands between them at odd places
+    for index in range(0, len(pieces), 2):
+        if bad.search(pieces[index]):
+            pieces[index] = ""
+            if pieces[index + 1 : index + 2] and pieces[index + 1].isspace():
+                pieces[index + 1] = ""
+    kept = "".join(pieces)
     return kept.strip() if re.search(r"[^\W_]{2}", re.sub(r"<[^<>]*>", "", kept)) else None
 
 
