@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from upath import UPath
 
@@ -65,14 +66,13 @@ def current(folder: UPath | Path) -> str | None:
     return found
 
 
-def _messages(messages: Table, feed: FeedKind) -> Iterator[tuple[str, bytes]]:
+def _messages(messages: Table, feed: FeedKind) -> Iterator[pa.Table]:
     for index in range(messages.batches):
         of_feed = pc.equal(messages.arrow_batch(index, ["feed"])["feed"], feed)
         if not pc.any(of_feed).as_py():
             continue  # most batches hold one kind only, and payloads are nearly all of the file
-        chosen = messages.arrow_batch(index, ["operation", "payload"]).filter(of_feed)
-        # through numpy, which is several times faster than `to_pylist`
-        yield from zip(chosen["operation"].to_numpy().tolist(), chosen["payload"].to_numpy().tolist(), strict=True)
+        batch = messages.arrow_batch(index, ["sku", "operation", "payload"])
+        yield batch if pc.all(of_feed).as_py() else batch.filter(of_feed)
 
 
 def _replace(path: UPath | Path, content: bytes) -> None:

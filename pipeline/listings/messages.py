@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.listings.diff import among
-from pipeline.marketplaces.base import Marketplace
-from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
+from pipeline.marketplaces.base import NO_MESSAGES, Marketplace
+from pipeline.model.listing import Account, FeedKind, Site
 from pipeline.platform.tables import Table, to_frame
 
 #: Kinds of change that a marketplace makes messages of from a listing row, and the feed that carries each.
@@ -41,7 +41,7 @@ class Messages:
     frame: pd.DataFrame
     counts: Counter[str] = field(default_factory=Counter)
 
-    def of_batch(self, listings: Table, index: int, start: int, end: int) -> Iterator[list[Message]]:
+    def of_batch(self, listings: Table, index: int, start: int, end: int) -> Iterator[pa.Table]:
         """Messages for row group `index` of the listings (rows `start` to `end` of the frame), a few products at a time."""
         if not self.frame.iloc[start:end][_COLUMNS].to_numpy("bool").any():
             return
@@ -49,12 +49,12 @@ class Messages:
         for first, last in pairwise(_cuts(full["product_id"])):
             yield self._of_rows(full.slice(first, last - first), self.frame.iloc[start + first : start + last])
 
-    def _of_rows(self, listings: pa.Table, part: pd.DataFrame) -> list[Message]:
+    def _of_rows(self, listings: pa.Table, part: pd.DataFrame) -> pa.Table:
         """Messages for listings of whole products; `part` are their rows of the frame."""
         kinds = part[_COLUMNS].to_numpy("bool")
         changed = kinds.any(axis=1)
         if not changed.any():
-            return []
+            return NO_MESSAGES
         ready = part["status"].eq("ready").to_numpy("bool")
         sayable = ready & ((part["live"] & ~part["moving"]) | part["do_create"]).to_numpy("bool")
         family = among(part["product_id"], part.loc[changed & ready, "product_id"]).to_numpy("bool")
@@ -62,7 +62,7 @@ class Messages:
         falling = changed & ~ready
         with_parents = falling | among(part["sku"], part.loc[falling, "parent_sku"]).to_numpy("bool")
 
-        messages: list[Message] = []
+        messages = [NO_MESSAGES]
         refusals: Refusals = {}
         for chosen, spoken in ((sayable & family, ready), (with_parents, falling)):
             if chosen.any():
@@ -70,43 +70,41 @@ class Messages:
                 for value in ("price", "list_price", "quantity"):
                     rows[value] = part[f"{value}_after"][chosen].array
                 changes = _changes(rows["sku"].tolist(), kinds[chosen] & spoken[chosen, None])
-                for found in self.marketplace.messages(rows, changes, self.site, self.account):
-                    if isinstance(found, InvalidMessage):
-                        refusals[found.sku, found.feed] = " ".join(found.problems)
-                    else:
-                        messages.append(found)
-        return self._counted(self._settled(part, messages, refusals))
+                found = self.marketplace.messages(rows, changes, self.site, self.account)
+                messages.append(found.messages)
+                refusals |= {(one.sku, one.feed): " ".join(one.problems) for one in found.refused}
+        return self._counted(self._settled(part, pa.concat_tables(messages), refusals))
 
-    def of_gone(self) -> list[Message]:
+    def of_gone(self) -> pa.Table:
         """Messages for live SKUs that are no longer listings, or not where they were."""
         before = {f"{name}_before": name for name in ("role", "parent_sku", "product_id")}
         gone = self.frame[["sku", *before]].rename(columns=before)
         zero = gone[self.frame["do_quantity"] & self.frame["status"].eq("left")]
         delete = gone[self.frame["do_delete"]]
-        found: list[Message] = []
-        asked: tuple[tuple[Callable[..., Iterable[Message]], pd.DataFrame], ...] = (
+        found = [NO_MESSAGES]
+        asked: tuple[tuple[Callable[..., pa.Table], pd.DataFrame], ...] = (
             (self.marketplace.zero_quantities, zero),
             (self.marketplace.deletions, delete),
         )
         for ask, rows in asked:
             if len(rows):
-                found.extend(ask(rows.reset_index(drop=True), self.site, self.account))
-        return self._counted(found)
+                found.append(ask(rows.reset_index(drop=True), self.site, self.account))
+        return self._counted(pa.concat_tables(found))
 
-    def _counted(self, messages: list[Message]) -> list[Message]:
-        self.counts.update(message.feed for message in messages)
+    def _counted(self, messages: pa.Table) -> pa.Table:
+        self.counts.update({row["values"]: row["counts"] for row in pc.value_counts(messages["feed"]).to_pylist()})
         return messages
 
-    def _settled(self, part: pd.DataFrame, messages: list[Message], refusals: Refusals) -> list[Message]:
+    def _settled(self, part: pd.DataFrame, messages: pa.Table, refusals: Refusals) -> pa.Table:
         """The messages that remain when refused ones block new listings and hold changes of live ones."""
-        described = {message.sku for message in messages if message.feed == "product"}
+        described = messages.filter(pc.equal(messages["feed"], "product"))["sku"]
         created = part.loc[part["do_create"], ["sku", "parent_sku"]]
         covered = among(created["sku"], described) | among(created["parent_sku"], described)
         if not refusals and covered.all():
             return messages
-        blocked = self._block_new(part, described, refusals)
+        blocked = self._block_new(part, set(described.to_pylist()), refusals)
         self._hold_live(part, messages, refusals)
-        return [message for message in messages if message.sku not in blocked]
+        return messages.filter(pc.invert(pc.is_in(messages["sku"], value_set=pa.array(list(blocked), pa.string()))))
 
     def _block_new(self, part: pd.DataFrame, described: set[str], refusals: Refusals) -> Mapping[str, str]:
         new = part.loc[part["do_create"], ["sku", "parent_sku", "role"]]
@@ -132,8 +130,8 @@ class Messages:
         self._refuse(rows, blocked)
         return blocked
 
-    def _hold_live(self, part: pd.DataFrame, messages: list[Message], refusals: Refusals) -> None:
-        sent = {(message.sku, message.feed) for message in messages}
+    def _hold_live(self, part: pd.DataFrame, messages: pa.Table, refusals: Refusals) -> None:
+        sent = set(zip(messages["sku"].to_pylist(), messages["feed"].to_pylist(), strict=True))
         for kind, feed in FEED_OF.items():
             reasons = {sku: reason for (sku, of), reason in refusals.items() if of == feed}
             if kind == "create" or not reasons:

@@ -5,7 +5,8 @@ The same listings, state and settings give the same plan, byte for byte: no cloc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -26,10 +27,10 @@ from pipeline.listings.diff import COLUMNS, SENT, VALUES, VERDICTS, diff, settle
 from pipeline.listings.guards import GUARDED, guard, removals
 from pipeline.listings.messages import Messages
 from pipeline.listings.plan_files import EFFECTS, EVERYTHING, Plan, Scope, plan_folder, publish
-from pipeline.listings.schema import CHANGES, LISTINGS, MESSAGES
-from pipeline.marketplaces.base import Marketplace
+from pipeline.listings.schema import CHANGES, LISTINGS
+from pipeline.marketplaces.base import MESSAGES, Marketplace
 from pipeline.model.errors import PipelineError
-from pipeline.model.listing import Account, Message, Site
+from pipeline.model.listing import Account, Site
 from pipeline.platform.tables import BATCH_VARIANTS, StagedTable, Table, TableWriter, empty_frame, stage, to_arrow
 from pipeline.stores.export_settings import ExportSettings
 
@@ -87,20 +88,29 @@ def plan_changes(
     guarded = guard(frame, approved, removed_lately)
     frame = settle(frame).assign(refused=False)
 
-    digest = blake2b(digest_size=6)
+    said = _Digest()
     messages = Messages(marketplace, site, account, frame)
     with TableWriter(folder, "messages", MESSAGES, {}) as writer:
         for index, (start, end) in enumerate(pairwise(starts)):
             for found in messages.of_batch(listings, index, start, end):
-                _write(writer, found, digest)
-        _write(writer, messages.of_gone(), digest)
+                _write(writer, found, said)
+        _write(writer, messages.of_gone(), said)
     frame = settle(frame)
 
     parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED)}
     counts = {**_counts(frame), "messages": dict(sorted(messages.counts.items())), "removals": removals(frame, approved)}
     counts["guarded"] = len(guarded)
-    identity = [transport, asdict(site), asdict(account), base_version, scope.dry_run, sorted(scope.product_ids), counts]
-    digest.update(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS, default=dict))
+    identity = [
+        transport,
+        asdict(site),
+        asdict(account),
+        base_version,
+        scope.dry_run,
+        sorted(scope.product_ids),
+        counts,
+        said.parts(),
+    ]
+    digest = blake2b(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS, default=dict), digest_size=6)
     for part in parts.values():
         digest.update(_csv(part))
     export_id = f"{base_version:06d}-{digest.hexdigest()}"
@@ -135,14 +145,29 @@ def _check_scope(scope: Scope, rows: pa.Table, state: pa.Table, site: Site) -> N
         )
 
 
-def _write(writer: TableWriter, messages: Sequence[Message], digest: blake2b) -> None:
-    if not messages:
-        return
-    columns = {name: [getattr(item, name) for item in messages] for name in MESSAGES.names}
-    writer.write(pa.table([pa.array(columns[field.name], field.type) for field in MESSAGES], schema=MESSAGES))
-    for item in messages:
-        digest.update(orjson.dumps((item.sku, item.feed, item.operation, len(item.payload))))
-        digest.update(item.payload)
+class _Digest:
+    """Of messages, whatever pieces they come in: feed by feed and column by column."""
+
+    def __init__(self) -> None:
+        self._parts: defaultdict[tuple[str, str], blake2b] = defaultdict(lambda: blake2b(digest_size=16))
+
+    def update(self, messages: pa.Table) -> None:
+        for feed in pc.unique(messages["feed"]).to_pylist():
+            of_feed = messages.filter(pc.equal(messages["feed"], feed))
+            for name in ("sku", "operation", "payload"):
+                values = of_feed[name].combine_chunks().cast(pa.binary())
+                whole = pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
+                self._parts[feed, name].update(pc.binary_join(whole, b"")[0].as_buffer())
+                self._parts[feed, f"{name} lengths"].update(pc.binary_length(values).to_numpy(zero_copy_only=False))
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        return sorted((*key, part.hexdigest()) for key, part in self._parts.items())
+
+
+def _write(writer: TableWriter, messages: pa.Table, digest: _Digest) -> None:
+    if len(messages):
+        writer.write(messages)
+        digest.update(messages)
 
 
 def _effects(frame: pd.DataFrame) -> pd.DataFrame:

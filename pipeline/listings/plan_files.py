@@ -1,7 +1,7 @@
 """The folder of an export plan: what is sent, what a commit records, and what waits for approval. Written once, named by content.
 
 plans/<store>/<site>/<export_id>/
-    messages.parquet  listings.schema.MESSAGES, in the order in which they are packed
+    messages.parquet  marketplaces.base.MESSAGES, in the order in which they are packed
     effects.parquet   EFFECTS: what a commit writes to the state
     guarded.parquet   guards.GUARDED: changes that wait for approval
     plan.json         `Plan`; written last, so a folder without it is no plan

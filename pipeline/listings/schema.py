@@ -68,14 +68,4 @@ CHANGES = pa.schema(
     ]
 )
 
-#: The messages of an export plan, in the order in which they are packed.
-MESSAGES = pa.schema(
-    [
-        ("sku", pa.string()),
-        ("feed", pa.string()),  # product | price | inventory | images
-        ("operation", pa.string()),
-        ("payload", pa.binary()),
-    ]
-)
-
 SCHEMAS = {"listings": LISTINGS, "listing_issues": ISSUES, "listing_scores": SCORES, "listing_fixes": FIXES}

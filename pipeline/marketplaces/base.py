@@ -6,12 +6,52 @@ Third parties add a marketplace through the entry-point group `pipeline.marketpl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
+
+#: Validated messages, ready to be packed into feeds, in the order in which they are packed.
+MESSAGES = pa.schema(
+    [
+        ("sku", pa.string()),
+        ("feed", pa.string()),  # product | price | inventory | images
+        ("operation", pa.string()),  # the marketplace's word: UPDATE, PATCH, AddFixedPriceItem ...
+        ("payload", pa.binary()),
+    ]
+)
+NO_MESSAGES = MESSAGES.empty_table()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of changes: a table of MESSAGES, and what the marketplace would refuse."""
+
+    messages: pa.Table
+    refused: tuple[InvalidMessage, ...] = ()
+
+
+def message_table(sku: pa.Array, feed: FeedKind, operation: str, payload: pa.Array) -> pa.Table:
+    """Messages of one feed and operation from columns."""
+    count = len(sku)
+    return pa.table([sku, pa.repeat(feed, count), pa.repeat(operation, count), payload.cast(pa.binary())], schema=MESSAGES)
+
+
+def outcome(found: Iterable[Message | InvalidMessage]) -> Outcome:
+    """Messages that were made one by one."""
+    messages: list[Message] = []
+    refused: list[InvalidMessage] = []
+    for one in found:
+        if isinstance(one, Message):
+            messages.append(one)
+        else:
+            refused.append(one)
+    columns = [pa.array([getattr(one, field.name) for one in messages], field.type) for field in MESSAGES]
+    return Outcome(pa.table(columns, schema=MESSAGES), tuple(refused))
 
 
 class Marketplace(Protocol):
@@ -43,20 +83,19 @@ class Marketplace(Protocol):
         one message, the parent's content hash covers its children, and a child's own only what is sent for it alone.
         `rows` are the ready rows of whole products: a blocked child is not part of its family."""
 
-    def messages(
-        self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account
-    ) -> Iterator[Message | InvalidMessage]:
+    def messages(self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account) -> Outcome:
         """Messages for `rows` (whole products: all rows of every family that has a change, parents first), where `changes`
         gives the kinds of change by SKU (create, update, price, quantity, images; empty for a row without a change).
         `rows` hold only what may be said: no blocked or held child, and price and quantity as they are to be after the plan
         (the last ones sent where a change is held). A live parent that gains a child has `update`. A child whose content is
         part of its parent's message needs no message of its own. Deterministic: the same arguments give the same bytes."""
 
-    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
-        """Messages that end listings no longer in the catalog; `rows` has columns sku, role, parent_sku, product_id."""
+    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
+        """MESSAGES that end listings no longer in the catalog; `rows` has columns sku, role, parent_sku, product_id."""
 
-    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
-        """Messages that set quantity 0 of live listings that left the catalog; same columns as `deletions`."""
+    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
+        """MESSAGES that set quantity 0 of live listings that left the catalog; same columns as `deletions`."""
 
-    def pack(self, feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site, account: Account) -> Iterator[FeedPart]:
-        """Feed files of one kind, from (operation, payload) pairs, split by this marketplace's limits of count and bytes."""
+    def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
+        """Feed files of one kind from its messages (tables with the columns sku, operation, payload, in order), split by this
+        marketplace's limits of count and bytes."""

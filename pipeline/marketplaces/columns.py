@@ -66,6 +66,11 @@ def texts(rows: pd.DataFrame, column: str) -> pa.Array:
     return _array(rows[column], pa.list_(pa.string()))
 
 
+def integer(rows: pd.DataFrame, column: str) -> pa.Array:
+    """An integer column as one Arrow array."""
+    return _array(rows[column], pa.int64())
+
+
 def _array(series: pd.Series[Any], kind: pa.DataType) -> pa.Array:
     array = pa.array(series, type=kind, from_pandas=True)
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
@@ -80,7 +85,7 @@ def pylist(rows: pd.DataFrame, column: str) -> list[Any]:
     array = pa.array(rows[column], from_pandas=True)
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     if pa.types.is_list(array.type):
-        return _tuples(array)
+        return tuples(array)
     values, codes = _distinct(array)
     return [values[code] for code in codes.tolist()]
 
@@ -95,7 +100,8 @@ def _distinct(array: pa.Array) -> tuple[list[Any], npt.NDArray[np.int32]]:
     return found, encoded.indices.to_numpy()
 
 
-def _tuples(lists: pa.Array) -> list[tuple[Any, ...] | None]:
+def tuples(lists: pa.Array) -> list[tuple[Any, ...] | None]:
+    """Lists of text as tuples, equal ones as one object; null as None."""
     values, codes = _distinct(lists.values)
     known: dict[bytes, tuple[Any, ...]] = {}
     found: list[tuple[Any, ...] | None] = []
@@ -171,13 +177,21 @@ def numbers(rows: pd.DataFrame, column: str) -> tuple[npt.NDArray[np.int64], Mas
     return series.fillna(0).to_numpy(dtype="int64"), null
 
 
-def usable_images(rows: pd.DataFrame, pattern: str, longest: int, most: int | None = None) -> list[tuple[str, ...]]:
+def usable_images(rows: pd.DataFrame, pattern: str, longest: int, most: int | None = None) -> pa.ListArray:
     """The images of each row whose address matches `pattern` (RE2) and is not too long, the first `most`, in order, once each."""
-    urls = texts(rows, "images").flatten().unique()
-    bad = set(urls.filter(pa.array(~matches(urls, pattern) | longer(urls, longest))).to_pylist())
-    images = pylist(rows, "images")
-    usable = {given: tuple([url for url in dict.fromkeys(given or ()) if url not in bad][:most]) for given in set(images)}
-    return [usable[given] for given in images]
+    lists = texts(rows, "images")
+    encoded = lists.flatten().dictionary_encode(null_encoding="encode")
+    urls, codes = encoded.dictionary, encoded.indices.to_numpy(zero_copy_only=False)
+    owners: npt.NDArray[np.int64] = pc.list_parent_indices(lists).to_numpy()
+    good = matches(urls, pattern) & ~longer(urls, longest)
+    first = np.zeros(len(codes), dtype=bool)
+    first[np.unique(owners * max(len(urls), 1) + codes, return_index=True)[1]] = True
+    kept = np.flatnonzero(good[codes] & first)
+    starts = np.searchsorted(owners[kept], np.arange(len(lists) + 1))
+    if most is not None:
+        kept = kept[np.arange(len(kept)) - starts[owners[kept]] < most]
+        starts = np.searchsorted(owners[kept], np.arange(len(lists) + 1))
+    return pa.ListArray.from_arrays(pa.array(starts, pa.int32()), urls.take(pa.array(codes[kept])))
 
 
 def fill_family_names(rows: pd.DataFrame) -> None:

@@ -10,8 +10,8 @@ import pytest
 from upath import UPath
 
 from pipeline.feeds.pack import current, set_current, write_feeds
-from pipeline.listings.schema import MESSAGES
 from pipeline.marketplaces import find_site
+from pipeline.marketplaces.base import MESSAGES
 from pipeline.model.listing import Account, FeedPart
 from pipeline.platform.tables import Table, TableWriter, to_frame
 

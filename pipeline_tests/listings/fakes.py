@@ -14,6 +14,7 @@ import pyarrow as pa
 from pipeline.catalog.schema import COLLECTIONS, INVENTORY
 from pipeline.listings.build import Recipe
 from pipeline.listings.schema import LISTINGS
+from pipeline.marketplaces.base import Outcome, outcome
 from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
 from pipeline.model.quality import RuleSet
 from pipeline.platform.tables import Table, TableWriter, empty_frame, to_frame
@@ -74,9 +75,10 @@ class FakeMarketplace:
             own.append(rows.loc[rows["parent_sku"] == row.sku, ["sku", "option1"]].astype(str).to_numpy().tolist())
         return _digest(own if not (self.whole_families and row.role == "child") else ["child"])
 
-    def messages(
-        self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account
-    ) -> Iterator[Message | InvalidMessage]:
+    def messages(self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account) -> Outcome:
+        return outcome(self._messages(rows, changes))
+
+    def _messages(self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]]) -> Iterator[Message | InvalidMessage]:
         for row in rows.itertuples():
             for kind in sorted(changes.get(row.sku, ())):
                 feed: FeedKind = {"create": "product", "update": "product", "quantity": "inventory"}.get(kind, kind)  # type: ignore[assignment]
@@ -95,15 +97,13 @@ class FakeMarketplace:
                     said["children"] = rows.loc[rows["parent_sku"] == row.sku, "sku"].tolist()
                 yield Message(row.sku, feed, kind.upper(), json.dumps({row.sku: said}, default=_plain).encode())
 
-    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
-        for sku in rows["sku"]:
-            yield Message(sku, "product", "DELETE", sku.encode())
+    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
+        return outcome(Message(sku, "product", "DELETE", sku.encode()) for sku in rows["sku"]).messages
 
-    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
-        for sku in rows["sku"]:
-            yield Message(sku, "inventory", "ZERO", sku.encode())
+    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
+        return outcome(Message(sku, "inventory", "ZERO", sku.encode()) for sku in rows["sku"]).messages
 
-    def pack(self, feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site, account: Account) -> Iterator[FeedPart]:
+    def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         raise NotImplementedError
 
 

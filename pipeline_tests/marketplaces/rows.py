@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from pipeline.listings.schema import LISTINGS
+from pipeline.marketplaces.base import MESSAGES, Outcome
+from pipeline.model.listing import InvalidMessage, Message
 from pipeline.platform.tables import to_frame
 
 SINGLE: dict[str, Any] = {
@@ -95,3 +98,16 @@ def family(
 
 def frame(*rows: dict[str, Any]) -> pd.DataFrame:
     return to_frame(pa.Table.from_pylist(list(rows), schema=LISTINGS))
+
+
+def unpacked(found: Outcome | pa.Table) -> list[Message | InvalidMessage]:
+    """Messages one by one, then what was refused."""
+    table, refused = (found.messages, found.refused) if isinstance(found, Outcome) else (found, ())
+    return [*(Message(**row) for row in table.to_pylist()), *refused]
+
+
+def packable(messages: Iterable[tuple[str, str, bytes]]) -> list[pa.Table]:
+    """What a feed is packed from, of (SKU, operation, payload)."""
+    names = ("sku", "operation", "payload")
+    schema = pa.schema([MESSAGES.field(name) for name in names])
+    return [pa.Table.from_pylist([dict(zip(names, message, strict=True)) for message in messages], schema)]

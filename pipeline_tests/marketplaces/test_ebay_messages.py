@@ -12,7 +12,7 @@ from pipeline.marketplaces import find_site
 from pipeline.marketplaces.ebay.messages import messages as ebay_messages
 from pipeline.marketplaces.ebay.xml import out_of_order
 from pipeline.model.listing import Account, InvalidMessage, Message
-from pipeline_tests.marketplaces.rows import family, frame, single
+from pipeline_tests.marketplaces.rows import family, frame, packable, single, unpacked
 from pipeline_tests.marketplaces.schemas import ebay_file
 
 MARKET, SITE = find_site("ebay-us")
@@ -31,15 +31,15 @@ def sentence(problem):
 def send(rows, changes, account=ACCOUNT, site=SITE):
     by_sku = changes if isinstance(changes, dict) else {row["sku"]: {changes} for row in rows}
     frozen = {sku: frozenset(kinds) for sku, kinds in by_sku.items()}
-    return list(find_site(site.key)[0].messages(frame(*rows), frozen, site, account))
+    return unpacked(find_site(site.key)[0].messages(frame(*rows), frozen, site, account))
 
 
 def files(messages, site=SITE, account=ACCOUNT):
     by_feed = {}
     for message in messages:
         assert isinstance(message, Message), message
-        by_feed.setdefault(message.feed, []).append((message.operation, message.payload))
-    return [part for feed, pairs in by_feed.items() for part in MARKET.pack(feed, pairs, site, account)]
+        by_feed.setdefault(message.feed, []).append((message.sku, message.operation, message.payload))
+    return [part for feed, said in by_feed.items() for part in MARKET.pack(feed, packable(said), site, account)]
 
 
 def check(messages, site=SITE):
@@ -71,11 +71,11 @@ def test_every_kind_of_message_is_valid_for_ebay_on_every_site(key):
     projected = MARKET.project(frame(*rows), site, {})
     skus = projected["sku"].tolist()
     for kinds in ({"create"}, {"update", "price", "quantity", "images"}):
-        found = list(MARKET.messages(projected, {sku: frozenset(kinds) for sku in skus}, site, FILE_MODE))
+        found = unpacked(MARKET.messages(projected, {sku: frozenset(kinds) for sku in skus}, site, FILE_MODE))
         check(found, site)
-    check(MARKET.deletions(frame(*rows), site, ACCOUNT), site)
-    check(MARKET.deletions(frame(rows[1]), site, ACCOUNT), site)
-    check(MARKET.zero_quantities(frame(*rows), site, ACCOUNT), site)
+    check(unpacked(MARKET.deletions(frame(*rows), site, ACCOUNT)), site)
+    check(unpacked(MARKET.deletions(frame(rows[1]), site, ACCOUNT)), site)
+    check(unpacked(MARKET.zero_quantities(frame(*rows), site, ACCOUNT)), site)
 
 
 def test_create_of_a_single():
@@ -225,12 +225,12 @@ def test_unusable_pictures_are_left_out():
 
 
 def test_a_deleted_family_is_one_end_and_a_deleted_child_a_revision():
-    found = list(MARKET.deletions(frame(*FAMILY, MUG), SITE, ACCOUNT))
+    found = unpacked(MARKET.deletions(frame(*FAMILY, MUG), SITE, ACCOUNT))
     assert [(message.sku, message.operation) for message in found] == [
         ("SHIRT", "EndFixedPriceItem"),
         ("MUG-1", "EndFixedPriceItem"),
     ]
-    (message,) = MARKET.deletions(frame(FAMILY[1]), SITE, ACCOUNT)
+    (message,) = unpacked(MARKET.deletions(frame(FAMILY[1]), SITE, ACCOUNT))
     assert (message.operation, texts(message, "Item/SKU")) == ("ReviseFixedPriceItem", ["SHIRT"])
     assert texts(message, "Item/Variations/Variation/Delete") == ["true"]
 
@@ -301,7 +301,7 @@ def test_elements_out_of_order_are_found():
 
 def test_files_hold_one_type_of_request_and_adds_come_first():
     found = [
-        *MARKET.deletions(frame(single(sku="GONE")), SITE, ACCOUNT),
+        *unpacked(MARKET.deletions(frame(single(sku="GONE")), SITE, ACCOUNT)),
         *send([single(category="1", sku="OLD")], "update"),
         *send([MUG], "create"),
     ]
@@ -314,11 +314,11 @@ def test_files_hold_one_type_of_request_and_adds_come_first():
 
 def test_files_are_split_by_bytes():
     payload = b"<EndFixedPriceItemRequest>" + b"x" * 4_000_000
-    parts = list(MARKET.pack("product", itertools.repeat(("EndFixedPriceItem", payload), 7), SITE, ACCOUNT))
+    parts = list(MARKET.pack("product", packable(itertools.repeat(("A", "EndFixedPriceItem", payload), 7)), SITE, ACCOUNT))
     assert [part.messages for part in parts] == [3, 3, 1]
     assert all(len(part.content) <= 14_000_000 for part in parts)
     with pytest.raises(ValueError, match="materialize listing_changes again"):
-        list(MARKET.pack("product", [("UPDATE", b"{}")], SITE, ACCOUNT))
+        list(MARKET.pack("product", packable([("A", "UPDATE", b"{}")]), SITE, ACCOUNT))
 
 
 def test_the_same_arguments_give_the_same_bytes():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from pipeline.marketplaces import find_site
-from pipeline.model.listing import Account, InvalidMessage, Message
-from pipeline_tests.marketplaces.rows import frame
+from pipeline.model.listing import Account, InvalidMessage
+from pipeline_tests.marketplaces.rows import frame, packable, unpacked
 from pipeline_tests.marketplaces.schemas import amazon_feed, ebay_file
 
 ODD = st.sampled_from(
@@ -90,14 +90,14 @@ def test_rows_become_valid_messages_or_sentences(key, case):
     for listings in (frame(*rows), market.project(frame(*rows), site, {})):
         assert len(market.hashes(listings, site, account)) == len(rows)
         by_feed: dict = {}
-        for found in market.messages(listings, changes, site, account):
+        for found in unpacked(market.messages(listings, changes, site, account)):
             assert found.sku in changes
             if isinstance(found, InvalidMessage):
                 assert found.problems and all(problem.endswith(".") for problem in found.problems)
             else:
-                by_feed.setdefault(found.feed, []).append((found.operation, found.payload))
-        for feed, pairs in by_feed.items():
-            for part in market.pack(feed, pairs, site, account):
+                by_feed.setdefault(found.feed, []).append((found.sku, found.operation, found.payload))
+        for feed, said in by_feed.items():
+            for part in market.pack(feed, packable(said), site, account):
                 _check(part.suffix, part.content)
 
 
@@ -119,5 +119,5 @@ def test_any_sku_that_was_live_can_be_ended(skus):
     for key in ("amazon-us", "ebay-us"):
         market, site = find_site(key)
         account = Account("demo", "A1", dict(market.account_settings))
-        found = [*market.deletions(rows, site, account), *market.zero_quantities(rows, site, account)]
-        assert all(isinstance(message, Message) for message in found)
+        for found in (market.deletions(rows, site, account), market.zero_quantities(rows, site, account)):
+            assert found["sku"].to_pylist() == skus

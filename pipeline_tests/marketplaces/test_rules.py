@@ -12,7 +12,7 @@ from pipeline.model.quality import BLOCKING
 from pipeline.quality.context import Context
 from pipeline.quality.engine import evaluate
 from pipeline.quality.ruleset import load_ruleset
-from pipeline_tests.marketplaces.rows import family, frame, single
+from pipeline_tests.marketplaces.rows import family, frame, single, unpacked
 
 SITES = {"amazon-us": "SHIRT", "ebay-us": "15687"}
 RULESETS = {key: load_ruleset(find_site(key)[0].rules_file) for key in SITES}
@@ -155,7 +155,6 @@ def test_a_row_that_passes_the_rules_has_a_message(key, title, description, bull
         return
     market, site = find_site(key)
     listings = found.variants[frame().columns]
-    (message,) = market.messages(
-        listings, {"MUG-1": frozenset({"create"})}, site, Account("demo", "A1", dict(market.account_settings))
-    )
+    account = Account("demo", "A1", dict(market.account_settings))
+    (message,) = unpacked(market.messages(listings, {"MUG-1": frozenset({"create"})}, site, account))
     assert isinstance(message, Message), message

@@ -9,13 +9,15 @@ from typing import Any
 
 import orjson
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.marketplaces.amazon import messages, pack, projection
 from pipeline.marketplaces.amazon.options import limits
+from pipeline.marketplaces.base import Outcome
 from pipeline.marketplaces.columns import missing, pylist, text
 from pipeline.marketplaces.data import read_sites
 from pipeline.marketplaces.fingerprints import digest, row_documents
-from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
+from pipeline.model.listing import Account, FeedKind, FeedPart, Site
 
 _FOLDER = Path(__file__).parent
 _CONTENT = (
@@ -58,16 +60,14 @@ class AmazonMarketplace:
             dtype="string[pyarrow]",
         )
 
-    def messages(
-        self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account
-    ) -> Iterator[Message | InvalidMessage]:
+    def messages(self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account) -> Outcome:
         return messages.messages(rows, changes, site, account)
 
-    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
+    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
         return messages.deletions(rows)
 
-    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
+    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
         return messages.zero_quantities(rows)
 
-    def pack(self, feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site, account: Account) -> Iterator[FeedPart]:
+    def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)

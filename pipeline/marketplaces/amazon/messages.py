@@ -10,190 +10,210 @@ price    PATCH that replaces `purchasable_offer` whole; without a sale `list_pri
 quantity PATCH of `fulfillment_availability`, merchant fulfilled.
 images   PATCH: main and up to eight others replaced, the locators behind them deleted.
 delete   DELETE in feed `product`.
+
+Messages are written by whole columns: `sku` stands first, `operationType` second, because packing puts the message id before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
-import orjson
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.marketplaces.amazon.options import limits, tables
-from pipeline.marketplaces.amazon.validate import (
-    content_problems,
-    image_problems,
-    sku_problems,
-    usable,
-)
-from pipeline.marketplaces.amazon.values import LOCATORS, Row, Values
-from pipeline.marketplaces.columns import pylist, refusal
-from pipeline.marketplaces.offers import price_problems, quantity_problems
-from pipeline.model.listing import Account, FeedKind, InvalidMessage, Message, Site
+from pipeline.marketplaces.amazon.json_columns import glued, listed, present, quoted, where
+from pipeline.marketplaces.amazon.options import limits
+from pipeline.marketplaces.amazon.validate import content_problems, image_problems, sku_problems, usable
+from pipeline.marketplaces.amazon.values import Attributes, Values, attributes_object, stock
+from pipeline.marketplaces.base import NO_MESSAGES, Outcome, message_table
+from pipeline.marketplaces.columns import Mask, Problems, integer, mask, pylist, refusal, text
+from pipeline.marketplaces.offers import parents, price_problems, quantity_problems
+from pipeline.model.listing import Account, FeedKind, InvalidMessage, Site
 
 #: Price and stock patches name no product type of their own.
-_ANY_TYPE = "PRODUCT"
+_ANY_TYPE = '"PRODUCT"'
 _NOTHING: frozenset[str] = frozenset()
-_SENT = frozenset({"create", "update", "price", "quantity", "images", "delete"})
+_KINDS = ("create", "update", "price", "quantity", "images", "delete")
+#: Kinds of change of a live listing, and the feed that carries each.
+_FEEDS: Mapping[str, FeedKind] = {"update": "product", "price": "price", "quantity": "inventory", "images": "images"}
+#: Makes the payloads of rows and their pictures.
+Writer = Callable[[pd.DataFrame, pa.ListArray], pa.Array]
 
 
-def stock(quantity: int) -> list[dict[str, Any]]:
-    return [{"fulfillment_channel_code": "DEFAULT", "quantity": quantity}]
+def _replaced(attributes: Attributes) -> list[pa.Array]:
+    """Patches that replace the attributes that each row has."""
+    return [glued(f'{{"op":"replace","path":"/attributes/{name}","value":', value, "}") for name, value in attributes.items()]
 
 
-def _replace(name: str, value: Any) -> dict[str, Any]:
-    return {"op": "replace", "path": f"/attributes/{name}", "value": value}
+def _deleted(name: str, selectors: str, gone: pa.Array) -> pa.Array:
+    """A patch that deletes an attribute where it is gone."""
+    return where(gone, pa.repeat(f'{{"op":"delete","path":"/attributes/{name}","value":[{selectors}]}}', len(gone)))
 
 
-def _delete(name: str, selectors: dict[str, str]) -> dict[str, Any]:
-    return {"op": "delete", "path": f"/attributes/{name}", "value": [selectors]}
+def _patch(sku: pa.Array, product_type: pa.Array | str, patches: Iterable[pa.Array]) -> pa.Array:
+    head = ('{"sku":', quoted(sku), ',"operationType":"PATCH","productType":', product_type)
+    return glued(*head, ',"patches":[', listed(patches), "]}")
 
 
-def _dump(message: dict[str, Any]) -> bytes:
-    """`sku` stands first, `operationType` second: packing puts the message id before, and reads the SKU's bytes."""
-    return orjson.dumps(message)
+def create(rows: pd.DataFrame, shown: pa.ListArray, site: Site, account: Account) -> pa.Array:
+    """Whole listings; `shown` are their pictures."""
+    values, parent = Values(rows, site, account), parents(rows)
+    attributes = {
+        **values.content(),
+        **values.family(np.ones(len(rows), bool)),
+        **values.condition(),
+        **values.offer(),
+        **values.list_price(),
+        **values.stock(),
+        **values.images(shown),
+    }
+    requirements = pc.if_else(pa.array(parent), "LISTING_PRODUCT_ONLY", "LISTING")
+    head = ('{"sku":', quoted(text(rows, "sku")), ',"operationType":"UPDATE","productType":', quoted(text(rows, "category")))
+    return glued(*head, ',"requirements":"', requirements, '","attributes":', attributes_object(attributes), "}")
 
 
-def _patch(sku: str, product_type: str, patches: list[dict[str, Any]]) -> bytes:
-    return _dump({"sku": sku, "operationType": "PATCH", "productType": product_type, "patches": patches})
+def update(rows: pd.DataFrame, new_parents: set[str], site: Site, account: Account) -> pa.Array:
+    """Changed content; children of `new_parents` are put into their families again."""
+    values = Values(rows, site, account)
+    related = mask(pc.is_in(text(rows, "parent_sku"), value_set=pa.array(sorted(new_parents), pa.string())))
+    content = values.content()
+    attributes = {**content, **values.family(related)}
+    gone = _deleted("generic_keyword", values.no_keywords(), pc.is_null(content["generic_keyword"]))
+    return _patch(text(rows, "sku"), quoted(text(rows, "category")), [*_replaced(attributes), gone])
 
 
-def create(row: Row, values: Values) -> bytes:
-    attributes = values.content(row)
-    attributes.update(values.family(row, related=True))
-    requirements = "LISTING_PRODUCT_ONLY"
-    if row.role != "parent":
-        requirements = "LISTING"
-        attributes["condition_type"] = values.fact(tables()["conditions"][row.condition])
-        attributes["purchasable_offer"] = values.offer(row.price or 0)
-        before = values.list_price(row)
-        if before:
-            attributes["list_price"] = before
-        attributes["fulfillment_availability"] = stock(row.quantity or 0)
-    attributes.update(values.images(row))
-    return _dump(
-        {
-            "sku": row.sku,
-            "operationType": "UPDATE",
-            "productType": row.category,
-            "requirements": requirements,
-            "attributes": attributes,
-        }
-    )
+def price(rows: pd.DataFrame, site: Site, account: Account) -> pa.Array:
+    values = Values(rows, site, account)
+    before = values.list_price()
+    no_sale = _deleted("list_price", values.no_list_price(), pc.is_null(before["list_price"]))
+    return _patch(text(rows, "sku"), _ANY_TYPE, [*_replaced({**values.offer(), **before}), no_sale])
 
 
-def update(row: Row, values: Values, new_family: bool) -> bytes:
-    attributes = values.content(row)
-    attributes.update(values.family(row, related=new_family))
-    patches = [_replace(name, value) for name, value in attributes.items()]
-    if "generic_keyword" not in attributes:
-        patches.append(_delete("generic_keyword", {"marketplace_id": values.place, "language_tag": values.language}))
-    return _patch(row.sku, row.category, patches)
+def quantity(sku: pa.Array, amount: pa.Array) -> pa.Array:
+    return _patch(sku, _ANY_TYPE, _replaced({"fulfillment_availability": stock(amount)}))
 
 
-def price(row: Row, values: Values) -> bytes:
-    before = values.list_price(row)
-    selectors = {"marketplace_id": values.place, "currency": values.currency}
-    second = _replace("list_price", before) if before else _delete("list_price", selectors)
-    return _patch(row.sku, _ANY_TYPE, [_replace("purchasable_offer", values.offer(row.price or 0)), second])
+def _quantity_of(rows: pd.DataFrame) -> pa.Array:
+    return quantity(text(rows, "sku"), integer(rows, "quantity"))
 
 
-def quantity(sku: str, amount: int) -> bytes:
-    return _patch(sku, _ANY_TYPE, [_replace("fulfillment_availability", stock(amount))])
+def images(rows: pd.DataFrame, shown: pa.ListArray, site: Site, account: Account) -> pa.Array:
+    values = Values(rows, site, account)
+    pictures = values.images(shown)
+    gone = [_deleted(name, values.no_picture(), pc.is_null(value)) for name, value in pictures.items()]
+    product_type = pc.coalesce(quoted(present(text(rows, "category"))), _ANY_TYPE)
+    return _patch(text(rows, "sku"), product_type, [*_replaced(pictures), *gone])
 
 
-def images(row: Row, values: Values) -> bytes:
-    shown = values.images(row)
-    patches = [_replace(name, value) for name, value in shown.items()]
-    patches += [_delete(name, {"marketplace_id": values.place}) for name in LOCATORS if name not in shown]
-    return _patch(row.sku, row.category or _ANY_TYPE, patches)
+def delete(sku: pa.Array) -> pa.Array:
+    return glued('{"sku":', quoted(sku), ',"operationType":"DELETE"}')
 
 
-def delete(sku: str) -> bytes:
-    return _dump({"sku": sku, "operationType": "DELETE"})
-
-
-class _Checked:
-    """The problems of the rows that need a message, found per kind on whole columns and only where the kind occurs."""
-
-    def __init__(self, rows: pd.DataFrame, kinds: list[frozenset[str]], images: list[tuple[str, ...]], values: Values) -> None:
-        present = frozenset[str]().union(*kinds)
-        new = "create" in present
-        self._found = {"sku": sku_problems(rows)}
-        if new or "update" in present:
-            self._found["update"] = content_problems(rows, values.site, values.exempt)
-        if new or "price" in present:
-            self._found["price"] = price_problems(rows, values.site)
-        if new or "quantity" in present:
-            self._found["quantity"] = quantity_problems(rows, limits()["message"]["quantity"])
-        if new or "images" in present:
-            self._found["images"] = image_problems(rows, images)
-        self._faulty = frozenset[int]().union(*(found.positions for found in self._found.values()))
-
-    def at(self, position: int, *kinds: str) -> tuple[str, ...]:
-        if position not in self._faulty:
-            return ()
-        return tuple(problem for kind in ("sku", *kinds) for problem in self._found[kind].at(position))
-
-
-def messages(
-    rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account
-) -> Iterator[Message | InvalidMessage]:
+def messages(rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account) -> Outcome:
     """Messages in the order of the rows, a parent before its children; what Amazon would refuse as InvalidMessage."""
-    every = [changes.get(sku, _NOTHING) & _SENT for sku in pylist(rows, "sku")]
+    every = [changes.get(sku, _NOTHING) for sku in pylist(rows, "sku")]
     wanted = [position for position, kinds in enumerate(every) if kinds]
-    if not wanted:
-        return
     chosen = rows.iloc[wanted] if len(wanted) < len(rows) else rows
-    kinds = [every[position] for position in wanted]
-    values = Values(site, account)
-    shown = usable(chosen)
-    checked = _Checked(chosen, kinds, shown, values)
-    new_parents: set[str] = set()
-    refused_parents: set[str] = set()
-    columns = (shown if column == "images" else pylist(chosen, column) for column in Row._fields)
-    for position, (record, wants) in enumerate(zip(zip(*columns, strict=True), kinds, strict=True)):
-        row = Row._make(record)
-        parent = row.role == "parent"
-        if "delete" in wants:
-            yield Message(row.sku, "product", "DELETE", delete(row.sku))
-            continue
-        if "create" in wants:
-            problems = checked.at(position, "update", "price", "quantity", "images")
-            if row.role == "child" and row.parent_sku in refused_parents:
-                problems += (f"its family {row.parent_sku} cannot be listed",)
-            if parent:
-                (refused_parents if problems else new_parents).add(row.sku)
-            yield _either(row.sku, "product", "UPDATE", problems, create, row, values)
-            continue
-        if "update" in wants:
-            problems = checked.at(position, "update")
-            yield _either(row.sku, "product", "PATCH", problems, update, row, values, row.parent_sku in new_parents)
-        if "price" in wants and not parent:
-            yield _either(row.sku, "price", "PATCH", checked.at(position, "price"), price, row, values)
-        if "quantity" in wants and not parent:
-            yield _either(row.sku, "inventory", "PATCH", checked.at(position, "quantity"), quantity, row.sku, row.quantity)
-        if "images" in wants:
-            yield _either(row.sku, "images", "PATCH", checked.at(position, "images"), images, row, values)
+    return _Plan(chosen, [every[position] for position in wanted], site, account).outcome()
 
 
-def _either(
-    sku: str, feed: FeedKind, operation: str, problems: tuple[str, ...], build: Callable[..., bytes], *given: Any
-) -> Message | InvalidMessage:
-    return refusal(sku, feed, problems) if problems else Message(sku, feed, operation, build(*given))
+class _Plan:
+    """The rows that need a message: what each wants, and the problems of what it wants."""
+
+    def __init__(self, rows: pd.DataFrame, kinds: list[frozenset[str]], site: Site, account: Account) -> None:
+        self.rows, self.site, self.account = rows, site, account
+        self.sku, self.shown = text(rows, "sku"), usable(rows)
+        asked = {kind: np.fromiter((kind in wants for wants in kinds), bool, len(rows)) for kind in _KINDS}
+        live, sold = ~(asked["delete"] | asked["create"]), ~parents(rows)
+        self.wants: dict[str, Mask] = {
+            "delete": asked["delete"],
+            "create": asked["create"] & ~asked["delete"],
+            "update": asked["update"] & live,
+            "price": asked["price"] & live & sold,
+            "quantity": asked["quantity"] & live & sold,
+            "images": asked["images"] & live,
+        }
+        self.refused: list[InvalidMessage] = []
+        self._made: dict[FeedKind, list[tuple[str, Mask, pa.Array]]] = {}
+
+    def outcome(self) -> Outcome:
+        wants, site, account = self.wants, self.site, self.account
+        found = self._problems()
+        self._say("product", "DELETE", wants["delete"], lambda rows, shown: delete(text(rows, "sku")))
+        created = self._good_creates(found)
+        self._say("product", "UPDATE", created, lambda rows, shown: create(rows, shown, site, account))
+        new = set(self.sku.filter(pa.array(created & parents(self.rows))).to_pylist())
+        good = {kind: self._good(feed, wants[kind], found, kind) for kind, feed in _FEEDS.items()}
+        self._say("product", "PATCH", good["update"], lambda rows, shown: update(rows, new, site, account))
+        self._say("price", "PATCH", good["price"], lambda rows, shown: price(rows, site, account))
+        self._say(
+            "inventory", "PATCH", good["quantity"], lambda rows, shown: quantity(text(rows, "sku"), integer(rows, "quantity"))
+        )
+        self._say("images", "PATCH", good["images"], lambda rows, shown: images(rows, shown, site, account))
+        return Outcome(self._table(), tuple(self.refused))
+
+    def _problems(self) -> dict[str, Problems]:
+        """By kind of change, found on whole columns and only where the kind occurs."""
+        wants, rows, new = self.wants, self.rows, self.wants["create"].any()
+        found = {"sku": sku_problems(rows)}
+        if new or wants["update"].any():
+            found["update"] = content_problems(rows, self.site, bool(self.account.settings.get("gtin_exempt", False)))
+        if new or wants["price"].any():
+            found["price"] = price_problems(rows, self.site)
+        if new or wants["quantity"].any():
+            found["quantity"] = quantity_problems(rows, limits()["message"]["quantity"])
+        if new or wants["images"].any():
+            found["images"] = image_problems(rows, self.shown)
+        return found
+
+    def _good(self, feed: FeedKind, wanted: Mask, found: Mapping[str, Problems], *kinds: str) -> Mask:
+        """The wanted rows without a problem; the others are refused."""
+        asked = [found[kind] for kind in ("sku", *kinds) if kind in found]
+        good: Mask = wanted.copy()
+        for position in sorted({position for problems in asked for position in problems.positions if wanted[position]}):
+            good[position] = False
+            reasons = (problem for problems in asked for problem in problems.at(position))
+            self.refused.append(refusal(self.sku[position].as_py(), feed, reasons))
+        return good
+
+    def _good_creates(self, found: Mapping[str, Problems]) -> Mask:
+        """A new parent that is refused takes its new children along."""
+        wanted, is_parent, parent = self.wants["create"], parents(self.rows), text(self.rows, "parent_sku")
+        faulty = {position for problems in found.values() for position in problems.positions}
+        of_family = Problems()
+        for position in faulty:
+            if wanted[position] and is_parent[position]:
+                sku = self.sku[position]
+                of_family.add(mask(pc.equal(parent, sku)), f"its family {sku.as_py()} cannot be listed")
+        return self._good("product", wanted, {**found, "": of_family}, "update", "price", "quantity", "images", "")
+
+    def _say(self, feed: FeedKind, operation: str, chosen: Mask, write: Writer) -> None:
+        if chosen.any():
+            whole = chosen.all()
+            rows = self.rows if whole else self.rows[chosen]
+            shown = self.shown if whole else self.shown.filter(pa.array(chosen))
+            self._made.setdefault(feed, []).append((operation, chosen, write(rows, shown)))
+
+    def _table(self) -> pa.Table:
+        """All messages, feed by feed in the order of the rows."""
+        tables = []
+        for feed, made in self._made.items():
+            places = np.concatenate([np.flatnonzero(chosen) for _, chosen, _ in made])
+            parts = [message_table(self.sku.filter(pa.array(chosen)), feed, operation, said) for operation, chosen, said in made]
+            table = pa.concat_tables(parts)
+            tables.append(table if len(made) == 1 else table.take(pa.array(np.argsort(places, kind="stable"))))
+        return pa.concat_tables([NO_MESSAGES, *tables])
 
 
-def deletions(rows: pd.DataFrame) -> Iterator[Message]:
+def deletions(rows: pd.DataFrame) -> pa.Table:
     """Children before their parents: Amazon keeps a parent's page while a child points at it."""
-    skus, roles = pylist(rows, "sku"), pylist(rows, "role")
-    for last in (False, True):
-        for sku, role in zip(skus, roles, strict=True):
-            if (role == "parent") is last:
-                yield Message(sku, "product", "DELETE", delete(sku))
+    last = parents(rows)
+    sku = text(pd.concat([rows[~last], rows[last]]), "sku")
+    return message_table(sku, "product", "DELETE", delete(sku))
 
 
-def zero_quantities(rows: pd.DataFrame) -> Iterator[Message]:
-    for sku, role in zip(pylist(rows, "sku"), pylist(rows, "role"), strict=True):
-        if role != "parent":
-            yield Message(sku, "inventory", "PATCH", quantity(sku, 0))
+def zero_quantities(rows: pd.DataFrame) -> pa.Table:
+    sku = text(rows[~parents(rows)], "sku")
+    return message_table(sku, "inventory", "PATCH", quantity(sku, pa.repeat(0, len(sku))))

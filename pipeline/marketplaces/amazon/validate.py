@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.marketplaces.amazon.options import keyword_bytes, limits, option_attributes, tables
 from pipeline.marketplaces.columns import (
@@ -76,16 +77,17 @@ def sku_problems(rows: pd.DataFrame) -> Problems:
     return found
 
 
-def usable(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+def usable(rows: pd.DataFrame) -> pa.ListArray:
     """The images that Amazon can fetch, at most nine a row; one bad address does not cost a listing the others."""
     most = limits()["message"]
     return usable_images(rows, WEB_ADDRESS, most["url"], most["images"])
 
 
-def image_problems(rows: pd.DataFrame, images: list[tuple[str, ...]]) -> Problems:
+def image_problems(rows: pd.DataFrame, images: pa.ListArray) -> Problems:
     found = Problems()
-    none = np.array([not urls for urls in images], dtype=bool)
-    found.add(none & ~parents(rows), "there is no image with a web address (http or https) that Amazon can read")
+    found.add(
+        (lengths(images) == 0) & ~parents(rows), "there is no image with a web address (http or https) that Amazon can read"
+    )
     return found
 
 

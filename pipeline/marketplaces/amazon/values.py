@@ -1,150 +1,207 @@
-"""Attribute values of a listing as Amazon's product type definitions spell them."""
+"""Attribute values of listings as Amazon's product type definitions spell them: one column of JSON an attribute."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.marketplaces.amazon.options import limits, option_attributes, tables, variation_theme
+from pipeline.marketplaces.amazon.json_columns import amounts, distinctly, glued, integers, listed, present, quoted, where
+from pipeline.marketplaces.amazon.options import Names, limits, option_attributes, tables, variation_theme
+from pipeline.marketplaces.columns import integer, text, texts
 from pipeline.model.listing import Account, Site
-from pipeline.model.money import format_minor
 
-#: Attribute -> its value, as lists and dicts or as JSON already.
-Attributes = dict[str, Any]
+#: Attribute -> JSON of its value, null for rows without it.
+Attributes = dict[str, pa.Array]
 
 GTIN_TYPES = {8: "ean", 12: "upc", 13: "ean", 14: "gtin"}
 LOCATORS = ("main_product_image_locator", *(f"other_product_image_locator_{number}" for number in range(1, 9)))
+_OPTIONS = (1, 2, 3)
 
 
-class Row(NamedTuple):
-    """The columns of a listing that a message reads."""
-
-    sku: str
-    role: str
-    parent_sku: str | None
-    title: str
-    description: str | None
-    bullets: tuple[str, ...] | None
-    keywords: str | None
-    brand: str
-    mpn: str | None
-    gtin: str | None
-    condition: str
-    category: str
-    option1_name: str | None
-    option1: str | None
-    option2_name: str | None
-    option2: str | None
-    option3_name: str | None
-    option3: str | None
-    attributes: str | None
-    images: tuple[str, ...]
-    price: int | None
-    list_price: int | None
-    quantity: int | None
-
-
-def _written_once(value: Callable[..., Any]) -> Callable[..., orjson.Fragment]:
-    """`value` as JSON, written once for equal arguments: the rows of a family say mostly the same."""
-    return cache(lambda *given: orjson.Fragment(orjson.dumps(value(*given))))
+def stock(quantity: pa.Array) -> pa.Array:
+    return glued('[{"fulfillment_channel_code":"DEFAULT","quantity":', integers(quantity), "}]")
 
 
 class Values:
-    """Attribute values of one site: its language, its marketplace id, its currency. For one batch: it remembers values."""
+    """Attribute values of listing rows on one site: in its language, for its marketplace id, in its currency."""
 
-    def __init__(self, site: Site, account: Account) -> None:
-        self.site = site
-        self.place = place = site.marketplace_id
-        self.language = language = site.language.replace("-", "_")
-        self.currency = currency = site.currency
-        self.exempt = bool(account.settings.get("gtin_exempt", False))
+    def __init__(self, rows: pd.DataFrame, site: Site, account: Account) -> None:
+        self._rows = rows
+        self._exempt = bool(account.settings.get("gtin_exempt", False))
+        self._site = site
+        self._place = '"marketplace_id":' + _json(site.marketplace_id)
+        self._language = '"language_tag":' + _json(site.language.replace("-", "_"))
+        self._sold = pc.not_equal(text(rows, "role"), "parent")
 
-        def said(*texts: str) -> list[dict[str, Any]]:
-            return [{"value": value, "language_tag": language, "marketplace_id": place} for value in texts]
+    def _said(self, value: pa.Array) -> pa.Array:
+        """A text (JSON already) in the site's language."""
+        return glued('[{"value":', value, f",{self._language},{self._place}}}]")
 
-        def fact(value: Any) -> list[dict[str, Any]]:
-            return [{"value": value, "marketplace_id": place}]
+    def _fact(self, value: pa.Array) -> pa.Array:
+        """A value (JSON already) without a language."""
+        return glued('[{"value":', value, f",{self._place}}}]")
 
-        def money(minor: int) -> orjson.Fragment:
-            return orjson.Fragment(format_minor(minor, currency))
+    def _text(self, column: str) -> pa.Array:
+        """A column of texts that many rows share."""
+        return distinctly(present(text(self._rows, column)), lambda values: self._said(quoted(values)))
 
-        def offer(price: int) -> list[dict[str, Any]]:
-            our_price = [{"schedule": [{"value_with_tax": money(price)}]}]
-            return [{"marketplace_id": place, "currency": currency, "audience": "ALL", "our_price": our_price}]
-
-        def relation(parent: str) -> list[dict[str, Any]]:
-            return [{"child_relationship_type": "variation", "parent_sku": parent, "marketplace_id": place}]
-
-        #: A text that hardly two rows share, as a list.
-        self.own = said
-        #: One or more texts in the site's language.
-        self.said = text = _written_once(said)
-        #: A value without a language.
-        self.fact = plain = _written_once(fact)
-        #: What a buyer pays; money is an exact JSON number, never a float.
-        self.offer = _written_once(offer)
-        self._before = _written_once(lambda minor: [{"currency": currency, "value": money(minor), "marketplace_id": place}])
-        self._relation = _written_once(relation)
-        picture = _written_once(lambda url: [{"media_location": url, "marketplace_id": place}])
-        self._pictures = cache(lambda urls: {name: picture(url) for name, url in zip(LOCATORS, urls, strict=False)})
-        self._facts = cache(
-            lambda document: [(name, (text if kind == "text" else plain)(value)) for name, kind, value in facts(document)]
-        )
-
-    def content(self, row: Row) -> Attributes:
+    def content(self) -> Attributes:
         """The product's facts, without parentage."""
-        sold = row.role != "parent"
-        found: Attributes = {"item_name": self.own(row.title), "brand": self.said(row.brand)}
-        if row.gtin and sold:
-            found["externally_assigned_product_identifier"] = [
-                {"type": GTIN_TYPES[len(row.gtin)], "value": row.gtin, "marketplace_id": self.place}
-            ]
-        elif self.exempt or not sold:
-            found["supplier_declared_has_product_identifier_exemption"] = self.fact(True)
-        if row.description:
-            found["product_description"] = self.said(row.description)
-        if row.bullets:
-            found["bullet_point"] = self.said(*row.bullets)
-        if row.keywords:
-            found["generic_keyword"] = self.said(row.keywords)
-        if row.mpn and sold and len(row.mpn) <= limits()["message"]["part_number"]:
-            found["part_number"] = self.fact(row.mpn)
-        if sold:
-            values = (row.option1, row.option2, row.option3)
-            names = option_attributes((row.option1_name, row.option2_name, row.option3_name))
-            for attribute, value in zip(names, values, strict=True):
-                if attribute and value:
-                    found[attribute] = self.said(value)
-        if row.attributes:
-            for attribute, fact in self._facts(row.attributes):
-                found.setdefault(attribute, fact)
+        found = {
+            "item_name": self._said(quoted(text(self._rows, "title"))),
+            "brand": self._text("brand"),
+            **self._identifiers(),
+            "product_description": self._text("description"),
+            "bullet_point": self._bullets(),
+            "generic_keyword": self._text("keywords"),
+            "part_number": self._part_number(),
+        }
+        for attribute, value in (*self._options(), *self._facts()):
+            found[attribute] = pc.coalesce(found[attribute], value) if attribute in found else value
         return found
 
-    def family(self, row: Row, related: bool) -> Attributes:
-        """Parentage and theme, and with `related` a child's relationship; nothing for a single."""
-        if row.role == "single":
-            return {}
-        found: Attributes = {"parentage_level": self.fact(row.role)}
-        if related and row.role == "child":
-            found["child_parent_sku_relationship"] = self._relation(row.parent_sku)
-        theme = variation_theme((row.option1_name, row.option2_name, row.option3_name))
-        if theme:
-            found["variation_theme"] = [{"name": theme}]
-        return found
+    def _identifiers(self) -> Attributes:
+        gtin = where(self._sold, present(text(self._rows, "gtin")))
+        longest = max(GTIN_TYPES) + 1
+        kinds = pa.array([GTIN_TYPES.get(length) for length in range(longest + 1)])
+        kind = kinds.take(pc.min_element_wise(pc.utf8_length(gtin), longest, skip_nulls=False))
+        exempt = pc.and_(pc.is_null(gtin), pc.or_(pa.scalar(self._exempt), pc.invert(self._sold)))
+        return {
+            "externally_assigned_product_identifier": glued(
+                '[{"type":"', kind, '","value":', quoted(gtin), f",{self._place}}}]"
+            ),
+            "supplier_declared_has_product_identifier_exemption": where(exempt, self._fact(self._constant("true"))),
+        }  # fmt: skip
 
-    def list_price(self, row: Row) -> orjson.Fragment | None:
-        """The price before a sale; None without a sale."""
-        if row.list_price is None or row.price is None or row.list_price <= row.price:
-            return None
-        return self._before(row.list_price)
+    def _bullets(self) -> pa.Array:
+        lists = texts(self._rows, "bullets")
+        values = distinctly(
+            lists.flatten(), lambda values: glued('{"value":', quoted(values), f",{self._language},{self._place}}}")
+        )
+        sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+        joined = pc.binary_join(pa.ListArray.from_arrays(_offsets(sizes), values), ",")
+        return where(sizes > 0, glued("[", joined, "]"))
 
-    def images(self, row: Row) -> Attributes:
-        """Not to be changed: rows with the same pictures share it."""
-        found: Attributes = self._pictures(row.images)
-        return found
+    def _part_number(self) -> pa.Array:
+        mpn = present(text(self._rows, "mpn"))
+        fits = pc.less_equal(pc.utf8_length(mpn), limits()["message"]["part_number"])
+        return distinctly(where(pc.and_(self._sold, fits), mpn), lambda values: self._fact(quoted(values)))
+
+    @cached_property
+    def _families(self) -> tuple[list[Names], npt.NDArray[np.int64]]:
+        """The option names that occur together, and for each row which of them it has."""
+        code, width, columns = np.zeros(len(self._rows), np.int64), 1, []
+        for number in _OPTIONS:
+            encoded = text(self._rows, f"option{number}_name").dictionary_encode(null_encoding="encode")
+            columns.append(encoded.dictionary.to_pylist())
+            code += encoded.indices.to_numpy().astype(np.int64) * width
+            width *= len(encoded.dictionary)
+        distinct, place = np.unique(code, return_inverse=True)
+        found = []
+        for number in distinct.tolist():
+            names: list[str | None] = []
+            for column in columns:
+                number, index = divmod(number, len(column))
+                names.append(column[index])
+            found.append((names[0], names[1], names[2]))
+        return found, place
+
+    def _options(self) -> Iterator[tuple[str, pa.Array]]:
+        names, place = self._families
+        attributes = [option_attributes(of_family) for of_family in names]
+        for index, number in enumerate(_OPTIONS):
+            fills = [of_family[index] for of_family in attributes]
+            if not any(fills):
+                continue
+            said = self._text(f"option{number}")
+            for attribute in dict.fromkeys(filter(None, fills)):
+                rows = np.array([filled == attribute for filled in fills])[place]
+                yield attribute, where(pc.and_(pa.array(rows), self._sold), said)
+
+    def _facts(self) -> Iterator[tuple[str, pa.Array]]:
+        encoded = present(text(self._rows, "attributes")).dictionary_encode()
+        written: dict[str, list[str | None]] = {}
+        kinds: dict[str, str] = {}
+        for index, document in enumerate(encoded.dictionary.to_pylist()):
+            for attribute, kind, value in facts(document):
+                column = written.setdefault(attribute, [None] * len(encoded.dictionary))
+                column[index], kinds[attribute] = value, kind
+        for attribute, column in written.items():
+            values = quoted(pa.array(column, pa.string()))
+            yield attribute, (self._said(values) if kinds[attribute] == "text" else self._fact(values)).take(encoded.indices)
+
+    def family(self, related: npt.NDArray[np.bool_]) -> Attributes:
+        """Parentage and theme, and where `related` a child's relationship; nothing for a single."""
+        role = text(self._rows, "role")
+        member = pc.not_equal(role, "single")
+        relation = glued(
+            '[{"child_relationship_type":"variation","parent_sku":', quoted(text(self._rows, "parent_sku")), f",{self._place}}}]"
+        )  # fmt: skip
+        names, place = self._families
+        themes = [variation_theme(of_family) for of_family in names]
+        theme = pa.array([None if name is None else f'[{{"name":{_json(name)}}}]' for name in themes], pa.string())
+        return {
+            "parentage_level": where(member, distinctly(role, lambda values: self._fact(quoted(values)))),
+            "child_parent_sku_relationship": where(pc.and_(pa.array(related), pc.equal(role, "child")), relation),
+            "variation_theme": where(member, theme.take(pa.array(place))),
+        }
+
+    def offer(self) -> Attributes:
+        """What a buyer pays; only for what is sold."""
+        price = amounts(where(self._sold, integer(self._rows, "price")), self._site.currency)
+        of_site = f'{self._place},"currency":{_json(self._site.currency)},"audience":"ALL"'
+        return {"purchasable_offer": glued(f'[{{{of_site},"our_price":[{{"schedule":[{{"value_with_tax":', price, "}]}]}]")}
+
+    def list_price(self) -> Attributes:
+        """The price before a sale; null without a sale."""
+        before, price = integer(self._rows, "list_price"), integer(self._rows, "price")
+        sale = amounts(where(pc.and_(self._sold, pc.greater(before, price)), before), self._site.currency)
+        return {"list_price": glued(f'[{{"currency":{_json(self._site.currency)},"value":', sale, f",{self._place}}}]")}
+
+    def condition(self) -> Attributes:
+        def written(conditions: pa.Array) -> pa.Array:
+            known = tables()["conditions"]
+            return self._fact(quoted(pa.array([known.get(one) for one in conditions.to_pylist()], pa.string())))
+
+        return {"condition_type": where(self._sold, distinctly(text(self._rows, "condition"), written))}
+
+    def stock(self) -> Attributes:
+        return {"fulfillment_availability": where(self._sold, stock(integer(self._rows, "quantity")))}
+
+    def images(self, shown: pa.ListArray) -> Attributes:
+        """`shown` are the pictures of each row, as `validate.usable` gives them."""
+        pictures = distinctly(shown.flatten(), lambda urls: glued('[{"media_location":', quoted(urls), f",{self._place}}}]"))
+        starts, sizes = shown.offsets.to_numpy()[:-1] - shown.offsets[0].as_py(), shown.value_lengths().to_numpy()
+        return {
+            name: pictures.take(pa.array(starts + number, mask=sizes <= number))
+            for number, name in enumerate(LOCATORS)
+        }  # fmt: skip
+
+    def no_keywords(self) -> str:
+        """What a deletion of the search terms names."""
+        return f"{{{self._place},{self._language}}}"
+
+    def no_list_price(self) -> str:
+        return f'{{{self._place},"currency":{_json(self._site.currency)}}}'
+
+    def no_picture(self) -> str:
+        return f"{{{self._place}}}"
+
+    def _constant(self, value: str) -> pa.Array:
+        return pa.repeat(value, len(self._rows))
+
+
+def attributes_object(attributes: Attributes) -> pa.Array:
+    """The attributes that each row has, as one JSON object."""
+    return glued("{", listed(glued(f'"{name}":', value) for name, value in attributes.items()), "}")
 
 
 def facts(document: str) -> Iterator[tuple[str, str, str]]:
@@ -159,3 +216,11 @@ def facts(document: str) -> Iterator[tuple[str, str, str]]:
             continue
         if row["kind"] == "text" or (len(value) == 2 and value.isascii() and value.isalpha() and value.isupper()):
             yield row["attribute"], row["kind"], value
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _offsets(sizes: npt.NDArray[np.int64]) -> pa.Array:
+    return pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())

@@ -10,11 +10,13 @@ from typing import Any
 
 import orjson
 import pandas as pd
+import pyarrow as pa
 
+from pipeline.marketplaces.base import Outcome, outcome
 from pipeline.marketplaces.columns import pylist
 from pipeline.marketplaces.data import read_sites, read_yaml
 from pipeline.marketplaces.fingerprints import digest, row_documents
-from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
+from pipeline.model.listing import Account, FeedKind, FeedPart, Site
 
 _FOLDER = Path(__file__).parent
 _LISTING = (
@@ -80,26 +82,24 @@ class EbayMarketplace:
         found = {"content_hash": content_hashes, "images_hash": images_hashes}
         return pd.DataFrame(found, index=rows.index, dtype="string[pyarrow]")
 
-    def messages(
-        self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account
-    ) -> Iterator[Message | InvalidMessage]:
+    def messages(self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account) -> Outcome:
         from pipeline.marketplaces.ebay.messages import messages
 
-        return messages(rows, changes, site, account)
+        return outcome(messages(rows, changes, site, account))
 
-    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
+    def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
         from pipeline.marketplaces.ebay.items import Items
         from pipeline.marketplaces.ebay.messages import deletions
 
-        return deletions(rows, Items(site, account))
+        return outcome(deletions(rows, Items(site, account))).messages
 
-    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterator[Message]:
+    def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
         from pipeline.marketplaces.ebay.items import Items
         from pipeline.marketplaces.ebay.messages import zero_quantities
 
-        return zero_quantities(rows, Items(site, account))
+        return outcome(zero_quantities(rows, Items(site, account))).messages
 
-    def pack(self, feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site, account: Account) -> Iterator[FeedPart]:
+    def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         from pipeline.marketplaces.ebay.pack import pack
 
         return pack(feed, messages, site)

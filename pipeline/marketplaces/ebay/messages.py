@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from pipeline.marketplaces.columns import Problems, pylist, refusal
+from pipeline.marketplaces.columns import Problems, pylist, refusal, tuples
 from pipeline.marketplaces.ebay.items import Family, Items, Row, family, shown_images
 from pipeline.marketplaces.ebay.validate import (
     account_problems,
@@ -56,7 +56,7 @@ class _Plan:
     """The rows of the affected products as tuples, with their problems and changes."""
 
     def __init__(self, rows: pd.DataFrame, kinds: list[frozenset[str]], site: Site, account: Account) -> None:
-        shown = usable(rows)
+        shown = tuples(usable(rows))
         columns = (shown if column == "images" else pylist(rows, column) for column in Row._fields)
         self.rows = [Row._make(values) for values in zip(*columns, strict=True)]
         self.kinds = kinds

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import pyarrow as pa
+
 from pipeline.marketplaces.ebay.xml import envelope, limits
 from pipeline.model.listing import FeedKind, FeedPart, Site
 
@@ -15,7 +17,7 @@ _PRODUCT_FILES = {
 }
 
 
-def pack(feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site) -> Iterator[FeedPart]:
+def pack(feed: FeedKind, messages: Iterable[pa.Table], site: Site) -> Iterator[FeedPart]:
     """Files of one type of request and at most 14 MB each, in the given order; additions, then revisions, then ends.
 
     Raises ValueError for an operation that `messages` did not make.
@@ -33,7 +35,7 @@ def pack(feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site) -> I
         open_files[name], sizes[name] = [], 0
         return part
 
-    for operation, payload in messages:
+    for operation, payload in _pairs(messages):
         name = _PRODUCT_FILES.get(operation) if feed == "product" else feed
         if name is None or not payload.startswith(b"<" + operation.encode() + b"Request"):
             raise ValueError("not a stored eBay request; materialize listing_changes again")
@@ -44,3 +46,9 @@ def pack(feed: FeedKind, messages: Iterable[tuple[str, bytes]], site: Site) -> I
     for name in open_files:
         if open_files[name]:
             yield close(name)
+
+
+def _pairs(messages: Iterable[pa.Table]) -> Iterator[tuple[str, bytes]]:
+    for table in messages:
+        # through numpy, which is several times faster than `to_pylist`
+        yield from zip(table["operation"].to_numpy().tolist(), table["payload"].to_numpy().tolist(), strict=True)

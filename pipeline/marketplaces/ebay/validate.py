@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.marketplaces.columns import (
     ACTIVE_MARKUP,
@@ -84,7 +85,7 @@ def sellable_problems(rows: pd.DataFrame) -> Problems:
     return found
 
 
-def usable(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+def usable(rows: pd.DataFrame) -> pa.ListArray:
     """The pictures that eBay can fetch; one bad address does not cost a listing the others."""
     return usable_images(rows, PICTURE, limits()["message"]["url"])
 
