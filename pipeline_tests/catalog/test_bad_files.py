@@ -191,6 +191,21 @@ def test_a_huge_line_of_json_is_rejected() -> None:
     assert found.reasons == [(3, "product", "longer than 16 MiB")]
 
 
+def test_a_variant_of_a_rejected_product_is_rejected_once() -> None:
+    again = {**VARIANT, "price": "2.00"}
+    found = import_bytes(jsonl({**PRODUCT, "tags": "a"}, VARIANT, again, {**PRODUCT, "id": "gid://shopify/Product/2"}))
+    assert [(line, kind) for line, kind, _ in found.reasons] == [(1, "product"), (2, "variant"), (3, "variant")]
+    found = import_bytes(jsonl(PRODUCT, VARIANT, again))
+    assert found.reasons == [(3, "variant", "its id stands twice in the file")] and list(found.variants["price"]) == [100]
+
+
+def test_a_number_beyond_64_bits_rejects_its_variant_only() -> None:
+    huge = b'{"id":"gid://shopify/ProductVariant/12","title":"a\0","position":1e30,"__parentId":"gid://shopify/Product/1"}\n'
+    for number in (b"1" + b"0" * 30, b"1e30"):
+        found = import_bytes(jsonl(PRODUCT, VARIANT, huge.replace(b"1e30", number)))
+        assert found.reasons == [(3, "variant", "position has the wrong type")] and len(found.variants) == 1
+
+
 def test_nul_and_lone_surrogates_are_dropped_and_counted() -> None:
     found = import_bytes(text([simple("a", title="x\0y")]).encode().replace(b"9.99", b"9\xed\xa0\x80.99"))
     assert (found.product("a")["title"], list(found.variants["price"])) == ("xy", [999])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.catalog import shopify_scattered
+from pipeline.catalog import jsonl_lines, shopify_scattered
 from pipeline.catalog.importer import import_catalog
+from pipeline.catalog.jsonl_lines import Lines
 from pipeline.catalog.shopify_file import ShopifyFile
+from pipeline.catalog.source import store_raw
 from pipeline.model.errors import BadInputError
 from pipeline.platform import tables
 from pipeline_tests.benchmarks.generate import write_catalog
@@ -180,6 +183,46 @@ def shuffled(lines: list[bytes], random_: random.Random) -> list[bytes]:
     return [lines[order[place] if place in taken else next(rest)] for place in range(len(lines))]
 
 
+@pytest.mark.parametrize("shapes", [0, 2])
+def test_ids_of_every_shape_find_their_owner(shapes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short and long numbers, escaped slashes, blanks, keys in another order, ids that are no numbers."""
+    monkeypatch.setattr(shopify_scattered, "_SHAPES", shapes)
+    products, variants, metafields = [], [], []
+    for number in range(200):
+        key = "x" * number if number % 20 == 19 else f"{10 ** (number % 12)}{number:03}"
+        product = {**SHIRT, "id": f"{G}Product/{key}", "handle": f"p{number}"}
+        variant = {**RED, "id": f"{G}ProductVariant/{key}", "sku": f"S{number}", "position": 1, "__parentId": product["id"]}
+        metafield = child("Metafield", number, variant, namespace="n", key="k", value=f"v{number}")
+        lines = [json.dumps(line, separators=(",", ":")) for line in (product, variant, metafield)]
+        if number % 5 == 1:
+            lines = [line.replace("/", "\\/") for line in lines]
+        elif number % 5 == 2:
+            lines = [json.dumps(line) for line in (product, variant, metafield)]
+        elif number % 5 == 3:
+            lines = [json.dumps(dict(reversed(line.items()))) for line in (product, variant, metafield)]
+        for kind, line in zip((products, variants, metafields), lines, strict=True):
+            kind.append(line.encode() + b"\n")
+    found = import_bytes(b"".join([*metafields, *products, *variants]))
+    assert found.rejected.empty
+    assert [(row["sku"], row["metafields"]) for row in records(found.variants)] == [
+        (f"S{number}", json.dumps({"n.k": f"v{number}"}, separators=(",", ":"))) for number in range(200)
+    ]
+
+
+@given(st.lists(st.sampled_from([b"", b"{}", b'{"a":1}', b"x" * 40, b"y" * 41, b"z" * 90]), min_size=1), st.booleans())
+def test_lines_are_cut_at_line_feeds_only(lines: list[bytes], closed: bool) -> None:
+    """Blocks end anywhere; a line that is too long is cut, and nothing else."""
+    content = b"{\n" + b"\n".join(lines) + (b"\n" if closed else b"")
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonl_lines, "_BLOCK", 16)
+        patch.setattr(jsonl_lines, "MAX_LINE", 40)
+        found = Lines(store_raw([content], Path(folder), "raw", "raw"))
+        given_lines = list(found)
+    expected = content.removesuffix(b"\n").split(b"\n")
+    assert given_lines == [(number, line + b"\n" if len(line) <= 40 else line[:41]) for number, line in enumerate(expected, 1)]
+    assert found.total == len(expected)
+
+
 def test_a_late_stray_starts_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches were already written when the first line out of place is met."""
     monkeypatch.setattr("pipeline.catalog.builder.BATCH_PRODUCTS", 5)
@@ -227,8 +270,15 @@ def test_the_hash_changes_with_anything_of_the_product() -> None:
         hashed(SHIRT, RED, BLUE, IMAGE, second, {**METAFIELD, "value": "wool"}),
         hashed({**SHIRT, "title": "t"}, RED, BLUE, IMAGE, second, METAFIELD),
         hashed(SHIRT, RED, BLUE, IMAGE, METAFIELD),
+        hashed(SHIRT, RED, {**BLUE, "inventoryQuantity": 6}, IMAGE, second, METAFIELD),
     ]
-    assert len({base, *others}) == 6
+    assert len({base, *others}) == 7
+
+
+def test_the_hash_stays_where_nothing_that_is_read_changes() -> None:
+    moved = [{**SHIRT, "updatedAt": "2026-11-01T00:00:00Z"}, {**RED, "availableForSale": False}, b""]
+    first, second = (import_lines(*lines).product("1") for lines in ([SHIRT, RED], [b"", *moved]))
+    assert first["source_hash"] == second["source_hash"] and first["line"] != second["line"]
 
 
 WORD = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(lambda text: text == text.strip())

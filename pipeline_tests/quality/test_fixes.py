@@ -2,6 +2,7 @@ import json
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from pipeline.quality.fixes import FIXES, markup
 from pipeline.quality.fixes.channel import shorten, size
 from pipeline.quality.fixes.markup import plain_text, sanitize
 from pipeline.quality.fixes.values import parse_price
+from pipeline.quality.masks.base import repeated_items
 from pipeline_tests.reference import reference
 
 ENGLISH = Context("demo", "en", "USD", lexicon={"nike": "Nike", "ipad": "iPad"})
@@ -281,3 +283,10 @@ def test_active_markup_is_dropped_from_plain_fields(given, expected):
 
 def test_references_to_no_character_leave_nothing():
     assert _fix("T05", "Cup&#x0; &#0;red &amp;#xD800;") == "Cup red "
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=30), max_size=12))
+def test_repeated_items_are_those_that_stood_in_their_list_before(lists):
+    values = pa.array(lists, pa.list_(pa.string()))
+    found = repeated_items(pc.list_flatten(values), pc.list_parent_indices(values).to_numpy())
+    assert found.tolist() == [item in items[:index] for items in lists for index, item in enumerate(items)]
