@@ -91,10 +91,10 @@ def diff(
     # Live and ready: each kind by itself. Unknown stock keeps what was sent last.
     same = ready & live & ~moving
     joined = among(frame["sku"], frame.loc[do["create"] & child, "parent_sku"])
-    do["update"] = same & (_differs(frame, "content_hash") | joined)
-    do["images"] = same & _differs(frame, "images_hash")
-    do["price"] = same & frame["price"].notna() & (_differs(frame, "price") | _differs(frame, "list_price"))
-    do["quantity"] = same & known & _differs(frame, "quantity")
+    do["update"] = same & (differs(frame, "content_hash") | joined)
+    do["images"] = same & differs(frame, "images_hash")
+    do["price"] = same & frame["price"].notna() & (differs(frame, "price") | differs(frame, "list_price"))
+    do["quantity"] = same & known & differs(frame, "quantity")
 
     # Blocked: a live one is held as it is, only its quantity may fall.
     do["hold"] |= inside & live & frame["status"].eq("blocked")
@@ -167,7 +167,7 @@ def _side_by_side(listings: pa.Table, state: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _differs(frame: pd.DataFrame, value: str) -> pd.Series:
+def differs(frame: pd.DataFrame, value: str) -> pd.Series:
     """Where a value is not what it was; null equals null."""
     new, old = frame[value], frame[f"{value}_before"]
     return (new.ne(old).fillna(False) | (new.isna() ^ old.isna())).astype(bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.listings.diff import among
+from pipeline.listings.diff import among, differs
 from pipeline.marketplaces.base import NO_MESSAGES, Marketplace
 from pipeline.model.listing import Account, FeedKind, Site
 from pipeline.platform.tables import Table, to_frame
@@ -104,7 +104,9 @@ class Messages:
             return messages
         blocked = self._block_new(part, set(described.to_pylist()), refusals)
         self._hold_live(part, messages, refusals)
-        return messages.filter(pc.invert(pc.is_in(messages["sku"], value_set=pa.array(list(blocked), pa.string()))))
+        unmoved = self._leave_parents(self.frame.loc[part.index])
+        idle = pc.and_(_is_among(messages["sku"], unmoved), pc.equal(messages["feed"], FEED_OF["update"]))
+        return messages.filter(pc.invert(pc.or_(_is_among(messages["sku"], blocked), idle)))
 
     def _block_new(self, part: pd.DataFrame, described: set[str], refusals: Refusals) -> Mapping[str, str]:
         new = part.loc[part["do_create"], ["sku", "parent_sku", "role"]]
@@ -129,6 +131,14 @@ class Messages:
         self.frame.loc[rows, "do_blocked"] = True
         self._refuse(rows, blocked)
         return blocked
+
+    def _leave_parents(self, part: pd.DataFrame) -> Collection[str]:
+        """SKUs of live parents that were to change only for a new child that is refused: they stay as they are."""
+        joining = part.loc[part["do_create"] & part["role"].eq("child"), "parent_sku"]
+        for_child = part["do_update"] & part["live"] & part["role"].eq("parent") & ~differs(part, "content_hash")
+        idle = for_child & ~among(part["sku"], joining)
+        self.frame.loc[part.index[idle], "do_update"] = False
+        return list(part.loc[idle, "sku"])
 
     def _hold_live(self, part: pd.DataFrame, messages: pa.Table, refusals: Refusals) -> None:
         sent = set(zip(messages["sku"].to_pylist(), messages["feed"].to_pylist(), strict=True))
@@ -155,6 +165,10 @@ def _cuts(product_ids: pa.ChunkedArray) -> list[int]:
     starts = np.flatnonzero(pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)) + 1
     wanted = starts[np.searchsorted(starts, np.arange(_ROWS, len(ids), _ROWS)).clip(max=len(starts) - 1)] if len(starts) else []
     return sorted({0, *map(int, wanted), len(ids)})
+
+
+def _is_among(values: pa.ChunkedArray, others: Collection[str]) -> pa.ChunkedArray:
+    return pc.is_in(values, value_set=pa.array(list(others), pa.string()))
 
 
 def _of_children(part: pd.DataFrame, reasons: Mapping[str, str]) -> dict[str, str]:

@@ -331,3 +331,14 @@ def test_pieces_of_a_batch_give_the_plan_of_the_whole(desk: Desk, monkeypatch: p
     assert pieces.plan.messages.batches > groups == 1
     assert pieces.plan.messages.arrow().equals(wanted)
     assert pieces.plan.export_id == whole.plan.export_id
+
+
+def test_a_refused_new_child_leaves_its_live_family_alone(desk: Desk) -> None:
+    desk.run(family("1", [{"sku": "a"}]))
+    desk.marketplace = FakeMarketplace(invalid=[("b", "product")])
+    plan = desk.run(family("1", [{"sku": "a"}, {"sku": "b"}]))
+    assert sent(plan) == [] and plan.plan.counts["blocked"] == 1
+    desk.marketplace = FakeMarketplace()
+    assert sent(desk.run(family("1", [{"sku": "a"}, {"sku": "b"}]))) == [
+        ("P-1", "product", "UPDATE"), ("b", "product", "CREATE"),
+    ]  # fmt: skip
