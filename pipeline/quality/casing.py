@@ -110,7 +110,7 @@ def recase(title: str, lexicon: Mapping[str, str], language: str) -> str:
 
 
 def _spell(token: str, lexicon: Mapping[str, str], language: str, small: frozenset[str], after_number: bool) -> str:
-    key = token.casefold()
+    key = _key(token, language)
     if key in small:
         return token.lower()
     if key in lexicon:
@@ -129,6 +129,11 @@ def _spell(token: str, lexicon: Mapping[str, str], language: str, small: frozens
     if len(token) <= 4 and token.isupper() and not _VOWELS & set(unicodedata.normalize("NFD", key)):
         return token
     return _capitalize(token, language)
+
+
+def _key(token: str, language: str) -> str:
+    """Turkish has a dotless small I, but capitals may be an acronym or a numeral, as everywhere."""
+    return (token.replace("I", "ı") if language in ("tr", "az") and not token.isupper() else token).casefold()
 
 
 def _capitalize(token: str, language: str) -> str:

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.quality.casing import is_all_caps, is_shouting_store, learn_lexicon, recase
@@ -34,6 +34,9 @@ def test_when_a_title_shouts(title, shouts):
         ("fr", "L'ART DE LA TABLE", "l'Art de la Table"),
         ("es", "CAMISETA DE ALGODÓN PARA NIÑOS", "Camiseta de Algodón para Niños"),
         ("tr", "KIRMIZI İPEK ELBİSE", "Kırmızı İpek Elbise"),
+        ("tr", "ıİ", "Ii"),
+        ("tr", "Ii", "Ii"),
+        ("tr", "MURAT II", "Murat II"),
     ],
 )
 def test_words_are_spelled_as_the_language_does(language, title, expected):
@@ -54,6 +57,7 @@ def test_a_store_shouts_when_half_of_its_titles_do():
     assert not is_shouting_store(["LORENE TOP", "GIA TOP", "NOA TOP", *["Hat"] * 9, "123"])
 
 
+@settings(max_examples=400)
 @given(st.text(alphabet="aAbBÉéßİıʼnﬁ '-./:123 ", max_size=40), st.sampled_from(["en", "de", "fr", "tr"]))
 def test_only_the_case_of_letters_changes_and_only_once(title, language):
     once = recase(title, {}, language)
