@@ -143,4 +143,5 @@ def _capitalize(token: str, language: str) -> str:
         return head + tail.replace("I", "ı").replace("İ", "i").lower()
     if len(token) > 3 and token[1] in "'’" and (language == "fr" or head in "oO"):
         return (head.lower() if language == "fr" else head.upper()) + token[1] + token[2].upper() + token[3:].lower()
-    return head.upper() + tail.lower()
+    # A letter whose capital is another letter's (ı, ſ) has none of its own here.
+    return (head.upper() if head.upper().lower() == head.lower() else head) + tail.lower()
