@@ -22,6 +22,7 @@ _TOKEN = re.compile(r"[^\W_]+(?:['’.][^\W_]+)*")
 _ORDINAL = re.compile(r"^\d+(?:st|nd|rd|th)$", re.IGNORECASE)
 _MEASURE = re.compile(r"^(\d+(?:[.,]\d+)?)([^\W\d_]+)$")
 _VOWELS = frozenset("aeiouyаеёиоуыэюяαεηιουω")
+_LETTERS_I = frozenset("iıIİ")
 _ENDS_SENTENCE = re.compile(r"[:.!?|–—(\[\"“]\s*$|\s[-/]\s*$|^\W*$")
 
 
@@ -132,8 +133,9 @@ def _spell(token: str, lexicon: Mapping[str, str], language: str, small: frozens
 
 
 def _key(token: str, language: str) -> str:
-    """Turkish has a dotless small I, but capitals may be an acronym or a numeral, as everywhere."""
-    return (token.replace("I", "ı") if language in ("tr", "az") and not token.isupper() else token).casefold()
+    """What a spelling is looked up by. In Turkish the two letters i of a word in mixed case are not each other's capitals."""
+    turkish = language in ("tr", "az") and not (token.isupper() or token.islower()) and not _LETTERS_I.isdisjoint(token)
+    return token if turkish else token.casefold()
 
 
 def _capitalize(token: str, language: str) -> str:
