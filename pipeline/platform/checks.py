@@ -26,7 +26,7 @@ def check(
 
 
 def check_spec(name: str, asset: str, partitions_def: dg.PartitionsDefinition[Any], description: str) -> dg.AssetCheckSpec:
-    """`dagster.AssetCheckSpec` for one partition: a check that the asset's own step makes."""
+    """A check for one partition that the asset itself evaluates, because it decides whether a table is replaced at all."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
         return dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions_def, description=description)
