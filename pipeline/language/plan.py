@@ -41,6 +41,7 @@ class Pair:
     target_locale: str
     glossary: Glossary
     model: str | None  # None: nobody to ask
+    nobody: str = "no model is configured, and neither memory nor glossary has it"  # why not
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
     for item in items:
         found = dict(_answered(item, recorded.get(item.question.source_hash, []), again))
         if not found and pair.model is None:
-            nobody = Result("untranslated", "none", problems=("no model is configured, and neither memory nor glossary has it",))
+            nobody = Result("untranslated", "none", problems=(pair.nobody,))
             found = {use.index: nobody for use in item.uses}
         for index, result in found.items():
             results[index] = result

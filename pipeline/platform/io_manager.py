@@ -147,6 +147,17 @@ def stored_tables(settings: Settings, schemas: Mapping[str, pa.Schema], *partiti
     return found if len(sets) == 1 and None not in sets else None
 
 
+def stored_table(settings: Settings, name: str, *partition: str) -> Table | None:
+    """The present table of one partition, for commands that only show it; None when there is none that can be read."""
+    path = settings.storage("tables", name, *partition[:-1], f"{partition[-1]}.parquet")
+    table = Table(_local(path) or path)
+    try:
+        table.column_names  # noqa: B018 -- opens the file
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None
+    return table
+
+
 def stored_import(settings: Settings, name: str, *partition: str) -> str | None:
     """The import that a present table is of; None when there is none that can be read."""
     path = settings.storage("tables", name, *partition[:-1], f"{partition[-1]}.parquet")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 #: What a store has folders of, and those whose next level are its sites.
-FOLDERS = ("raw", "plans", "feeds", "reports")
+FOLDERS = ("raw", "plans", "feeds", "reports", "labels")
 SITE_FOLDERS = ("plans", "feeds")
 
 

@@ -35,7 +35,10 @@ I18NEXT = (
     b'{"cart.items_one":"{{count}} item","cart.items_other":"{{count}} items","cart.items":"Items","a_one":"x","a_other":"y"}'
 )
 RAILS = b'{\r\n\t"en": {\r\n\t\t"hello": "Hi %{name}", "days": ["Monday", "Tuesday"], "n": 3, "none": null\r\n\t}\r\n}\r\n'
-CSV = b'\xef\xbb\xbfkey;en;max_length;note\r\ntitle;"Cart; and more";20;\r\nitems_one;1 item;;\r\nitems_other;%d items;;x\r\n\r\nshort;1\r\n'
+CSV = (
+    b'\xef\xbb\xbfkey;en;max_length;note\r\ntitle;"Cart; and more";20;\r\n'
+    b"items_one;1 item;;\r\nitems_other;%d items;;x\r\n\r\nshort;1\r\n"
+)
 PO = rb"""# Translations
 msgid ""
 msgstr ""
