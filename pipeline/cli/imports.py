@@ -14,6 +14,7 @@ from pipeline.cli.session import session
 class Part(str, Enum):
     products = "products"
     collections = "collections"
+    inventory = "inventory"
 
 
 def register(parent: typer.Typer) -> None:
@@ -26,12 +27,26 @@ def import_(
     accept_shrink: Annotated[
         bool, typer.Option("--accept-shrink", help="The catalog may have lost many products since the last good import.")
     ] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since",
+            metavar="TIME|auto",
+            help="Live sources: only what changed at or after this time; auto: since the last import, where that is possible.",
+        ),
+    ] = "auto",
+    full: Annotated[bool, typer.Option("--full", help="Read everything, whatever was imported before.")] = False,
     as_json: Json = False,
 ) -> None:
     """Import a store's catalog and check its quality."""
+    from pipeline.catalog.opening import parse_since
     from pipeline.cli.results import here, show_summary
+    from pipeline.model.errors import UsageError
     from pipeline.stores.stores import get_store
 
+    if full and since != "auto":
+        raise UsageError("--full reads everything and --since only what changed; give one of them")
+    parse_since(since)
     with session() as current:
         with current.connect() as connection:
             get_store(connection, store)
@@ -40,7 +55,13 @@ def import_(
         from pipeline.operations.summary import summarize
 
         close_dead_runs(current.instance, current.database)
-        outcome = import_store(here(current), store, only=only.value if only else None, accept_shrink=accept_shrink)
+        outcome = import_store(
+            here(current),
+            store,
+            only=only.value if only else None,
+            since="full" if full else since,
+            accept_shrink=accept_shrink,
+        )
         with current.connect() as connection:
             summary = summarize(connection, store, [outcome])
     code = show_summary(summary, as_json=as_json)

@@ -259,10 +259,11 @@ def _end(outcome: Outcome) -> None:
 
 
 def _table(current: Session, asset: str, store: str, missing_ok: bool = False) -> Any:
+    from pipeline.labels.schema import SCHEMAS
     from pipeline.model.errors import PipelineError
     from pipeline.platform.io_manager import stored_table
 
-    found = stored_table(current.settings, asset, store)
+    found = stored_table(current.settings, asset, SCHEMAS[asset], store)
     if found is None and not missing_ok:
         command = "translate" if asset == "translated_labels" else "import"
         raise PipelineError(f"{store} has no {asset.replace('_', ' ')} yet; make them with: pipeline labels {command} {store}")

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.output import duration, say, show_json, show_table
+from pipeline.cli.output import clean, duration, say, show_json, show_table
+from pipeline.model.errors import UsageError
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from pipeline.cli.session import Session
     from pipeline.operations.chain import Here
     from pipeline.operations.launch import Outcome
+
+
+_REFRESH_SECONDS = 1.0
 
 
 def here(current: Session) -> Here:
@@ -19,7 +27,39 @@ def here(current: Session) -> Here:
     from pipeline.definitions import defs
     from pipeline.operations.chain import Here
 
-    return Here(defs, current.instance, current.database, tell)
+    return Here(defs, current.instance, current.database, tell, lambda run_id: watch(current.instance, run_id))
+
+
+@contextmanager
+def watch(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """A bar on stderr while a run of this process works, when a person looks at it."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_show_progress, args=(instance, run_id, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _show_progress(instance: dg.DagsterInstance, run_id: str, ended: threading.Event) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from pipeline.operations.runs import get_run
+
+    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    message = TextColumn("{task.fields[message]}", markup=False)
+    with Progress(*columns, message, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=100, message="")
+        while not ended.wait(_REFRESH_SECONDS):
+            with suppress(UsageError):  # not recorded yet
+                run = get_run(instance, run_id)
+                progress.update(task, completed=run.progress, message=clean(run.progress_message or ""))
 
 
 def tell(what: str, outcome: Outcome | None) -> None:

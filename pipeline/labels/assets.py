@@ -10,7 +10,7 @@ from pydantic import Field
 from pipeline.labels.files import StoredFile, list_files, open_file
 from pipeline.labels.model import LabelFile
 from pipeline.labels.reading import frames, label_rows, learn, rejected_rows
-from pipeline.labels.schema import SCHEMAS, TRANSLATED_LABELS
+from pipeline.labels.schema import READ, TRANSLATED_LABELS
 from pipeline.labels.summary import coverage, untranslated_sample
 from pipeline.labels.work import carry_out, prepare
 from pipeline.language.glossary import read_glossary
@@ -57,9 +57,9 @@ def read_labels(context: dg.AssetExecutionContext, workspace: Workspace) -> Iter
                 else:
                     _, refused = learn(connection, store.id, glossary, sources[stored.resource], (stored, file))
                     rejected += rejected_rows(stored, refused)
-        tables = dict(zip(SCHEMAS, frames(labels, rejected), strict=True))
+        tables = dict(zip(READ, frames(labels, rejected), strict=True))
         folder = workspace.scratch("labels")
-        staged = {name: stage(folder, name, tables[name], schema, {}) for name, schema in SCHEMAS.items()}
+        staged = {name: stage(folder, name, tables[name], schema, {}) for name, schema in READ.items()}
     yield dg.Output(
         staged["ui_labels"],
         "ui_labels",

@@ -52,4 +52,5 @@ TRANSLATED_LABELS = pa.schema(
     ]
 )
 
-SCHEMAS = {"ui_labels": UI_LABELS, "rejected_labels": REJECTED_LABELS}
+READ = {"ui_labels": UI_LABELS, "rejected_labels": REJECTED_LABELS}
+SCHEMAS = {**READ, "translated_labels": TRANSLATED_LABELS}

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from pipeline.catalog.assets import ACCEPT_SHRINK, SINCE_TAG
 from pipeline.operations.failures import note_failed_export
 from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
 from pipeline.partitions import cell as cell_key
-from pipeline.quality.assets import ACCEPT_SHRINK
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from pipeline.platform.database import Database
 
-IMPORT_JOB = {None: "import_all", "products": "import_products", "collections": "import_collections"}
+IMPORT_JOB = {
+    None: "import_all",
+    "products": "import_products",
+    "collections": "import_collections",
+    "inventory": "import_inventory",
+}
 
 #: Told before and after each run: (what, None) and (what, outcome).
 Told = Callable[[str, "Outcome | None"], None]
@@ -30,18 +37,34 @@ class Here:
     instance: dg.DagsterInstance
     database: Database
     told: Told
+    #: Shows the progress of the run with this id while the context is open.
+    watch: Callable[[str], AbstractContextManager[None]]
 
 
 def import_store(
-    here: Here, store: str, *, only: str | None = None, chained: bool = False, accept_shrink: bool = False
+    here: Here,
+    store: str,
+    *,
+    only: str | None = None,
+    since: str | None = None,
+    chained: bool = False,
+    accept_shrink: bool = False,
 ) -> Outcome:
-    """One import job. `chained`: the caller exports itself, so the daemon's sensor must not."""
+    """One import job. `since` as in `catalog.opening`. `chained`: the caller exports itself, so the daemon's sensor must not."""
     tags = {"store": store}
+    if since is not None:
+        tags[SINCE_TAG] = since
     if chained:
         tags[CHAINED_BY] = "command line"
     if accept_shrink:
         tags[ACCEPT_SHRINK] = "true"
-    return _told(here.told, f"import {store}", lambda: run_job(here.defs, here.instance, IMPORT_JOB[only], store, tags=tags))
+
+    def run() -> Outcome:
+        run_id = str(uuid4())
+        with here.watch(run_id):
+            return run_job(here.defs, here.instance, IMPORT_JOB[only], store, tags=tags, run_id=run_id)
+
+    return _told(here.told, f"import {store}", run)
 
 
 def export_store(here: Here, store: str, sites: Sequence[str], *, options: Mapping[str, Any] | None = None) -> list[Outcome]:

@@ -29,6 +29,14 @@ import_collections = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
+import_inventory = dg.define_asset_job(
+    "import_inventory",
+    selection=dg.AssetSelection.assets("raw_products", "inventory"),
+    tags={KIND_TAG: "inventory"},
+    description="Read a store's stock only, for the variants that are there.",
+    executor_def=dg.in_process_executor,
+)
+
 import_labels = dg.define_asset_job(
     "import_labels",
     selection=dg.AssetSelection.assets("ui_labels", "rejected_labels"),
@@ -50,5 +58,5 @@ export_listings = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
-IMPORT_JOBS = [import_all, import_products, import_collections]
+IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory]
 JOBS = [*IMPORT_JOBS, import_labels, translate_labels, export_listings]

@@ -47,6 +47,7 @@ def run_job(
     tags: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
     ops: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
 ) -> Outcome:
     """Run `job` for one partition here; `options` are fields of `ExportOptions`, `ops` the configuration of its assets by name.
 
@@ -60,7 +61,7 @@ def run_job(
     started = time.monotonic()
     logging.getLogger("dagster").setLevel(logging.CRITICAL)  # the run's events are in the database; here we print a summary
     result = definition.execute_in_process(
-        instance=instance, partition_key=partition, run_config=config, tags=dict(tags), raise_on_error=False
+        instance=instance, partition_key=partition, run_config=config, tags=dict(tags), raise_on_error=False, run_id=run_id
     )
     seconds = time.monotonic() - started
     error = None if result.success else get_run(instance, result.run_id).error or "the run failed; see: pipeline jobs status"

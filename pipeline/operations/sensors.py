@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from pipeline.operations.jobs import export_listings, import_all, import_products
+from pipeline.operations.jobs import export_listings, import_all, import_inventory, import_products
 from pipeline.operations.launch import CHAINED_BY
 from pipeline.partitions import cell
 
-_IMPORTS = {import_all.name, import_products.name}
+_IMPORTS = {import_all.name, import_products.name, import_inventory.name}
 
 
 @dg.run_status_sensor(
@@ -27,7 +27,7 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
 
     run = context.dagster_run
     if run.job_name not in _IMPORTS:
-        yield dg.SkipReason(f"run {run.run_id} is no import of products")
+        yield dg.SkipReason(f"run {run.run_id} is no import of products or stock")
         return
     if CHAINED_BY in run.tags:
         yield dg.SkipReason(f"run {run.run_id} is chained by {run.tags[CHAINED_BY]}")

@@ -10,7 +10,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -112,7 +112,11 @@ class Place:
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         self.rows(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
         shutil.copytree(self.settings.data_dir, data, ignore=shutil.ignore_patterns("scratch", "logs"))
-        return make_place(self.database, self.database.name, data)
+        return make_place(self.database, self.database.name, data).with_keys(self.settings.credential_keys_file)
+
+    def with_keys(self, file: Path | None) -> Place:
+        """The same place with this file of master keys, which credentials need here."""
+        return replace(self, settings=replace(self.settings, credential_keys_file=file))
 
 
 def make_place(server: Database, template: str, data: Path) -> Place:
@@ -190,13 +194,23 @@ def _child(
 ) -> None:
     os.environ.update(environment)
     for target, value in values.items():
-        module, _, name = target.partition(":")
-        assert hasattr(import_module(module), name), target
-        setattr(import_module(module), name, value)
+        owner, name = _owner(target)
+        assert hasattr(owner, name), target
+        setattr(owner, name, value)
     for target, (hook, *given) in hooks.items():
-        module, _, name = target.partition(":")
-        setattr(import_module(module), name, _hooked(hook, tuple(given), getattr(import_module(module), name)))
+        owner, name = _owner(target)
+        setattr(owner, name, _hooked(hook, tuple(given), getattr(owner, name)))
     pipe.send(call(arguments))
+
+
+def _owner(target: str) -> tuple[Any, str]:
+    """The module or class, and the name in it, of "module:name" or "module:Class.name"."""
+    module, _, path = target.partition(":")
+    *classes, name = path.split(".")
+    owner: Any = import_module(module)
+    for part in classes:
+        owner = getattr(owner, part)
+    return owner, name
 
 
 def _hooked(hook: Hook, given: tuple[Any, ...], original: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from pipeline.marketplaces.amazon.options import limits
 from pipeline.marketplaces.columns import missing, pylist, text
 from pipeline.marketplaces.data import read_sites
 from pipeline.marketplaces.fingerprints import digest, row_documents
+from pipeline.model.credentials import CredentialNames
 from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
 
 _FOLDER = Path(__file__).parent
@@ -28,6 +29,8 @@ class AmazonMarketplace:
     """JSON_LISTINGS_FEED v2 on all sites of `sites.yaml`."""
 
     name = "amazon"
+    credentials = CredentialNames((("client_id", "client_secret", "refresh_token"),))  # of Login with Amazon
+    sends = False
     rules_file = _FOLDER / "rules.yaml"
     version = "1"
     account_settings: Mapping[str, Any] = {"seller_id": ""}
