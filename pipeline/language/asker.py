@@ -110,7 +110,8 @@ class Asker:
                 return None
             usage = reply.usage or Usage(prompt.most_tokens, prompt.max_tokens, estimated=True)
             judged = judge(reply)
-            settle(self.connection, reservation, self.price.cost(usage), usage, reply.kind)
+            cost = self.price.cost(usage) if reply.usage else reservation.usd_micro
+            settle(self.connection, reservation, cost, usage, reply.kind)
             return judged
 
     def _watch(self, reply: Reply) -> None:

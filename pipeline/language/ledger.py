@@ -10,7 +10,6 @@ processes cannot both take the last cent. All money is micro-USD.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -177,12 +176,6 @@ def spending(
     if found is None:
         raise AssertionError("an aggregate gives a row")
     return found
-
-
-def spent_in(connection: psycopg.Connection[Any], scopes: Iterable[str]) -> Mapping[str, int]:
-    """The running sums of some scopes."""
-    rows = connection.execute("SELECT scope, usd_micro FROM language_spend WHERE scope = ANY(%s)", (list(scopes),)).fetchall()
-    return {str(scope): int(usd) for scope, usd in rows}
 
 
 def dollars(usd_micro: int) -> str:
