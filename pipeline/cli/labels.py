@@ -29,32 +29,29 @@ def register(parent: typer.Typer) -> None:
 @app.command("import", epilog="Example: pipeline labels import my-shop en.default.json --locale en")
 def import_(
     store: StoreKey,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Label file: .json, .csv, .tsv, .po or .pot.", show_default=False)],
-    locale: Annotated[str, typer.Option("--locale", help="Language of the texts in the file.", show_default=False)],
-    resource: Annotated[
-        str | None, typer.Option("--resource", help="Its name in the store; made from the file's if not given.")
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Label file: .json, .csv, .tsv, .po, .pot. None: a live Shopify theme's."),
     ] = None,
-    source: Annotated[
-        bool, typer.Option("--source", help="Labels are written in this language, whatever the store's is.")
-    ] = False,
+    locale: Annotated[str | None, typer.Option("--locale", help="Language of the texts in the file.")] = None,
+    resource: Annotated[str | None, typer.Option("--resource", help="Its name in the store; else made from the file's.")] = None,
+    source: Annotated[bool, typer.Option("--source", help="Labels are written in this language, not in the store's.")] = False,
     as_json: Json = False,
 ) -> None:
     """Import a label file. In another language than the labels are written in, it is what people translated."""
     from pipeline.labels.files import add_file
-    from pipeline.language.languages import normalize_tag, plurals
 
-    locale = normalize_tag(locale)
-    plurals(locale)  # refused now, not in the middle of a translation
     with session() as current:
+        found = _store(current, store)
+        name, content, spoken = _content(current, found, file, locale)
         with current.connect() as connection:
             stored, read = add_file(
-                connection, current.settings, _store(current, store), file, locale, resource=resource, source=source
+                connection, current.settings, found, name, content, spoken, resource=resource, source=source or file is None
             )
         outcome = _run(current, "read_labels", store)
         table = _table(current, "rejected_labels", store)
-        rejected = [
-            row for row in table.arrow().to_pylist() if (row["resource"], row["locale"]) == (stored.resource, stored.locale)
-        ]
+        place = (stored.resource, stored.locale)
+        rejected = [row for row in table.arrow().to_pylist() if (row["resource"], row["locale"]) == place]
     _end(outcome)
     if as_json:
         show_json({"file": stored, "labels": len(read.labels), "rejected": rejected, "run": outcome.run_id})
@@ -229,6 +226,27 @@ def _store(current: Session, key: str) -> Store:
 
     with current.connect() as connection:
         return get_store(connection, key)
+
+
+def _content(current: Session, store: Store, file: Path | None, locale: str | None) -> tuple[str, bytes, str]:
+    """Name, content and language of what is imported: a file, or the texts of a live store's theme."""
+    from pipeline.labels.files import file_content
+    from pipeline.language.languages import normalize_tag, plurals
+    from pipeline.model.errors import UsageError
+
+    if file is None:
+        from pipeline.labels.shopify import FILE_NAME, theme_texts
+        from pipeline.stores.stores import open_credentials
+
+        with current.connect() as connection:
+            credentials = open_credentials(connection, current.vault, store) if store.source == "shopify" else {}
+        content, spoken = theme_texts(store, credentials)
+        return FILE_NAME, content, normalize_tag(spoken)
+    if locale is None:
+        raise UsageError("say in which language the texts of the file are: --locale en")
+    spoken = normalize_tag(locale)
+    plurals(spoken)  # refused now, not in the middle of a translation
+    return (*file_content(file), spoken)
 
 
 def _locales(text: str | None) -> list[str]:

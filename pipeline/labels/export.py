@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.labels.files import StoredFile, name_in, open_file
-from pipeline.labels.reading import digest
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import Table
 from pipeline.settings import Settings
@@ -39,7 +38,7 @@ def export_files(
         file = open_file(settings, stored)
         present: dict[str, set[str]] = {}
         for label in file.labels:
-            present.setdefault(label.key, set()).add(digest(label.text))
+            present.setdefault(label.key, set()).add(label.version)
         for locale in locales:
             mine = [row for row in rows.get((stored.resource, locale), []) if row["text"] is not None]
             # A label is written whole or not at all: forms of two versions do not mix.

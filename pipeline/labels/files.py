@@ -55,18 +55,18 @@ def add_file(
     connection: psycopg.Connection[Any],
     settings: Settings,
     store: Store,
-    path: Path,
+    name: str,
+    content: bytes,
     locale: str,
     *,
     resource: str | None = None,
     source: bool = False,
 ) -> tuple[StoredFile, LabelFile]:
-    """Read a file, keep a copy, and note it as the store's. One of the same resource and locale is replaced.
+    """Read a file's content, keep a copy, and note it as the store's. One of the same resource and locale is replaced.
 
     It is the source if its language is the store's, if it replaces a source, or if `source` says so. Raises UsageError and
     BadInputError in one sentence, and then nothing is changed.
     """
-    content, name = _content(path), plain_text(path.name, "the name of the file")
     file = read(content, name, locale)
     if not file.labels:
         raise BadInputError(f"{name} has no labels{_first_reason(file)}; the file before stays")
@@ -140,15 +140,17 @@ def name_in(name: str, source_locale: str, locale: str) -> str:
     return ".".join([*(put if put != parts else [*parts, locale])]) + path.suffix
 
 
-def _content(path: Path) -> bytes:
-    format_of(path.name)
+def file_content(path: Path) -> tuple[str, bytes]:
+    """Name and content of a label file to add. Raises UsageError and BadInputError for what cannot be one."""
+    name = plain_text(path.name, "the name of the file")
+    format_of(name)
     if not path.is_file():
         raise UsageError(f"the label file {shown(str(path), 200)} does not exist or is not a file")
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise BadInputError(f"{path.name} has {size:,} bytes; label files may have {MAX_BYTES:,}: split it")
-        return path.read_bytes()
+            raise BadInputError(f"{name} has {size:,} bytes; label files may have {MAX_BYTES:,}: split it")
+        return name, path.read_bytes()
     except OSError as error:
         raise UsageError(f"the label file {shown(str(path), 200)} cannot be read: {error.strerror}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,13 +17,21 @@ MAX_DEPTH = 64
 
 @dataclass(frozen=True)
 class Label:
-    """A text that people read. `form` is its plural category when `key` has several texts, else None; `line` is 1-based."""
+    """A text that people read. `form` is its plural category when `key` has several texts, else None; `line` is 1-based.
+
+    `digest` names the text where its source has names for texts."""
 
     key: str
     form: str | None
     text: str
     line: int
     max_length: int | None = None
+    digest: str | None = None
+
+    @property
+    def version(self) -> str:
+        """What a translation of this text is tied to: the source's digest, else the text's SHA-256."""
+        return self.digest or hashlib.sha256(self.text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

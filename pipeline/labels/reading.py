@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -31,7 +30,7 @@ def label_rows(stored: StoredFile, file: LabelFile) -> list[dict[str, Any]]:
             "form": label.form,
             "source_locale": stored.locale,
             "text": label.text,
-            "digest": digest(label.text),
+            "digest": label.version,
             "kind": kind_of(label.key, label.text),
             "placeholders": placeholders(label.text),
             "max_length": label.max_length,
@@ -121,8 +120,3 @@ def _target(group: LabelGroup, texts: dict[str | None, str], locale: str) -> dic
     general = found.get("other", list(found.values())[-1])
     wanted = group.segment.wanted(locale)
     return {form: tidy(group.segment.references(form, locale)[-1], found.get(form, general)) for form in wanted}
-
-
-def digest(text: str) -> str:
-    """SHA-256 of a text, which a translation is tied to."""
-    return hashlib.sha256(text.encode()).hexdigest()

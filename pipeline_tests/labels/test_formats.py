@@ -6,7 +6,7 @@ import json
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.labels.formats import read
@@ -222,11 +222,13 @@ _TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characte
 _AWKWARD = st.sampled_from(['"', "\\", "\n", "\t", "a;b", 'say "hi"', "é/", "{{ x }}", "\u2028", " lead", "\\n"])
 _VALUES = st.lists(_TEXTS | _AWKWARD, min_size=1, max_size=4).map("".join)
 _NAMES = st.text(string.ascii_lowercase + ".-äß", min_size=1, max_size=8)
+_SLOW_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _TREES = st.dictionaries(
     _NAMES, st.recursive(_VALUES, lambda c: st.dictionaries(_NAMES, c, min_size=1, max_size=3), max_leaves=8)
 )
 
 
+@_SLOW_MACHINE
 @given(tree=_TREES.filter(bool), indent=st.sampled_from([None, 2, "\t"]), ascii_only=st.booleans(), new=_VALUES)
 def test_json_written_with_other_texts_reads_as_them(
     tree: dict[str, object], indent: int | str | None, ascii_only: bool, new: str
@@ -241,6 +243,7 @@ def test_json_written_with_other_texts_reads_as_them(
     assert keys(read(written, "de.json", "de").labels) == list(texts)
 
 
+@_SLOW_MACHINE
 @given(rows=st.dictionaries(_NAMES, _VALUES, min_size=1, max_size=6), new=_VALUES, delimiter=st.sampled_from(",;\t"))
 def test_csv_written_with_other_texts_reads_as_them(rows: dict[str, str], new: str, delimiter: str) -> None:
     quoted = [f'"{key}"{delimiter}"' + text.replace('"', '""') + '"' for key, text in rows.items()]
@@ -252,6 +255,7 @@ def test_csv_written_with_other_texts_reads_as_them(rows: dict[str, str], new: s
     assert {label.key: label.text for label in again.labels} == dict.fromkeys(rows, new)
 
 
+@_SLOW_MACHINE
 @given(texts=st.dictionaries(_VALUES.filter(lambda text: "|" not in text), _VALUES, min_size=1, max_size=5))
 def test_po_written_with_other_texts_reads_as_them(texts: dict[str, str]) -> None:
     def quoted(text: str) -> str:

@@ -11,7 +11,7 @@ from pipeline.model.errors import UsageError
 if TYPE_CHECKING:
     from pipeline.labels.model import LabelFile
 
-FORMATS = {".json": "json", ".csv": "csv", ".tsv": "csv", ".po": "po", ".pot": "po"}
+FORMATS = {".json": "json", ".csv": "csv", ".tsv": "csv", ".po": "po", ".pot": "po", ".shopify": "shopify"}
 
 
 def format_of(name: str) -> str:
@@ -27,7 +27,10 @@ def read(content: bytes, name: str, locale: str) -> LabelFile:
     from pipeline.labels.formats.csv_file import CsvFile
     from pipeline.labels.formats.json_file import JsonFile
     from pipeline.labels.formats.po_file import PoFile
+    from pipeline.labels.formats.shopify_content import ShopifyContent
     from pipeline.labels.formats.source import SourceText
 
+    if format_of(name) == "shopify":
+        return ShopifyContent(content, name)
     kinds: dict[str, Callable[[SourceText, str], LabelFile]] = {"json": JsonFile, "csv": CsvFile, "po": PoFile}
     return kinds[format_of(name)](SourceText(content, name), locale)
