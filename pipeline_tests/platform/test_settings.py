@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,36 @@ def test_a_service_is_never_on_another_machine(url: str) -> None:
     with pytest.raises(UsageError, match="SHOPIFY_API_URL") as caught:
         api_url("SHOPIFY", {"SHOPIFY_API_URL": url})
     assert "hunter2" not in str(caught.value)
+
+
+def test_model_endpoint() -> None:
+    from pipeline.settings import model_endpoint
+
+    assert model_endpoint({}) is None
+    assert model_endpoint({"LLM_MODEL": "m"}) is None
+    found = model_endpoint({"LLM_BASE_URL": "http://127.0.0.1:11434/v1/", "LLM_MODEL": "m"})
+    assert found is not None
+    assert (found.base_url, found.local, found.structured_mode) == ("http://127.0.0.1:11434/v1", True, "json_schema")
+    named = model_endpoint({"LLM_API_KEY": "sk-1", "LLM_MODEL": "m", "LLM_STRUCTURED_MODE": "prompt"})
+    assert named is not None and named.base_url == "https://api.openai.com/v1" and not named.local
+    assert "sk-1" not in repr(named)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"LLM_BASE_URL": "ftp://a/v1", "LLM_MODEL": "m"}, "LLM_BASE_URL must be an address"),
+        ({"LLM_BASE_URL": "https://user:pw@a/v1", "LLM_MODEL": "m"}, "without credentials"),
+        ({"LLM_BASE_URL": "https://a/v1?key=1", "LLM_MODEL": "m"}, "without credentials or query"),
+        ({"LLM_BASE_URL": "http://a.example/v1", "LLM_API_KEY": "sk-1", "LLM_MODEL": "m"}, "would travel readable"),
+        ({"LLM_BASE_URL": "https://a/v1"}, "LLM_MODEL must name the model"),
+        ({"LLM_API_KEY": "sk-\n1", "LLM_MODEL": "m"}, "LLM_API_KEY contains characters"),
+        ({"LLM_API_KEY": "sk-1", "LLM_MODEL": "m", "LLM_STRUCTURED_MODE": "xml"}, "json_schema, json_object, prompt"),
+    ],
+)
+def test_model_endpoints_that_cannot_work(given: dict[str, str], said: str) -> None:
+    from pipeline.settings import model_endpoint
+
+    with pytest.raises(UsageError, match=re.escape(said)) as caught:
+        model_endpoint(given)
+    assert "sk-" not in str(caught.value) and "pw" not in str(caught.value)
