@@ -62,6 +62,7 @@ def check(segment: Segment, target: Mapping[str, str], source_locale: str, targe
 def _compare(source: str, target: str, segment: Segment, source_locale: str, target_locale: str, glossary: Glossary) -> list[str]:
     return [
         *_protected(source, target),
+        *_glued(source, target),
         *_tags(source, target, segment.html),
         *_numbers(source, target),
         *_terms(source, target, target_locale, glossary),
@@ -81,6 +82,23 @@ def _protected(source: str, target: str) -> Iterable[str]:
                 yield f"the placeholders {' '.join(ordered[0])} must keep their order"
 
 
+def _glued(source: str, target: str) -> Iterable[str]:
+    """Addresses that a reader could no longer tell from what stands beside them."""
+
+    def found(text: str) -> list[str]:
+        parts = list(spans(text))
+        ends = {part.end for part in parts if part.kind == "placeholder"}
+        return [
+            part.text
+            for part in parts
+            if part.kind == "address"
+            and (part.start in ends or text[: part.start][-1:].isalnum() or text[part.end :][:1].isalnum())
+        ]
+
+    for address in set(found(target)) - set(found(source)):
+        yield f"{address[:60]} is glued to other text"
+
+
 def _tags(source: str, target: str, html: bool) -> Iterable[str]:
     before, after = ([_even_tag(s.text) for s in spans(text) if s.kind == "tag"] for text in (source, target))
     yield from _difference(before, after, "tag")
@@ -96,8 +114,10 @@ def _tags(source: str, target: str, html: bool) -> Iterable[str]:
             yield f"it has the entity {min(new)}, which the source has not"
     elif _ENTITY.search(source) and "&" in _ENTITY.sub("", bare(target)) and "&" not in _ENTITY.sub("", bare(source)):
         yield "it has a bare &, where the source has entities"
-    if "<" in bare(target) and "<" not in bare(source):
-        yield "it has a < that the source has not"
+    for mark in "{}<>":
+        given, found = bare(source).count(mark), bare(target).count(mark)
+        if found > given or (mark in "{}" and found < given):
+            yield f"it has {mark} {found} times, the source {given} times"
 
 
 def _numbers(source: str, target: str) -> Iterable[str]:
@@ -129,6 +149,8 @@ def _shape(source: str, target: str, max_length: int | None) -> Iterable[str]:
         yield "it does not have the line breaks of the source"
     if _CHATTER.match(target) and not _CHATTER.match(source):
         yield "it begins with words that are no translation"
+    if "```" in target and "```" not in source:
+        yield "it has a code fence"
     core, given = target.strip(), source.strip()
     for pair in _QUOTES:
         if len(core) > 1 and core[0] == pair[0] and core[-1] == pair[1] and given[:1] not in "\"'“„«‘`":

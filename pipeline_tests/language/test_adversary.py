@@ -7,8 +7,16 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
+from uuid import UUID
 
-from pipeline.language.segments import Segment
+import pytest
+
+from pipeline.language.glossary import Glossary
+from pipeline.language.masks import mask
+from pipeline.language.plan import Item, Pair, Use
+from pipeline.language.results import Question
+from pipeline.language.segments import TEXT, Segment
 from pipeline_tests.fakes.openai_server import source_of, translated
 from pipeline_tests.language.conftest import Desk
 
@@ -66,36 +74,49 @@ def spoiled(chance: random.Random, good: str) -> str:
 def protected(text: str) -> list[Counter[str]]:
     placeholders = re.findall(r"\{\{\s*\w+\s*\}\}|%\{\w+\}|(?<![{%])\{\w+\}(?!\})|(?<!\d)%(?:\d\$)?[sd]", text)
     tags = re.findall(r"</?[a-z]+[^>]*>", text)
-    rest = re.sub(r"\{\{.*?\}\}|%?\{\w+\}|<[^>]*>|%\d\$[sd]|https?://\S+|\S+@\S+|&\w+;", " ", text)
+    rest = re.sub(r"\{\{.*?\}\}|%?\{\w+\}|<[^>]*>|%\d\$[sd]|https?://[^\s<]+|\w+@[\w.]+|&\w+;", " ", text)
     return [
         Counter(placeholders),
         Counter(tags),
-        Counter(re.findall(r"\d+", re.sub(r"(?<=\d),(?=\d{3}\b)", "", rest))),  # 1,000 may be written 1000
+        Counter(re.findall(r"\d+", re.sub(r"(?<=\d)[, ](?=\d{3}(?!\d))", "", rest))),  # 1,000 may be written 1000
         Counter(re.findall(r"https?://[^\s<>]+|\w+@[\w.]+", re.sub(r"<[^>]*>|%s", " ", text))),
     ]
 
 
-def test_nothing_broken_is_published(desk: Desk) -> None:
-    chance = random.Random(20261126)  # noqa: S311
-    labels = list(dict.fromkeys(text(chance) for _ in range(1500)))
-    answers = {"spoiled": 0}
+def judged(label: str, answer: Callable[[str], str]) -> str | None:
+    """What would be published of an answer to the masked text; None if the guards refuse it."""
+    segment = Segment({TEXT: label}, html="<" in label)
+    masked, pair = mask(segment.forms), Pair(UUID(int=0), "label", "en", "de", Glossary(), "m")
+    item = Item(pair, Question("", "", "label", "en", "de"), (TEXT,), {}, [Use(0, segment, masked)])
+    ((_, result),) = item.results({TEXT: answer(masked.forms[TEXT])}, "model:m")
+    return result.forms.get(TEXT)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_broken_is_published(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    labels = [text(chance) for _ in range(500)]
+    good = [judged(label, lambda masked: translated({"text": masked}, "de")) for label in labels]
+    assert None not in good
+    for label in labels:
+        found = judged(label, lambda masked: spoiled(chance, translated({"text": masked}, "de")))
+        if found is not None:
+            assert protected(label) == protected(found), (label, found)
+            assert not set("⟦⟧\u200b") & set(found) and "evil" not in found and "```" not in found, (label, found)
+
+
+def test_a_second_and_good_answer_is_taken(desk: Desk) -> None:
+    chance = random.Random(7)  # noqa: S311
+    labels = list(dict.fromkeys(text(chance) for _ in range(300)))
 
     def say(item: dict, locale: str) -> str:
         good = translated(item, locale)
-        if "rejected" not in item and chance.random() < 0.5:
-            answers["spoiled"] += 1
-            return spoiled(chance, good)
-        return good
+        return good if "rejected" in item else spoiled(chance, good)
 
     desk.model.say = say
     results = desk.translate([Segment({"": label}, html="<" in label) for label in labels])
-    published = [(label, result.forms[""]) for label, result in zip(labels, results, strict=True) if result.state == "translated"]
-    assert answers["spoiled"] > 600
-    assert len(published) > 0.9 * len(labels)  # the second, good answer is taken
-    broken = [(label, found) for label, found in published if protected(label) != protected(found)]
-    assert broken == []
-    for label, found in published:
-        assert not set("⟦⟧\u200b") & set(found) and "evil" not in found, (label, found)
+    assert {result.state for result in results} <= {"translated", "copied"}
+    assert sum("rejected" in item for item in desk.model.items) > len(labels) / 3
 
 
 def test_a_model_that_breaks_the_second_answer_too_publishes_nothing_of_it(desk: Desk) -> None:
