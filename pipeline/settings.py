@@ -93,9 +93,8 @@ class ModelEndpoint:
 def model_endpoint(env: Mapping[str, str] | None = None) -> ModelEndpoint | None:
     """`LLM_BASE_URL`, `LLM_API_KEY`, `LLM_MODEL`, `LLM_STRUCTURED_MODE`; None when neither address nor key is set."""
     values = os.environ if env is None else env
-    url, key, model, mode = (
-        values.get(f"LLM_{name}", "").strip() for name in ("BASE_URL", "API_KEY", "MODEL", "STRUCTURED_MODE")
-    )
+    url, key = values.get("LLM_BASE_URL", "").strip(), values.get("LLM_API_KEY", "").strip()
+    model, mode = values.get("LLM_MODEL", "").strip(), values.get("LLM_STRUCTURED_MODE", "").strip()
     if not url and not key:
         return None
     url = (url or OPENAI_URL).rstrip("/")
