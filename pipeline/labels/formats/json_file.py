@@ -17,6 +17,8 @@ class JsonFile:
     def __init__(self, source: SourceText, locale: str) -> None:
         self._source, self._locale = source, locale
         found = scan(source)
+        self._escapes = source.text.isascii() and "\\u" in source.text
+        self._slashes = "\\/" in source.text
         self._root = _is_locale_root(found, locale)
         self._root_key = found.root_keys[0] if self._root else (0, 0)
         flat = all(len(value.path) - self._root == 1 for value in found.values)
@@ -64,9 +66,8 @@ class JsonFile:
 
     def _string(self, text: str) -> str:
         """In the file's own way: escapes for what is not ASCII, and for slashes, only where the file has them."""
-        written = self._source.text
-        found = json.dumps(text, ensure_ascii=written.isascii() and "\\u" in written)
-        return found.replace("/", "\\/") if "\\/" in written else found
+        found = json.dumps(text, ensure_ascii=self._escapes)
+        return found.replace("/", "\\/") if self._slashes else found
 
 
 def _joined(path: tuple[str, ...], flat: bool) -> str:
