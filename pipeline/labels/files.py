@@ -102,10 +102,14 @@ def add_file(
 
 
 def remove_file(connection: psycopg.Connection[Any], store_id: UUID, resource: str, locale: str | None = None) -> int:
-    """Forget a resource, or its file of one language; the copies stay. Raises UsageError when there is none."""
+    """Forget a resource, or its file of one language; without its source nothing of it is left. The copies stay.
+
+    Raises UsageError when there is none."""
     gone = connection.execute(
-        "DELETE FROM label_files WHERE store_id = %s AND resource = %s AND (%s::text IS NULL OR locale = %s)",
-        (store_id, resource, locale, locale),
+        "DELETE FROM label_files AS file WHERE store_id = %(store)s AND resource = %(resource)s AND (%(locale)s::text IS NULL"
+        " OR locale = %(locale)s OR EXISTS (SELECT FROM label_files AS source WHERE source.store_id = file.store_id"
+        " AND source.resource = file.resource AND source.is_source AND source.locale = %(locale)s))",
+        {"store": store_id, "resource": resource, "locale": locale},
     ).rowcount
     if not gone:
         raise UsageError(f"the store has no label file {shown(resource)!r}; see: pipeline labels status STORE")

@@ -198,3 +198,17 @@ def test_removing_the_store_keeps_what_was_spent_and_nothing_else(shop: Shop) ->
     counts = [shop.place.rows(f"SELECT count(*) FROM {t}")[0][0] for t in ("language_results", "label_files", "language_calls")]
     assert counts == [0, 0, 1]
     assert not list((shop.place.settings.data_dir / "labels").glob("shop/*"))
+
+
+def test_dropping_files_and_languages(shop: Shop) -> None:
+    shop.add("en.json", '{"a": "Close"}')
+    shop.add("mails.csv", "key,en\nb,Open\n")
+    shop.add("mails.de.csv", "key,de\nb,Offen\n", "de")
+    shop.translate("--to", "de,fr")
+    shop.place.cli("labels", "drop", "shop", "--resource", "mails", "--locale", "en", code=0)  # its translations go with it
+    shop.place.cli("labels", "drop", "shop", "--locale", "fr", code=0)
+    shop.add("en.json", '{"a": "Close"}')
+    shop.translate()
+    assert shop.texts("de") == {("a", None): "Closeo"} and shop.texts("fr") == {}
+    assert [file["name"] for file in shop.place.summary("labels", "status", "shop")["files"]] == ["en.json"]
+    assert "no label file" in shop.place.cli("labels", "drop", "shop", "--resource", "mails").error
