@@ -25,6 +25,7 @@ from pipeline.catalog.sources import source_of
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import stores
 from pipeline.platform import metadata as meta
+from pipeline.platform.checks import check_spec
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.progress import reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
@@ -40,10 +41,11 @@ SINCE_TAG = "pipeline/since"
 #: Run tag by which an operator accepts a catalog that lost many products.
 ACCEPT_SHRINK = "pipeline/accept_shrink"
 LOCK_WAIT_SECONDS = 60.0
-NOT_SHRUNK = dg.AssetCheckSpec(
+NOT_SHRUNK = check_spec(
     "not_shrunk",
-    asset="products",
-    description="The catalog has not lost many products at once. An import that has is kept aside; the tables stay as they were.",
+    "products",
+    stores,
+    "The catalog has not lost many products at once. An import that has is kept aside; the tables stay as they were.",
 )
 _DESCRIPTIONS = {
     "products": "One row a product, normalized; the same columns whatever the source.",

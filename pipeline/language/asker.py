@@ -48,6 +48,7 @@ class Asker:
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     calls: int = 0
     stopped: str | None = None  # why nothing more is asked
+    unusable: bool = False  # because no call can succeed: somebody has to change the settings
     _silent: int = 0
     _invalid: int = 0
 
@@ -70,7 +71,7 @@ class Asker:
             if reply.kind == "unsupported":  # asked differently the next time; each way is refused once
                 continue
             if reply.kind == "unusable":
-                self.stopped = str(unusable(self.client.endpoint, reply.detail))
+                self.stopped, self.unusable = str(unusable(self.client.endpoint, reply.detail)), True
             elif reply.kind in ("overloaded", "lost"):
                 attempt, lost = attempt + 1, lost + (reply.kind == "lost")
                 wait = self._wait(reply, attempt)

@@ -17,6 +17,7 @@ from pipeline.language.ledger import Account
 from pipeline.language.plan import Plan
 from pipeline.language.prices import Price
 from pipeline.language.translate import Progress, Work, translate
+from pipeline.model.errors import PipelineError
 from pipeline.settings import ModelEndpoint, model_endpoint
 
 #: The operator's own prices, in the data directory.
@@ -53,6 +54,10 @@ def ask_model(
 
     async def work() -> Work:
         async with ModelClient(model.endpoint) as client:
-            return await translate(Asker(client, connection, account, model.price, task), plans, progress)
+            asker = Asker(client, connection, account, model.price, task)
+            done = await translate(asker, plans, progress)
+            if asker.unusable:
+                raise PipelineError(str(asker.stopped))
+            return done
 
     return asyncio.run(work())

@@ -23,3 +23,10 @@ def check(
             return dg.asset_check(asset=asset, partitions_def=partitions_def, description=description, **options)(function)
 
     return decorate
+
+
+def check_spec(name: str, asset: str, partitions_def: dg.PartitionsDefinition[Any], description: str) -> dg.AssetCheckSpec:
+    """A check for one partition that the asset itself evaluates, because it decides whether a table is replaced at all."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
+        return dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions_def, description=description)

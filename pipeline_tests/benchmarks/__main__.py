@@ -28,10 +28,12 @@ from pipeline_tests.benchmarks.generate import SEED, SIZES, write_catalog
 from pipeline_tests.benchmarks.goals import Result, Sample, evaluate, load_goals
 from pipeline_tests.benchmarks.machine import machine_facts
 from pipeline_tests.benchmarks.measure import CommandFailed, Measured, run
+from pipeline_tests.fakes.shopify import running_apart
 
-#: Catalog file to tables; fixes, rules and scores; catalog file to the feeds of both marketplaces through Dagster; the same
-#: again with some variants changed. Each is compared with U, bare orjson.loads over the lines.
-STAGES = ("import", "quality", "feeds", "rerun")
+#: Catalog file to tables; a live shop (a fake one) to tables; fixes, rules and scores; catalog file to the feeds of both
+#: marketplaces through Dagster; the same again with some variants changed. Each is compared with U, bare orjson.loads over the
+#: lines of the file.
+STAGES = ("import", "live", "quality", "feeds", "rerun")
 CHANGED = 0.01
 ONCE = "1M"  # too long to repeat
 
@@ -68,6 +70,9 @@ class Bench:
                     yield "import", imported
                 if "quality" in self.stages:
                     yield "quality", self._worker("quality", tables)
+        if "live" in self.stages and size != ONCE:  # the fake keeps its shop in memory
+            with self._data_dir() as tables, running_apart(SIZES[size]) as address:
+                yield "live", self._worker("live", address.rpartition(":")[2], tables)
         if self.stages & {"feeds", "rerun"}:
             with self._data_dir() as data_dir:
                 yield "feeds", self._demo(catalog, data_dir, SIZES[size])

@@ -37,6 +37,30 @@ def import_(catalog: Path, folder: Path) -> Call:
     return lambda: import_catalog(source, source.fetch(folder / "raw"), folder, import_id="bench", currency="USD")
 
 
+def live(address: Path, folder: Path) -> Call:
+    """A full import of a shop of Shopify that listens at a port of this machine: bulk operations, download, tables."""
+    from pipeline.catalog.normalize import normalize
+    from pipeline.catalog.shopify_api.source import ShopifyApi
+    from pipeline.catalog.source import FetchJob
+    from pipeline.model.secret import Secret
+    from pipeline.platform.http import Patience
+    from pipeline_tests.catalog.shopify_api.helpers import ledger
+    from pipeline_tests.fakes.shopify import TOKEN
+
+    source = ShopifyApi(
+        "fake.myshopify.com", {"access_token": Secret(TOKEN)}, currency="USD", version="2026-10",
+        url=f"http://127.0.0.1:{address}", patience=Patience(sleep=lambda seconds: None),
+    )  # fmt: skip
+
+    def call() -> None:
+        raw = source.fetch(folder / "raw", FetchJob())
+        normalize(
+            source, raw, folder, found=ledger("live"), currency="USD", stored={}, progress=lambda share, message: None
+        )  # fmt: skip
+
+    return call
+
+
 def quality(folder: Path) -> Call:
     """Fixes, rules, scores of the tables that `import_` left in `folder`."""
     from pipeline.platform.tables import Table
@@ -48,7 +72,7 @@ def quality(folder: Path) -> Call:
     return lambda: run_quality(products, variants, target, store_key="bench", currency="USD", language="en")
 
 
-STAGES: dict[str, Callable[..., Call]] = {"unit": unit, "import": import_, "quality": quality}
+STAGES: dict[str, Callable[..., Call]] = {"unit": unit, "import": import_, "live": live, "quality": quality}
 
 
 def measure(call: Call) -> dict[str, float]:

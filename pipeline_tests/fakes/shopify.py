@@ -390,3 +390,27 @@ def running(shop: FakeShopify) -> Iterator[FakeShopify]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def running_apart(variants: int) -> Iterator[str]:
+    """The address of a big shop in a process of its own: the memory of a child counts from that of its parent."""
+    from multiprocessing import get_context
+
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, variants), daemon=True)
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        ours.send(None)
+        process.join()
+
+
+def _serve(pipe: Any, variants: int) -> None:
+    from pipeline_tests.fakes.shopify_data import big_shop
+
+    with running(FakeShopify(big_shop(variants))) as shop:
+        pipe.send(shop.url)
+        pipe.recv()

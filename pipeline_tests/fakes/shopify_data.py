@@ -217,6 +217,27 @@ class ShopData:
         ]  # fmt: skip
 
 
+def big_shop(variants: int) -> ShopData:
+    """So many variants, four a product, each at two locations, with pictures and metafields."""
+    data = ShopData()
+    data.add_location("Warehouse")
+    text = "<p>" + "A soft shirt of organic cotton, knitted close and dyed in small lots. " * 8 + "</p>"
+    for number in range(variants // 4):
+        data.add_product(
+            f"product-{number}",
+            options=["Size"],
+            descriptionHtml=text,
+            images=[f"https://cdn.shopify.com/files/{number}-{place}.jpg" for place in range(3)],
+            metafields={"custom.material": "Cotton", "custom.care": "Cold wash"},
+            variants=[
+                {"options": (size,), "sku": f"SKU-{number}-{size}", "barcode": f"40063813{number:05}", "grams": 180.0,
+                 "stock": {"Main": 3, "Warehouse": number % 50}, "metafields": {"custom.note": size}}
+                for size in ("S", "M", "L", "XL")
+            ],
+        )  # fmt: skip
+    return data
+
+
 def load_csv(shop: ShopData, path: Path) -> None:
     """The products of a Shopify CSV export, as the API would give them (reference shopify.md 8)."""
     groups: dict[str, list[dict[str, str]]] = {}
@@ -261,8 +282,8 @@ def load_csv(shop: ShopData, path: Path) -> None:
                 grams=float(row["Variant Grams"]) if row.get("Variant Grams") else None,
                 cost=row.get("Cost per item") or None,
                 requires_shipping=row.get("Variant Requires Shipping", "").lower() != "false",
-                sku=row.get("Variant SKU", "").removeprefix("'") or None,
-                barcode=row.get("Variant Barcode", "").removeprefix("'") or None,
+                sku=row.get("Variant SKU") or None,
+                barcode=row.get("Variant Barcode") or None,
                 price=row.get("Variant Price") or "0.00",
                 compareAtPrice=row.get("Variant Compare At Price") or None,
                 inventoryPolicy=(row.get("Variant Inventory Policy") or "deny").upper(),

@@ -209,6 +209,15 @@ def test_a_mass_removal_is_held_until_approved(shop: Place) -> None:
     assert shop.rows("SELECT export_id, why FROM approvals") == [(waiting["export_id"], "the range is sold off")]
 
 
+def test_stock_alone_is_imported_from_a_file_too(shop: Place) -> None:
+    changed = {4: {"Variant Inventory Qty": "2", "Title": "Another title"}}
+    file = catalogs.write(shop.settings.data_dir.parent / "stock.csv", catalogs.products(30, changed))
+    shop.cli("store", "set", "shop", "--file", str(file), code=0)
+    shop.cli("import", "shop", "--only", "inventory", code=0)
+    found = export(shop)
+    assert (sent(found), feeds.skus(shop, found)) == ({"quantity": 1}, {"inventory": ["SKU-4"]})
+
+
 def test_a_catalog_that_shrank_is_kept_aside_until_accepted(shop: Place) -> None:
     file = catalogs.write(shop.settings.data_dir.parent / "changed.csv", catalogs.products(30, without=range(6, 31)))
     shop.cli("store", "set", "shop", "--file", str(file), code=0)

@@ -157,7 +157,7 @@ def test_every_check_has_a_verdict_on_its_partition(finished_demo: Finished) -> 
         assert set(records) == checks
         for key, record in records.items():
             evaluation = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
-            blocking = key.name in ("catalog_integrity", "quality_integrity")
+            blocking = key.name in ("catalog_integrity", "quality_integrity", "not_shrunk")
             assert evaluation.passed or not blocking, key
             assert evaluation.severity == (dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN), key
             assert record.partition is not None, key

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pipeline_tests.fakes.openai_server import KEY
 from pipeline_tests.labels.conftest import LABELS, Shop
 
 
@@ -212,3 +213,23 @@ def test_dropping_files_and_languages(shop: Shop) -> None:
     assert shop.texts("de") == {("a", None): "Closeo"} and shop.texts("fr") == {}
     assert [file["name"] for file in shop.place.summary("labels", "status", "shop")["files"]] == ["en.json"]
     assert "no label file" in shop.place.cli("labels", "drop", "shop", "--resource", "mails").error
+
+
+def test_the_key_of_the_model_is_nowhere(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In no file and no table, after a good translation and after one whose key the server refuses and repeats."""
+    shop.add("en.json", '{"a": "Close"}')
+    shop.translate("--to", "de")
+    wrong = "sk-wrong-canary-1f2e3d4c5b"
+    monkeypatch.setenv("LLM_API_KEY", wrong)
+    said = shop.place.cli("labels", "translate", "shop", "--to", "fr", code=1)
+    assert "LLM_API_KEY" in said.error and shop.texts("de") == {("a", None): "Closeo"}  # the table before stands
+    tables = shop.place.rows(
+        "SELECT schemaname || '.' || quote_ident(tablename) FROM pg_tables WHERE schemaname IN ('pipeline', 'public')"
+    )
+    stored = [str(row) for (table,) in tables for row in shop.place.rows(f"SELECT row_to_json(t)::text FROM {table} t")]
+    files = [path.read_bytes() for path in shop.place.settings.data_dir.rglob("*") if path.is_file()]
+    assert any("Closeo" in row for row in stored) and any(b"Closeo" in content for content in files)  # the scan sees texts
+    for secret in (KEY, wrong):
+        assert not [row for row in stored if secret in row]
+        assert not [content for content in files if secret.encode() in content]
+        assert secret not in said.out + said.err

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pipeline.model.errors import PipelineError
 from pipeline.model.secret import Secret
-from pipeline.platform.http import Service
+from pipeline.platform.http import ApiError, Service
 
 #: A token is renewed when less of its life is left.
 RENEW_SECONDS = 300.0
@@ -57,6 +57,7 @@ class Tokens:
             found = answer.json()
             token, lifetime = Secret(found["access_token"]), float(found["expires_in"])
         except (ValueError, KeyError, TypeError):
-            raise self._service.refused(answer, "answered the request for an access token with something else") from None
+            # What it said may hold a token, so none of it is told.
+            raise ApiError("Shopify", f"Shopify gave no access token for {self._domain}; import again later") from None
         self._ends = self._service.patience.clock() + lifetime
         return token

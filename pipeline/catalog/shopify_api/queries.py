@@ -19,8 +19,9 @@ _PRODUCT = """__typename id legacyResourceId title handle descriptionHtml vendor
     createdAt updatedAt publishedAt onlineStoreUrl hasOnlyDefaultVariant variantsCount { count precision }
     seo { title description } category { id fullName isLeaf isArchived }
     options { id name position linkedMetafield { namespace key } optionValues { id name hasVariants linkedMetafieldValue } }"""
+#: Nothing that a sale changes: stock is asked for by itself, and a product that was only sold has not changed.
 _VARIANT = """__typename id legacyResourceId title displayName sku barcode position price compareAtPrice taxable
-    availableForSale inventoryPolicy inventoryQuantity createdAt updatedAt selectedOptions { name value }
+    inventoryPolicy createdAt updatedAt selectedOptions { name value }
     unitPriceMeasurement { measuredType quantityUnit quantityValue referenceUnit referenceValue }
     inventoryItem { id tracked requiresShipping countryCodeOfOrigin harmonizedSystemCode unitCost { amount currencyCode }
         measurement { weight { unit value } } }"""

@@ -71,7 +71,7 @@ class Imports:
         raw = source.fetch(folder / "raw", job)
         base = self.tables["variants"].metadata["import_id"] if since or kind == "inventory" else None
         result, raw = normalize(
-            source, raw, folder, found=_ledger(number, kind, since, base), currency=self.shop.data.currency, stored=self.tables,
+            source, raw, folder, found=ledger(number, kind, since, base), currency=self.shop.data.currency, stored=self.tables,
             progress=lambda share, message: None,
         )  # fmt: skip
         for name in source.tables(raw) if kind != "inventory" else {"inventory"}:
@@ -95,7 +95,8 @@ def comparable(table: Table) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "line"} for row in table.arrow().to_pylist()]
 
 
-def _ledger(import_id: str, kind: Kind, since: datetime | None, base: str | None) -> Import:
+def ledger(import_id: str, kind: Kind = "all", since: datetime | None = None, base: str | None = None) -> Import:
+    """The ledger's row of a running import."""
     now = datetime.now(timezone.utc)
     return Import(
         id=import_id, store_id=uuid4(), kind=kind, status="running", source="shopify", source_name=None, raw_location=None,
