@@ -9,6 +9,8 @@ import dagster as dg
 from pipeline.catalog import assets as catalog
 from pipeline.catalog import checks as catalog_checks
 from pipeline.feeds import assets as feeds
+from pipeline.labels import assets as labels
+from pipeline.labels import checks as labels_checks
 from pipeline.listings import assets as listings
 from pipeline.listings import checks as listings_checks
 from pipeline.operations.jobs import JOBS
@@ -33,8 +35,8 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     if unknown:
         raise TypeError(f"unknown resources: {sorted(unknown)}")
     return dg.Definitions(
-        assets=[*catalog.ASSETS, *quality.ASSETS, *listings.ASSETS, *feeds.ASSETS, *submissions.ASSETS],
-        asset_checks=[*catalog_checks.CHECKS, *quality_checks.CHECKS, *listings_checks.CHECKS],
+        assets=[*catalog.ASSETS, *quality.ASSETS, *labels.ASSETS, *listings.ASSETS, *feeds.ASSETS, *submissions.ASSETS],
+        asset_checks=[*catalog_checks.CHECKS, *quality_checks.CHECKS, *labels_checks.CHECKS, *listings_checks.CHECKS],
         jobs=[*JOBS, watch_sources],
         sensors=SENSORS,
         schedules=SCHEDULES,

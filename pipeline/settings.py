@@ -21,6 +21,10 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 #: Services whose base URL can be another one, see `api_url`.
 SERVICES = ("SHOPIFY", "AKENEO")
 
+#: How a model is told which JSON to answer with; a server that does not know the first degrades to the next.
+STRUCTURED_MODES = ("json_schema", "json_object", "prompt")
+OPENAI_URL = "https://api.openai.com/v1"
+
 _URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: SQLAlchemy's spellings too, because other programs on the same machine may need them.
@@ -73,6 +77,48 @@ class Settings:
         from upath import UPath
 
         return UPath(self.storage_uri, *parts)
+
+
+@dataclass(frozen=True)
+class ModelEndpoint:
+    """A language model behind any OpenAI-compatible address. `local`: on this machine, where nobody sends a bill."""
+
+    base_url: str
+    model: str
+    api_key: Secret
+    structured_mode: str
+    local: bool
+
+
+def model_endpoint(env: Mapping[str, str] | None = None) -> ModelEndpoint | None:
+    """`LLM_BASE_URL`, `LLM_API_KEY`, `LLM_MODEL`, `LLM_STRUCTURED_MODE`; None when neither address nor key is set."""
+    values = os.environ if env is None else env
+    url, key = values.get("LLM_BASE_URL", "").strip(), values.get("LLM_API_KEY", "").strip()
+    model, mode = values.get("LLM_MODEL", "").strip(), values.get("LLM_STRUCTURED_MODE", "").strip()
+    if not url and not key:
+        return None
+    url = (url or OPENAI_URL).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.password or parts.query or parts.fragment or _CONTROL.search(url):
+        raise UsageError("LLM_BASE_URL must be an address such as https://api.openai.com/v1, without credentials or query")
+    local = _is_loopback_url(url)
+    if key and parts.scheme == "http" and not local:
+        raise UsageError(
+            "LLM_BASE_URL must begin with https://, or LLM_API_KEY would travel readable; unset the key if none is needed"
+        )
+    if not model or len(model) > 200 or _CONTROL.search(model):
+        raise UsageError(
+            "LLM_MODEL must name the model to use, for example gpt-6-luna; it is needed with LLM_BASE_URL or LLM_API_KEY"
+        )
+    if _CONTROL.search(key) or not key.isascii():
+        raise UsageError("LLM_API_KEY contains characters that cannot be sent; copy it again")
+    if mode and mode not in STRUCTURED_MODES:
+        raise UsageError(f"LLM_STRUCTURED_MODE must be one of {', '.join(STRUCTURED_MODES)}")
+    return ModelEndpoint(url, model, Secret(key), mode or STRUCTURED_MODES[0], local)
 
 
 def api_url(service: str, env: Mapping[str, str] | None = None) -> str | None:

@@ -84,6 +84,25 @@ def export_store(here: Here, store: str, sites: Sequence[str], *, options: Mappi
     return [_told(here.told, f"export {store} to {site}", lambda site=site: run(site)) for site in sites]  # type: ignore[misc]
 
 
+def read_labels(here: Here, store: str) -> Outcome:
+    """Read the store's label files."""
+    return _told(
+        here.told,
+        f"read labels of {store}",
+        lambda: run_job(here.defs, here.instance, "import_labels", store, tags={"store": store}),
+    )
+
+
+def translate_labels(here: Here, store: str, options: Mapping[str, Any]) -> Outcome:
+    """Translate the store's labels; `options` are fields of `LabelOptions`."""
+
+    def run() -> Outcome:
+        ops = {"translated_labels": options}
+        return run_job(here.defs, here.instance, "translate_labels", store, tags={"store": store}, ops=ops)
+
+    return _told(here.told, f"translate labels of {store}", run)
+
+
 def _told(told: Told, what: str, work: Callable[[], Outcome]) -> Outcome:
     told(what, None)
     outcome = work()

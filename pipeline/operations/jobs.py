@@ -53,6 +53,20 @@ import_families = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
+import_labels = dg.define_asset_job(
+    "import_labels",
+    selection=dg.AssetSelection.assets("ui_labels", "rejected_labels"),
+    description="Read a store's UI labels from its label files, and what people translated in them.",
+    executor_def=dg.in_process_executor,
+)
+
+translate_labels = dg.define_asset_job(
+    "translate_labels",
+    selection=dg.AssetSelection.assets("translated_labels"),
+    description="Translate a store's UI labels into its languages: only what is new or changed.",
+    executor_def=dg.in_process_executor,
+)
+
 export_listings = dg.define_asset_job(
     "export_listings",
     selection=dg.AssetSelection.groups("listings", "feeds", "submissions"),
@@ -61,4 +75,4 @@ export_listings = dg.define_asset_job(
 )
 
 IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory, import_attributes, import_families]
-JOBS = [*IMPORT_JOBS, export_listings]
+JOBS = [*IMPORT_JOBS, import_labels, translate_labels, export_listings]

@@ -46,12 +46,17 @@ def run_job(
     *,
     tags: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
+    ops: Mapping[str, Any] | None = None,
     run_id: str | None = None,
 ) -> Outcome:
-    """Run `job` for one partition here; `options` are fields of `ExportOptions`. A failed step is an outcome, never raised."""
+    """Run `job` for one partition here; `options` are fields of `ExportOptions`, `ops` the configuration of its assets by name.
+
+    A failed step is an outcome, never raised."""
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if options:
         config["resources"] = {"export_options": {"config": dict(options)}}
+    if ops:
+        config["ops"] = {name: {"config": dict(values)} for name, values in ops.items()}
     definition = defs.resolve_job_def(job)
     started = time.monotonic()
     logging.getLogger("dagster").setLevel(logging.CRITICAL)  # the run's events are in the database; here we print a summary

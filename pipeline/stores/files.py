@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 #: What a store has folders of, and those whose next level are its sites.
-FOLDERS = ("raw", "plans", "feeds", "reports", "inbox", "inbox/.taken", "inbox/.failed")
+FOLDERS = ("raw", "plans", "feeds", "reports", "labels", "inbox", "inbox/.taken", "inbox/.failed")
 SITE_FOLDERS = ("plans", "feeds")
 
 

@@ -41,7 +41,12 @@ TOKEN = "shpat_0123456789abcdef0123456789abcdef"
 CLIENT_ID, CLIENT_SECRET = "fake-client-id-0001", "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"
 SCOPES = ("read_products", "read_inventory", "read_locations")
 MAX_COST, MAX_OPERATIONS = 1000, 5
-_NEEDED = {"products": "read_products", "productVariants": "read_products", "locations": "read_locations"}
+_NEEDED = {
+    "products": "read_products",
+    "productVariants": "read_products",
+    "locations": "read_locations",
+    "translatableResources": "read_translations",
+}
 
 
 @cache
@@ -196,6 +201,9 @@ class FakeShopify:
 
     def inventoryItem(self, id: str) -> Object | None:
         return self.data.find(id)
+
+    def translatableResources(self, resourceType: str, **_: Any) -> list[Object]:
+        return self.data.theme_texts if resourceType == "ONLINE_STORE_THEME_LOCALE_CONTENT" else []
 
     def currentAppInstallation(self) -> Object:
         return {"accessScopes": [{"handle": scope} for scope in self.scopes]}

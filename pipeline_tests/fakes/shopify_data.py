@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class ShopData:
         self.collections: dict[str, Object] = {}
         self.locations: list[Object] = []
         self.events: list[Object] = []
+        self.theme_texts: list[Object] = []  # translatable resources
         self._numbers = count(1001)
         self.add_location("Main")
 
@@ -44,6 +46,17 @@ class ShopData:
         }  # fmt: skip
         self.locations.append(location)
         return location
+
+    def add_theme(self, texts: Mapping[str, str | None], *, locale: str = "en") -> Object:
+        """Texts of a theme, each with the digest of its value."""
+        content = [
+            {"key": key, "value": text, "digest": text and sha256(text.encode()).hexdigest(), "locale": locale,
+             "type": "SINGLE_LINE_TEXT_FIELD"}
+            for key, text in texts.items()
+        ]  # fmt: skip
+        resource = {"resourceId": gid("OnlineStoreThemeLocaleContent", self.number()), "translatableContent": content}
+        self.theme_texts.append(resource)
+        return resource
 
     def add_product(
         self,

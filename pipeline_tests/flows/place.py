@@ -150,12 +150,16 @@ def event() -> Any:
 
 
 def start(
-    place: Place, *arguments: str, hooks: Mapping[str, tuple[Any, ...]] | None = None, values: Mapping[str, Any] | None = None
+    place: Place,
+    *arguments: str,
+    hooks: Mapping[str, tuple[Any, ...]] | None = None,
+    values: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Child:
     """One command in a process of its own. `hooks`: "module:name" -> (hook, what it is given before the original ...);
-    `values`: "module:name" -> another value of a constant."""
+    `values`: "module:name" -> another value of a constant; `environment`: variables beside those of the place."""
     ours, theirs = _CHILDREN.Pipe(duplex=False)
-    given = (theirs, place.settings.environment(), arguments, dict(hooks or {}), dict(values or {}))
+    given = (theirs, {**place.settings.environment(), **(environment or {})}, arguments, dict(hooks or {}), dict(values or {}))
     process = _CHILDREN.Process(target=_child, args=given)
     process.start()
     theirs.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,36 @@ def test_settings_with_keys_can_be_remembered_by() -> None:
     """Dagster's storage is made once for settings."""
     loaded = Settings.load({"CREDENTIAL_KEYS": "k1:hunter2"})
     assert hash(loaded) == hash(Settings.load({"CREDENTIAL_KEYS": "k1:hunter2"}))
+
+
+def test_model_endpoint() -> None:
+    from pipeline.settings import model_endpoint
+
+    assert model_endpoint({}) is None
+    assert model_endpoint({"LLM_MODEL": "m"}) is None
+    found = model_endpoint({"LLM_BASE_URL": "http://127.0.0.1:11434/v1/", "LLM_MODEL": "m"})
+    assert found is not None
+    assert (found.base_url, found.local, found.structured_mode) == ("http://127.0.0.1:11434/v1", True, "json_schema")
+    named = model_endpoint({"LLM_API_KEY": "sk-1", "LLM_MODEL": "m", "LLM_STRUCTURED_MODE": "prompt"})
+    assert named is not None and named.base_url == "https://api.openai.com/v1" and not named.local
+    assert "sk-1" not in repr(named)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"LLM_BASE_URL": "ftp://a/v1", "LLM_MODEL": "m"}, "LLM_BASE_URL must be an address"),
+        ({"LLM_BASE_URL": "https://user:pw@a/v1", "LLM_MODEL": "m"}, "without credentials"),
+        ({"LLM_BASE_URL": "https://a/v1?key=1", "LLM_MODEL": "m"}, "without credentials or query"),
+        ({"LLM_BASE_URL": "http://a.example/v1", "LLM_API_KEY": "sk-1", "LLM_MODEL": "m"}, "would travel readable"),
+        ({"LLM_BASE_URL": "https://a/v1"}, "LLM_MODEL must name the model"),
+        ({"LLM_API_KEY": "sk-\n1", "LLM_MODEL": "m"}, "LLM_API_KEY contains characters"),
+        ({"LLM_API_KEY": "sk-1", "LLM_MODEL": "m", "LLM_STRUCTURED_MODE": "xml"}, "json_schema, json_object, prompt"),
+    ],
+)
+def test_model_endpoints_that_cannot_work(given: dict[str, str], said: str) -> None:
+    from pipeline.settings import model_endpoint
+
+    with pytest.raises(UsageError, match=re.escape(said)) as caught:
+        model_endpoint(given)
+    assert "sk-" not in str(caught.value) and "pw" not in str(caught.value)

@@ -1,0 +1,338 @@
+"""`pipeline labels`: import label files, translate them, look at what is missing, write them back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.options import Json, StoreKey
+from pipeline.cli.output import say, show_facts, show_json, show_table
+from pipeline.cli.session import Session, session
+
+if TYPE_CHECKING:
+    from pipeline.operations.launch import Outcome
+    from pipeline.stores.stores import Store
+
+app = typer.Typer(help="UI labels: texts of a storefront that are not products.", no_args_is_help=True)
+
+Resource = Annotated[str | None, typer.Option("--resource", help="Only this file of the store, by the name that it has there.")]
+Locale = Annotated[str | None, typer.Option("--locale", help="Only this language.")]
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="labels")
+
+
+@app.command("import", epilog="Example: pipeline labels import my-shop en.default.json --locale en")
+def import_(
+    store: StoreKey,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Label file: .json, .csv, .tsv, .po, .pot. None: a live Shopify theme's."),
+    ] = None,
+    locale: Annotated[str | None, typer.Option("--locale", help="Language of the texts in the file.")] = None,
+    resource: Annotated[str | None, typer.Option("--resource", help="Its name in the store; else made from the file's.")] = None,
+    source: Annotated[bool, typer.Option("--source", help="Labels are written in this language, not in the store's.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Import a label file. In another language than the labels are written in, it is what people translated."""
+    from pipeline.labels.files import add_file
+
+    with session() as current:
+        found = _store(current, store)
+        name, content, spoken = _content(current, found, file, locale)
+        with current.connect() as connection:
+            stored, read = add_file(
+                connection, current.settings, found, name, content, spoken, resource=resource, source=source or file is None
+            )
+        outcome = _run(current, "read_labels", store)
+        table = _table(current, "rejected_labels", store)
+        place = (stored.resource, stored.locale)
+        rejected = [row for row in table.arrow().to_pylist() if (row["resource"], row["locale"]) == place]
+    _end(outcome)
+    if as_json:
+        show_json({"file": stored, "labels": len(read.labels), "rejected": rejected, "run": outcome.run_id})
+        return
+    what = "source" if stored.is_source else "translations"
+    say(f"{stored.name} is imported as the {what} of {stored.resource} in {stored.locale}: {len(read.labels)} texts")
+    show_table(
+        ("line", "key", "rejected because", "begins with"),
+        [(row["line"], row["key"], row["reason"], row["excerpt"]) for row in rejected[:20]],
+        empty="nothing was rejected",
+    )
+    if len(rejected) > 20:
+        say(f"and {len(rejected) - 20} more; see: pipeline labels import ... --json")
+    say(f"next: pipeline labels translate {store} --to de")
+
+
+@app.command(epilog="Example: pipeline labels translate my-shop --to de,fr --dry-run")
+def translate(
+    store: StoreKey,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Languages, comma-separated; kept for the store. All of the store's if not given.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask for and cost.")] = False,
+    max_usd: Annotated[float | None, typer.Option("--max-usd", min=0, help="Spend at most this in this run.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Ask once more for what the model could not do before.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Translate what is new or changed. What was translated before costs nothing."""
+    from pipeline.labels.translation import add_locales, read_locales
+    from pipeline.model.errors import UsageError
+
+    asked = _locales(to)
+    with session() as current:
+        found = _store(current, store)
+        with current.connect() as connection:
+            add_locales(connection, found.id, asked)
+            if not read_locales(connection, found.id):
+                raise UsageError(f"say into which languages: pipeline labels translate {store} --to de,fr")
+            if dry_run:
+                planned = _estimate(current, connection, found, asked, again)
+                connection.rollback()
+        if dry_run:
+            show_json(planned) if as_json else show_facts(planned)
+            return
+        outcome = _run(current, "translate_labels", store, {"locales": asked, "again": again, "max_usd": max_usd})
+        if outcome.error is None:
+            summary = _summary(current, found, outcome)
+    _end(outcome)
+    if as_json:
+        show_json(summary)
+        return
+    _show_coverage(summary["coverage"], store)
+    show_facts(
+        {
+            "engines": summary["engines"],
+            "spent": summary["spent"],
+            "calls": summary["calls"],
+            "stopped": summary["stopped"] or "no",
+        }
+    )
+    say(f"next: pipeline labels list {store} --state untranslated, pipeline labels export {store}")
+
+
+@app.command(epilog="Example: pipeline labels status my-shop")
+def status(store: StoreKey, as_json: Json = False) -> None:
+    """How much of each language is translated, and from which files."""
+    from pipeline.labels.files import list_files
+    from pipeline.labels.summary import coverage
+
+    with session() as current, current.connect() as connection:
+        found = _store(current, store)
+        files = list_files(connection, found.id)
+        table = _table(current, "translated_labels", store, missing_ok=True)
+        rows = coverage(table.read()) if table else []
+    if as_json:
+        show_json({"files": files, "coverage": rows})
+        return
+    show_table(
+        ("resource", "language", "is", "file", "imported"),
+        [(f.resource, f.locale, "source" if f.is_source else "translations", f.name, f.imported_at) for f in files],
+        empty=f"no label files yet; add one with: pipeline labels import {store} FILE --locale en",
+    )
+    _show_coverage(rows, store)
+
+
+@app.command("list", epilog="Example: pipeline labels list my-shop --locale de --state untranslated")
+def list_(
+    store: StoreKey,
+    locale: Locale = None,
+    state: Annotated[str | None, typer.Option("--state", help="translated, copied or untranslated.")] = None,
+    resource: Resource = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List labels, or their translations into a language."""
+    with session() as current:
+        _store(current, store)
+        wanted = {"locale": locale, "state": state, "resource": resource}
+        translated = locale is not None or state is not None
+        table = _table(current, "translated_labels" if translated else "ui_labels", store)
+        rows = [row for row in table.arrow().to_pylist() if all(value in (None, row.get(name)) for name, value in wanted.items())]
+    if as_json:
+        show_json({"labels": rows[:limit], "total": len(rows)})
+        return
+    columns = ("resource", "key", "form", "locale", "source", "text", "engine", "problems") if translated else (
+        "resource", "key", "form", "kind", "text", "placeholders",
+    )  # fmt: skip
+    shown = [["; ".join(row[c]) if isinstance(row[c], list) else row[c] for c in columns] for row in rows[:limit]]
+    show_table(columns, shown, empty="no such labels")
+    if len(rows) > limit:
+        say(f"{len(rows) - limit} more; see --limit")
+
+
+@app.command(epilog="Example: pipeline labels export my-shop --locale de --out locales/")
+def export(
+    store: StoreKey,
+    locale: Locale = None,
+    resource: Resource = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to; below the data directory if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the files of each language: the source files with the translated texts, everything else as it was."""
+    from pipeline.labels.export import export_files
+    from pipeline.labels.files import list_files
+    from pipeline.labels.translation import read_locales
+    from pipeline.language.languages import normalize_tag
+    from pipeline.model.errors import UsageError
+
+    with session() as current, current.connect() as connection:
+        found = _store(current, store)
+        locales = [normalize_tag(locale)] if locale else read_locales(connection, found.id)
+        sources = [f for f in list_files(connection, found.id) if f.is_source and resource in (None, f.resource)]
+        if not sources or not locales:
+            raise UsageError(f"there is nothing to write; see: pipeline labels status {store}")
+        folder = out or current.settings.data_dir / "labels" / store / "exports"
+        written = list(export_files(current.settings, sources, _table(current, "translated_labels", store), locales, folder))
+    if as_json:
+        show_json({"files": [{**asdict(file), "path": str(file.path)} for file in written]})
+        return
+    show_table(
+        ("resource", "language", "translated", "missing", "stale", "file"),
+        [(f.resource, f.locale, f.translated, f.missing, f.stale, f.path) for f in written],
+        empty="nothing was written",
+    )
+    if any(file.missing for file in written):
+        say(f"missing texts are those of the source; why: pipeline labels list {store} --state untranslated")
+
+
+@app.command(epilog="Example: pipeline labels drop my-shop --locale fr")
+def drop(store: StoreKey, locale: Locale = None, resource: Resource = None, as_json: Json = False) -> None:
+    """Stop translating into a language, or forget a label file. What was translated is remembered."""
+    from pipeline.labels.files import remove_file
+    from pipeline.labels.translation import remove_locale
+    from pipeline.model.errors import UsageError
+
+    if locale is None and resource is None:
+        raise UsageError("say what to drop: --locale LANGUAGE, or --resource NAME")
+    with session() as current, current.connect() as connection:
+        found = _store(current, store)
+        if resource is not None:
+            remove_file(connection, found.id, resource, locale)
+        elif locale is not None:
+            remove_locale(connection, found.id, locale)
+    if as_json:
+        show_json({"store": store, "locale": locale, "resource": resource})
+    else:
+        say("dropped; it counts from the next import or translation on")
+
+
+def _store(current: Session, key: str) -> Store:
+    from pipeline.stores.stores import get_store
+
+    with current.connect() as connection:
+        return get_store(connection, key)
+
+
+def _content(current: Session, store: Store, file: Path | None, locale: str | None) -> tuple[str, bytes, str]:
+    """Name, content and language of what is imported: a file, or the texts of a live store's theme."""
+    from pipeline.labels.files import file_content
+    from pipeline.language.languages import normalize_tag, plurals
+    from pipeline.model.errors import UsageError
+
+    if file is None:
+        from pipeline.labels.shopify import FILE_NAME, theme_texts
+        from pipeline.stores.stores import open_credentials
+
+        with current.connect() as connection:
+            credentials = open_credentials(connection, current.vault, store) if store.source == "shopify" else {}
+        content, spoken = theme_texts(store, credentials)
+        return FILE_NAME, content, normalize_tag(spoken)
+    if locale is None:
+        raise UsageError("say in which language the texts of the file are: --locale en")
+    spoken = normalize_tag(locale)
+    plurals(spoken)  # refused now, not in the middle of a translation
+    return (*file_content(file), spoken)
+
+
+def _locales(text: str | None) -> list[str]:
+    from pipeline.language.languages import normalize_tag, plurals
+
+    found = list(dict.fromkeys(normalize_tag(part) for part in (text or "").split(",") if part.strip()))
+    for locale in found:
+        plurals(locale)
+    return found
+
+
+def _run(current: Session, what: str, store: str, options: dict[str, Any] | None = None) -> Outcome:
+    from pipeline.cli.results import here
+    from pipeline.operations.chain import read_labels, translate_labels
+    from pipeline.operations.launch import close_dead_runs
+
+    close_dead_runs(current.instance, current.database)
+    if what == "read_labels":
+        return read_labels(here(current), store)
+    return translate_labels(here(current), store, {name: value for name, value in (options or {}).items() if value is not None})
+
+
+def _end(outcome: Outcome) -> None:
+    from pipeline.model.errors import PipelineError
+
+    if outcome.error is not None:
+        raise PipelineError(outcome.error)
+
+
+def _table(current: Session, asset: str, store: str, missing_ok: bool = False) -> Any:
+    from pipeline.labels.schema import SCHEMAS
+    from pipeline.model.errors import PipelineError
+    from pipeline.platform.io_manager import stored_table
+
+    found = stored_table(current.settings, asset, SCHEMAS[asset], store)
+    if found is None and not missing_ok:
+        command = "translate" if asset == "translated_labels" else "import"
+        raise PipelineError(f"{store} has no {asset.replace('_', ' ')} yet; make them with: pipeline labels {command} {store}")
+    return found
+
+
+def _estimate(current: Session, connection: Any, store: Store, asked: list[str], again: bool) -> dict[str, Any]:
+    from pipeline.labels.work import prepare
+
+    labels = _table(current, "ui_labels", store.key).arrow().to_pylist()
+    return prepare(connection, current.settings.data_dir, store, labels, asked=asked, again=again).metadata
+
+
+def _summary(current: Session, store: Store, outcome: Outcome) -> dict[str, Any]:
+    from collections import Counter
+
+    from pipeline.labels.summary import coverage
+    from pipeline.language.ledger import dollars, spending
+
+    rows = _table(current, "translated_labels", store.key).read()
+    with current.connect() as connection:
+        spent = spending(connection, run_id=outcome.run_id)
+    return {
+        "store": store.key,
+        "run": outcome.run_id,
+        "coverage": coverage(rows),
+        "engines": dict(Counter(rows["engine"])),
+        "calls": spent.calls,
+        "tokens_in": spent.tokens_in,
+        "tokens_out": spent.tokens_out,
+        "spent_usd": spent.usd_micro / 1e6,
+        "spent": dollars(spent.usd_micro),
+        "stopped": _stopped(current, outcome.run_id),
+    }
+
+
+def _stopped(current: Session, run_id: str) -> str | None:
+    """Why the run left texts for the next one, as its materialization says."""
+    import dagster as dg
+
+    records = current.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    for record in records:
+        metadata = record.event_log_entry.asset_materialization.metadata if record.event_log_entry.asset_materialization else {}
+        if "stopped" in metadata and metadata["stopped"].value != "no":
+            return str(metadata["stopped"].value)
+    return None
+
+
+def _show_coverage(rows: list[dict[str, Any]], store: str) -> None:
+    show_table(
+        ("language", "resource", "texts", "done", "untranslated", "%"),
+        [(r["locale"], r["resource"], r["texts"], r["done"], r["untranslated"], r["percent"]) for r in rows],
+        empty=f"nothing is translated yet: pipeline labels translate {store} --to de",
+    )

@@ -1,0 +1,90 @@
+"""Translating the labels of one store: everything decided and estimated (`prepare`), then asked and paid (`carry_out`).
+
+A dry run stops in between, so what it shows is what a run would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg
+
+from pipeline.labels.groups import groups_of
+from pipeline.labels.translation import TASK, LabelPlan, plan_labels, read_locales, rows_of
+from pipeline.language.glossary import read_glossary
+from pipeline.language.ledger import Account, limited, read_budgets
+from pipeline.language.plan import Estimate, estimate
+from pipeline.language.run import NOTHING, Model, ask_model, configured_model
+from pipeline.language.translate import Work
+from pipeline.stores.stores import Store
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What will be done. Texts that need no model have their results already."""
+
+    store: Store
+    model: Model | None
+    locales: Sequence[str]
+    plans: Sequence[LabelPlan]
+    estimate: Estimate
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The estimate as operators see it before anything is spent."""
+        return {
+            "model": self.model.endpoint.model if self.model else "none",
+            "texts_to_ask_for": self.estimate.texts,
+            "estimated_calls": self.estimate.calls,
+            "estimated_usd": (self.estimate.usd_micro or 0) / 1e6,
+            "reserved_usd": (self.estimate.most_usd_micro or 0) / 1e6,
+        }
+
+
+def prepare(
+    connection: psycopg.Connection[Any],
+    data_dir: Path,
+    store: Store,
+    labels: Sequence[Mapping[str, Any]],
+    *,
+    asked: Sequence[str] = (),
+    again: bool = False,
+) -> Prepared:
+    """Plans of the rows of `ui_labels` for all languages of the store; the model is asked only for those in `asked` (empty: all).
+
+    Nothing is spent."""
+    locales = read_locales(connection, store.id)
+    model = configured_model(data_dir)
+    plans = plan_labels(
+        connection,
+        store.id,
+        read_glossary(connection, store.id),
+        groups_of(labels),
+        locales,
+        model=model.endpoint.model if model else None,
+        asked=asked or locales,
+        again=again,
+    )
+    expected = estimate([each.plan for each in plans], model.price if model else None)
+    return Prepared(store, model, locales, plans, expected)
+
+
+def carry_out(
+    connection: psycopg.Connection[Any],
+    prepared: Prepared,
+    run_id: str,
+    max_usd: float | None,
+    progress: Callable[[int, int], None],
+) -> tuple[pd.DataFrame, Work]:
+    """The table `translated_labels`, and what the model did for it. `connection` must be in autocommit mode."""
+    work = NOTHING
+    if prepared.model is not None:
+        budget = None if max_usd is None else int(max_usd * 1_000_000)
+        budgets = limited(read_budgets(connection, prepared.store.id), budget)
+        account = Account(prepared.store.id, prepared.store.key, run_id, budgets)
+        work = ask_model(connection, prepared.model, account, TASK, [each.plan for each in prepared.plans], progress)
+    return rows_of(prepared.plans), work

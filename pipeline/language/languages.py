@@ -1,0 +1,86 @@
+"""Facts about languages from `languages.yaml`: plural categories, gettext's rule, names and scripts. Tags are BCP 47."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.model.errors import UsageError
+
+#: In the order in which files list them.
+CATEGORIES = ("zero", "one", "two", "few", "many", "other")
+_TAG = re.compile(r"([A-Za-z]{2,3})((?:[-_][A-Za-z0-9]{2,8})*)")
+
+
+@dataclass(frozen=True)
+class Plurals:
+    """The plural categories of a language, each with numbers that take it; `gettext_forms` says what each msgstr[n] is."""
+
+    categories: Mapping[str, str]
+    single: frozenset[str]
+    gettext_rule: str
+    gettext_forms: Sequence[str]
+
+
+def normalize_tag(text: str) -> str:
+    """`pt_br` as `pt-BR`; raises UsageError for what is no language tag."""
+    match = _TAG.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text[:40]!r} is not a language; use a tag such as de or pt-BR")
+    parts = [part for part in re.split("[-_]", match[2]) if part]
+    shaped = [part.upper() if len(part) == 2 else part.title() if len(part) == 4 else part.lower() for part in parts]
+    return "-".join([match[1].lower(), *shaped])
+
+
+def base(tag: str) -> str:
+    """The language without country or script: `pt` of `pt-BR`."""
+    return tag.split("-")[0].lower()
+
+
+def plurals(tag: str) -> Plurals:
+    """The plurals of a language; raises UsageError for one that the data does not know, rather than guess its forms."""
+    known = _plurals()
+    found = known.get(tag) or known.get(base(tag))
+    if found is None:
+        raise UsageError(f"the plural forms of {tag!r} are not known; add the language to pipeline/language/languages.yaml")
+    return found
+
+
+def language_name(tag: str) -> str:
+    """In English, with the tag: "Brazilian Portuguese (pt-BR)"."""
+    names = _data()["names"]
+    name = names.get(tag) or names.get(base(tag))
+    return f"{name} ({tag})" if name else tag
+
+
+def scripts(tag: str) -> tuple[str, ...]:
+    """First words of the Unicode names of the language's letters; empty when they are not known or a subtag names a script."""
+    if any(len(part) == 4 for part in tag.split("-")[1:]) and base(tag) != "zh":
+        return ()
+    return next((tuple(names.split()) for names, tags in _data()["scripts"].items() if base(tag) in tags), ())
+
+
+@cache
+def _plurals() -> dict[str, Plurals]:
+    return {
+        tag: Plurals(
+            group["categories"],
+            frozenset(group.get("single", ())),
+            group["gettext"]["rule"],
+            tuple(group["gettext"]["forms"]),
+        )
+        for group in _data()["plurals"]
+        for tag in group["languages"]
+    }
+
+
+@cache
+def _data() -> dict[str, Any]:
+    import yaml
+
+    found: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("languages.yaml").read_text("utf-8"))
+    return found

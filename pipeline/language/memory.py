@@ -1,0 +1,81 @@
+"""Translations that people made, found again by their exact source text. Rows of the table `translation_memory`.
+
+One that was made for a place (`context`) counts there before one from elsewhere. A model's answers are in `results`; they never
+come before these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+Forms = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A translation by people of exactly these source forms; `context` is where it was made."""
+
+    context: str
+    target: Forms
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A translation to remember; `origin` is where it came from, for people."""
+
+    source: Forms
+    target: Forms
+    context: str
+    origin: str
+
+
+def text_hash(forms: Forms, *more: Any) -> str:
+    """A name for texts, whatever their composition of characters and outer spaces."""
+    even = {form: unicodedata.normalize("NFC", text.strip()) for form, text in forms.items()}
+    return hashlib.sha256(json.dumps([sorted(even.items()), *more], ensure_ascii=False).encode()).hexdigest()
+
+
+def remember(
+    connection: psycopg.Connection[Any],
+    store_id: UUID,
+    source_locale: str,
+    target_locale: str,
+    translations: Iterable[Translation],
+) -> int:
+    """Keep what people translated; returns how many were new or changed."""
+    changed = 0
+    for each in translations:
+        row = (text_hash(each.source), each.context, Jsonb(dict(each.source)), Jsonb(dict(each.target)), each.origin)
+        changed += connection.execute(
+            "INSERT INTO translation_memory AS old (store_id, source_locale, target_locale, source_hash, context, source,"
+            " target, origin) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (store_id, source_locale, target_locale, source_hash, context) DO UPDATE"
+            " SET target = excluded.target, origin = excluded.origin, updated_at = clock_timestamp()"
+            " WHERE old.target <> excluded.target",
+            (store_id, source_locale, target_locale, *row),
+        ).rowcount
+    return changed
+
+
+def recall(
+    connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str, sources: Iterable[Forms]
+) -> dict[str, list[Remembered]]:
+    """What is remembered of these texts, by their hash, the newest first."""
+    rows = connection.execute(
+        "SELECT source_hash, context, target FROM translation_memory WHERE store_id = %s AND source_locale = %s"
+        " AND target_locale = %s AND source_hash = ANY(%s) ORDER BY source_hash, updated_at DESC, context",
+        (store_id, source_locale, target_locale, list({text_hash(forms) for forms in sources})),
+    )
+    found: dict[str, list[Remembered]] = {}
+    for digest, context, target in rows:
+        found.setdefault(digest, []).append(Remembered(context, target))
+    return found

@@ -1,0 +1,76 @@
+"""What a model answered, and what of it was used: rows of `language_results`. A question that is here is never paid again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+Status = Literal["accepted", "rejected", "quarantined"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What identifies a text to translate: `key` hashes all that its answer depends on, `source_hash` text and forms alone."""
+
+    key: str
+    source_hash: str
+    task: str
+    source_locale: str
+    target_locale: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An answer for good. `answer`: form -> text with tokens; rejected ones keep it for people to look at."""
+
+    key: str
+    source_hash: str
+    status: Status
+    answer: Mapping[str, str]
+    problems: Sequence[str]
+    engine: str
+
+
+def record(
+    connection: psycopg.Connection[Any],
+    store_id: UUID,
+    question: Question,
+    status: Status,
+    answer: Mapping[str, str],
+    problems: Sequence[str],
+    engine: str,
+) -> None:
+    """In the caller's transaction, with the settlement of the call. Another try replaces an answer that was not used."""
+    connection.execute(
+        "INSERT INTO language_results AS old (store_id, key, task, source_locale, target_locale, source_hash, status, answer,"
+        " problems, engine) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (store_id, key) DO UPDATE SET status = excluded.status, answer = excluded.answer,"
+        " problems = excluded.problems, created_at = clock_timestamp() WHERE old.status <> 'accepted'",
+        (
+            store_id, question.key, question.task, question.source_locale, question.target_locale, question.source_hash, status,
+            Jsonb(dict(answer)), Jsonb(list(problems)[:20]), engine,
+        ),
+    )  # fmt: skip
+
+
+def recall(
+    connection: psycopg.Connection[Any], store_id: UUID, task: str, source_locale: str, target_locale: str, hashes: Iterable[str]
+) -> dict[str, list[Recorded]]:
+    """Answers about these texts by `source_hash`, whichever model gave them; accepted ones first, then the newest."""
+    with connection.cursor(row_factory=class_row(Recorded)) as cursor:
+        rows = cursor.execute(
+            "SELECT key, source_hash, status, answer, problems, engine FROM language_results WHERE store_id = %s AND task = %s"
+            " AND source_locale = %s AND target_locale = %s AND source_hash = ANY(%s)"
+            " ORDER BY source_hash, status = 'accepted' DESC, created_at DESC, key",
+            (store_id, task, source_locale, target_locale, list(set(hashes))),
+        ).fetchall()
+    found: dict[str, list[Recorded]] = {}
+    for row in rows:
+        found.setdefault(row.source_hash, []).append(row)
+    return found

@@ -1,0 +1,157 @@
+"""Asking a model for the texts of plans: packs in parallel, each answer judged by the guards and recorded as it arrives.
+
+A pack that the server or the model refuses as a whole is halved until the text that is to blame is alone; that one is set aside
+with its reason, and the others go on. A text whose answer fails the guards is asked once more with the problems named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.language import prompts
+from pipeline.language.asker import Asker
+from pipeline.language.client import Reply
+from pipeline.language.plan import Item, Plan, packs
+from pipeline.language.results import Status, record
+from pipeline.language.segments import Result
+
+#: Called with (texts done, texts in all) whenever some are done; what it raises stops the work after the calls under way.
+Progress = Callable[[int, int], None]
+#: So many judged texts are enough to say that a model cannot do it: then nothing more is paid for.
+_ENOUGH, _WORST_SHARE = 100, 0.4
+
+
+@dataclass(frozen=True)
+class Work:
+    """What came of it. `stopped` says why texts were left out, which stay for the next run."""
+
+    accepted: int
+    rejected: int
+    quarantined: int
+    pending: int
+    calls: int
+    stopped: str | None
+
+
+@dataclass
+class _Judged:
+    """One reply: texts to ask for again because of the guards, and texts that it left out."""
+
+    again: list[Item] = field(default_factory=list)
+    missing: list[Item] = field(default_factory=list)
+
+
+async def translate(asker: Asker, plans: Sequence[Plan], progress: Progress) -> Work:
+    """Ask for every item of the plans and put the results into them."""
+    worker = _Worker(asker, plans, progress)
+    jobs = [worker.pack(pack) for plan in plans for pack in packs(plan.items)]
+    await _all(jobs)
+    if worker.failure is not None:
+        raise worker.failure
+    return Work(worker.accepted, worker.rejected, worker.quarantined, worker.pending, asker.calls, asker.stopped)
+
+
+async def _all(jobs: Iterable[object]) -> None:
+    """Wait for all, also when one fails: a call under way is paid, so its answer is recorded."""
+    ended = await asyncio.gather(*jobs, return_exceptions=True)  # type: ignore[call-overload]
+    for result in ended:
+        if isinstance(result, BaseException):
+            raise result
+
+
+class _Worker:
+    def __init__(self, asker: Asker, plans: Sequence[Plan], progress: Progress) -> None:
+        self.asker, self._progress = asker, progress
+        self._plans = {id(plan.pair): plan for plan in plans}
+        self._engine = f"model:{asker.client.endpoint.model}"
+        self._total = sum(len(plan.items) for plan in plans)
+        self.accepted = self.rejected = self.quarantined = self.pending = 0
+        self.failure: BaseException | None = None
+
+    async def pack(self, items: list[Item], *, last: bool = False, room: int = 1) -> None:
+        """Ask for some items. `last`: what is wrong with the answer now is final."""
+        pair = items[0].pair
+        prompt = prompts.translation([item.ask for item in items], pair.source_locale, pair.target_locale, room)
+        reply, judged = await self.asker.ask(prompt, lambda reply: self._judge(items, reply, last))
+        if judged is None:
+            self._leave(items, self.asker.stopped or f"the model did not answer ({reply.detail}); run it again")
+        elif reply.kind == "ok":
+            more = [self.pack(items, last=True) for items in packs(judged.again)]
+            await _all([*more, *self._smaller(judged.missing, len(items), last)])
+        elif not last or len(items) > 1:
+            await _all(self._smaller(items, len(items), last, room=2 if reply.kind == "truncated" else room))
+        self._report()
+
+    def _smaller(self, items: list[Item], of: int, last: bool, room: int = 1) -> list[object]:
+        """Halves of a pack, or a single text once more and for the last time."""
+        if not items:
+            return []
+        if of == 1:
+            return [self.pack(items, last=True, room=room)]
+        middle = (len(items) + 1) // 2
+        return [self.pack(half, last=last, room=room) for half in (items[:middle], items[middle:]) if half]
+
+    def _judge(self, items: list[Item], reply: Reply, last: bool) -> _Judged:
+        """Record what is final of a reply; in the transaction that settles its call."""
+        judged = _Judged()
+        if reply.kind != "ok":
+            if last and len(items) == 1:
+                self._final(items[0], "quarantined", {}, [f"the model gave no answer twice: {reply.detail}"])
+            return judged
+        try:
+            texts = prompts.texts_of(reply.value)
+        except ValueError:
+            texts = {}
+        answers: list[dict[str, str]] = [{} for _ in items]
+        for number, (index, form) in prompts.numbered([item.ask for item in items]).items():
+            if number in texts:
+                answers[index][form] = texts[number]
+        for item, answer in zip(items, answers, strict=True):
+            if len(answer) < len(item.wanted):
+                if last and len(items) == 1:
+                    self._final(item, "quarantined", answer, ["the model left it out of its answer twice"])
+                else:
+                    judged.missing.append(item)
+                continue
+            problems = item.check(answer)
+            if not problems:
+                self._final(item, "accepted", answer, [])
+            elif last:
+                self._final(item, "rejected", answer, problems)
+            else:
+                item.rejected, item.problems = answer, problems
+                judged.again.append(item)
+        return judged
+
+    def _final(self, item: Item, status: Status, answer: dict[str, str], problems: list[str]) -> None:
+        record(self.asker.connection, item.pair.store_id, item.question, status, answer, problems, self._engine)
+        setattr(self, status, getattr(self, status) + 1)
+        results = self._plans[id(item.pair)].results
+        if status == "accepted":
+            for index, result in item.results(answer, self._engine):
+                results[index] = result
+        else:
+            for use in item.uses:
+                results[use.index] = Result("untranslated", self._engine, problems=tuple(problems))
+        judged = self.accepted + self.rejected + self.quarantined
+        if judged >= _ENOUGH and (judged - self.accepted) / judged > _WORST_SHARE and self.asker.stopped is None:
+            self.asker.stopped = (
+                f"the model {self.asker.client.endpoint.model} got {judged - self.accepted} of {judged} texts wrong; "
+                "nothing more is paid for it in this run, try another model"
+            )
+
+    def _leave(self, items: list[Item], why: str) -> None:
+        self.pending += len(items)
+        for item in items:
+            for use in item.uses:
+                self._plans[id(item.pair)].results[use.index] = Result("untranslated", "none", problems=(why,))
+
+    def _report(self) -> None:
+        done = self.accepted + self.rejected + self.quarantined + self.pending
+        try:
+            self._progress(done, self._total)
+        except BaseException as error:  # the run was canceled; raised again when the calls under way are recorded
+            self.failure = self.failure or error
+            self.asker.stopped = self.asker.stopped or "the run was canceled"
