@@ -6,8 +6,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pipeline.model.errors import UsageError
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from upath import UPath
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+#: Services whose base URL can be another one, see `api_url`.
+SERVICES = ("SHOPIFY", "AKENEO")
 
 _URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -53,6 +57,31 @@ class Settings:
         from upath import UPath
 
         return UPath(self.storage_uri, *parts)
+
+
+def api_url(service: str, env: Mapping[str, str] | None = None) -> str | None:
+    """`<SERVICE>_API_URL`: another base URL for a service of `SERVICES`, without a slash at the end; None when unset.
+
+    For tests and sandboxes on this machine only: credentials are sent there, so any other host is a UsageError."""
+    if service not in SERVICES:
+        raise ValueError(f"not a service: {service}")
+    text = (os.environ if env is None else env).get(f"{service}_API_URL", "").strip()
+    if not text:
+        return None
+    if not _is_loopback_url(text):
+        raise UsageError(f"{service}_API_URL must be an address of this machine, such as http://127.0.0.1:8080, and nothing more")
+    return text.rstrip("/")
+
+
+def _is_loopback_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        loopback = parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
+        known_port = parts.port is None or parts.port > 0
+    except ValueError:  # not an address, or a port out of range
+        return False
+    extra = parts.username is not None or parts.password is not None or parts.query or parts.fragment or _CONTROL.search(text)
+    return loopback and known_port and parts.scheme in ("http", "https") and not extra
 
 
 def _data_dir(text: str) -> Path:

@@ -34,6 +34,8 @@ _DESCRIPTIONS = {
 
 def source_of(store: Store) -> Source:
     """The source that a store's settings name."""
+    if store.source != "shopify-file":
+        raise PipelineError(f"the source {store.source} of store {store.key} cannot be imported yet; use a shopify-file store")
     from pipeline.catalog.shopify_file import ShopifyFile
 
     collections = store.source_settings.get("collections_path")

@@ -7,9 +7,9 @@ Parsing belongs to the sources, writing tables to `importer`.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -17,13 +17,12 @@ from typing import IO, Any, Protocol
 import pyarrow as pa
 
 from pipeline.model.errors import BadInputError
+from pipeline.platform.inflate import GZIP_MAGIC, inflate
 
 #: Small enough to stay in the processor's cache from reading to hashing to compressing.
 BLOCK = 256 << 10
 #: No catalog is larger (1M variants of bulk JSONL are 1.6 GB); what inflates to more is an attack.
 MAX_BYTES = 8 << 30
-#: A gzip that grows more than this after its first MiB is a bomb; catalogs reach about 20.
-MAX_RATIO = 200
 
 
 class Scattered(Exception):
@@ -98,7 +97,9 @@ def copy_raw(source: Path, folder: Path, stem: str) -> RawFile:
     """Copy a file, plain or gzip, into `folder`; refuses missing, empty, truncated and exploding ones."""
     try:
         with source.open("rb") as stream:
-            return store_raw(_content(stream, source.name), folder, stem, source.name)
+            packed = stream.peek(2)[:2] == GZIP_MAGIC
+            blocks = _content(stream)
+            return store_raw(inflate(blocks, source.name) if packed else blocks, folder, stem, source.name)
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise BadInputError(f"{source} cannot be read ({error.strerror}): give the path of a catalog file") from None
 
@@ -123,39 +124,5 @@ def store_raw(blocks: Iterable[bytes], folder: Path, stem: str, name: str) -> Ra
     return RawFile(name, path, digest.hexdigest(), size)
 
 
-def _content(stream: BufferedReader | IO[bytes], name: str) -> Iterator[bytes]:
-    first = stream.read(BLOCK)
-    if first[:2] == b"\x1f\x8b":
-        yield from _inflate(stream, first, name)
-        return
-    while first:
-        yield first
-        first = stream.read(BLOCK)
-
-
-def _inflate(stream: IO[bytes], data: bytes, name: str) -> Iterator[bytes]:
-    """Gzip content in bounded steps; several members in a row are one content, as for gunzip."""
-    inflater, given, taken = zlib.decompressobj(31), 0, len(data)
-    try:
-        while data or not inflater.eof:
-            if not data:
-                data = stream.read(BLOCK)
-                taken += len(data)
-                if not data:
-                    raise BadInputError(f"{name} is a truncated gzip file: copy or download it again")
-            block = inflater.decompress(data, BLOCK)
-            given += len(block)
-            if given > 1 << 20 and given > MAX_RATIO * taken:
-                raise BadInputError(f"{name} inflates more than {MAX_RATIO} times, which no catalog does: check the file")
-            if block:
-                yield block
-            data = inflater.unconsumed_tail
-            if inflater.eof:
-                data = inflater.unused_data or stream.read(BLOCK)
-                taken += 0 if inflater.unused_data else len(data)
-                if data.strip(b"\0"):  # padding after the last member is legal
-                    inflater = zlib.decompressobj(31)
-                else:
-                    data = b""
-    except zlib.error:
-        raise BadInputError(f"{name} is a damaged gzip file: copy or download it again") from None
+def _content(stream: BufferedReader | IO[bytes]) -> Iterator[bytes]:
+    return iter(partial(stream.read, BLOCK), b"")

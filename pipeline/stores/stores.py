@@ -5,12 +5,10 @@ A key is what people type and what paths and partition keys are made of, so its 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,21 +19,17 @@ from psycopg.types.json import Jsonb
 
 from pipeline.model.errors import UsageError
 from pipeline.stores.rows import count_rows
+from pipeline.stores.sources import source_kind
 from pipeline.stores.text import known_names, plain_text, shown
-
-SOURCE = "shopify-file"
-#: Sources of a live account, which need the credential vault.
-LIVE_SOURCES = ("shopify", "akeneo")
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_MAX_PATH = 4096
 
 
 @dataclass(frozen=True)
 class Store:
-    """One store. `source_settings` of a `shopify-file` store: `path` and, if there is one, `collections_path`, both absolute."""
+    """One store. `source_settings` are those that were set (see `sources.py`); `settings` has the others with their defaults."""
 
     id: UUID
     key: str
@@ -46,6 +40,10 @@ class Store:
     language: str
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return source_kind(self.source).complete(self.source_settings)
 
 
 _COLUMNS = sql.SQL("id, key, name, source, source_settings, currency, language, created_at, updated_at")
@@ -99,7 +97,7 @@ def update_store(
     currency: str | None = None,
     language: str | None = None,
 ) -> Store:
-    """The changed store; None leaves a value as it is, `source_settings` are laid over the present ones."""
+    """The changed store; None leaves a value as it is, `source_settings` are laid over the present ones (None removes one)."""
     store = get_store(connection, key)
     values: dict[str, Any] = {"key": key}
     if source_settings is not None:
@@ -150,33 +148,9 @@ def remove_store(connection: psycopg.Connection, key: str) -> dict[str, int]:
     return removed
 
 
-def check_source(source: str, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Settings that work here and now, paths made absolute; raises UsageError otherwise."""
-    if source in LIVE_SOURCES:
-        raise UsageError(f"the source {source} comes with live sources and is not there yet; use --source {SOURCE} --file FILE")
-    if source != SOURCE:
-        raise UsageError(f"{shown(source)!r} is not a source; known sources: {SOURCE}")
-    unknown = sorted(set(settings) - {"path", "collections_path"})
-    if unknown:
-        raise UsageError(f"{shown(unknown[0])!r} is not a setting of {SOURCE}; known settings: path, collections_path")
-    if not settings.get("path"):
-        raise UsageError(f"the source {SOURCE} needs the file to import: --file FILE")
-    names = {"path": "the catalog file", "collections_path": "the collections file"}
-    return {name: str(_readable_file(settings[name], what)) for name, what in names.items() if settings.get(name)}
-
-
-def _readable_file(value: Any, what: str) -> Path:
-    text = plain_text(os.fspath(value), what, _MAX_PATH)
-    try:
-        path = Path(text).expanduser().resolve()
-        found, readable = path.is_file(), os.access(path, os.R_OK)
-    except (OSError, RuntimeError):  # too long a name, a loop of links, an unknown ~user
-        found, readable = False, False
-    if not found:
-        raise UsageError(f"{what} {shown(text, 200)} does not exist or is not a file")
-    if not readable:
-        raise UsageError(f"{what} {shown(text, 200)} cannot be read; change its permissions")
-    return path
+def check_source(source: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a source in the form in which they are stored, paths made absolute; raises UsageError for others."""
+    return source_kind(source).check(settings)
 
 
 def _check_currency(value: str) -> str:

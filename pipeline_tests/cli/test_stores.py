@@ -53,8 +53,8 @@ def test_a_hostile_key_is_one_sentence_and_exit_code_2(cli: Cli, settings: Setti
 
 
 WRONG_USE = [
-    (["add", "demo", "--source", "shopify"], "comes with live sources"),
-    (["add", "demo", "--source", "akeneo"], "comes with live sources"),
+    (["add", "demo", "--source", "shopify"], "--domain NAME.myshopify.com"),
+    (["add", "demo", "--source", "akeneo"], "--url https://pim.example.com"),
     (["add", "demo"], "--file FILE"),
     (["add", "demo", "--file", "/nothing/here.csv"], "does not exist"),
     (["add"], "Missing argument 'KEY'"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.errors import UsageError
-from pipeline.settings import PROJECT_ROOT, Settings
+from pipeline.settings import PROJECT_ROOT, SERVICES, Settings, api_url
 
 
 def test_an_empty_environment_is_enough() -> None:
@@ -64,3 +64,27 @@ def test_the_password_is_not_shown() -> None:
 def test_a_child_process_loads_the_same(env: dict[str, str]) -> None:
     found = Settings.load(env)
     assert Settings.load(found.environment()) == found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_can_be_on_this_machine(service: str) -> None:
+    name = f"{service}_API_URL"
+    assert api_url(service, {}) is api_url(service, {name: " "}) is None
+    for url in ("http://127.0.0.1:8080", "https://localhost/base", "http://[::1]:80", "http://127.9.9.9"):
+        assert api_url(service, {name: f" {url}/ "}) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com", "http://10.0.0.1", "http://0.0.0.0", "http://127.0.0.1.example.com", "http://localhost.example.com",
+        "http://u:hunter2@127.0.0.1", "http://@127.0.0.1", "http://example.com\\@127.0.0.1", "http://127.0.0.1?a=hunter2",
+        "http://127.0.0.1#x", "http://127.0.0.1:99999", "http://[::1", "ftp://127.0.0.1", "127.0.0.1:8080", "http://", "http://[::2]",
+        "http://127.0.0.1/\x07",
+    ],
+)  # fmt: skip
+def test_a_service_is_never_on_another_machine(url: str) -> None:
+    """Credentials are sent there."""
+    with pytest.raises(UsageError, match="SHOPIFY_API_URL") as caught:
+        api_url("SHOPIFY", {"SHOPIFY_API_URL": url})
+    assert "hunter2" not in str(caught.value)

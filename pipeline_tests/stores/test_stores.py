@@ -104,9 +104,7 @@ def test_an_unknown_store_names_the_nearest_first(connection: psycopg.Connection
 @pytest.mark.parametrize(
     ("source", "settings", "message"),
     [
-        ("shopify", {}, "comes with live sources"),
-        ("akeneo", {}, "comes with live sources"),
-        ("magento", {"path": "catalog.csv"}, "is not a source; known sources: shopify-file"),
+        ("magento", {"path": "catalog.csv"}, "is not a source; known sources: akeneo, shopify, shopify-file"),
         ("shopify-file", {}, "needs the file to import"),
         ("shopify-file", {"path": ""}, "needs the file to import"),
         ("shopify-file", {"path": "catalog.csv", "url": "x"}, "'url' is not a setting"),
