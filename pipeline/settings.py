@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 #: Services whose base URL can be another one, see `api_url`.
-SERVICES = ("SHOPIFY", "AKENEO")
+SERVICES = ("SHOPIFY", "AKENEO", "AMAZON", "AMAZON_LWA")
 
 _URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
