@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipeline.model.errors import UsageError
+from pipeline.model.secret import Secret
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -34,6 +35,9 @@ class Settings:
     storage_uri: str  # absolute path, or a URI such as s3://bucket/prefix; no trailing slash
     database_url: str | None = field(default=None, repr=False)  # None: the embedded Postgres in data_dir
     project_root: Path = PROJECT_ROOT
+    #: Master keys of the credential vault: a file, or the keys themselves; at most one of the two.
+    credential_keys_file: Path | None = None
+    credential_keys: Secret | None = None
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -41,7 +45,17 @@ class Settings:
         values = os.environ if env is None else env
         data_dir = _data_dir(values.get("PIPELINE_DATA_DIR", "").strip())
         storage_uri = _storage_uri(values.get("PIPELINE_STORAGE_URI", "").strip()) or str(data_dir)
-        return cls(data_dir, storage_uri, _database_url(values.get("DATABASE_URL", "").strip()))
+        database_url = _database_url(values.get("DATABASE_URL", "").strip())
+        keys_file, keys = values.get("CREDENTIAL_KEYS_FILE", "").strip(), values.get("CREDENTIAL_KEYS", "").strip()
+        if keys_file and keys:
+            raise UsageError("CREDENTIAL_KEYS_FILE and CREDENTIAL_KEYS are both set; keep the file and unset the other")
+        return cls(
+            data_dir,
+            storage_uri,
+            database_url,
+            credential_keys_file=_key_file(keys_file) if keys_file else None,
+            credential_keys=Secret(keys) if keys else None,
+        )
 
     def environment(self) -> dict[str, str]:
         """The variables with which a child process loads these settings; an empty value is an unset one."""
@@ -50,6 +64,8 @@ class Settings:
             "PIPELINE_DATA_DIR": str(self.data_dir),
             "PIPELINE_STORAGE_URI": "" if default else self.storage_uri,
             "DATABASE_URL": self.database_url or "",
+            "CREDENTIAL_KEYS_FILE": str(self.credential_keys_file or ""),
+            "CREDENTIAL_KEYS": self.credential_keys.reveal() if self.credential_keys else "",
         }
 
     def storage(self, *parts: str) -> UPath:
@@ -97,6 +113,14 @@ def _data_dir(text: str) -> Path:
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     if not existing.is_dir():
         raise UsageError(f"PIPELINE_DATA_DIR {str(path)!r} cannot be a folder: {str(existing)!r} is a file")
+    return path
+
+
+def _key_file(text: str) -> Path:
+    """Absolute, but not resolved: a mounted secret is a link that moves on when the secret changes."""
+    path = PROJECT_ROOT / Path(text)
+    if _CONTROL.search(text) or ":" in text:  # the keys themselves, in the wrong variable, are not quoted
+        raise UsageError("CREDENTIAL_KEYS_FILE must be the path of a file; the keys themselves are CREDENTIAL_KEYS")
     return path
 
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 _numbers = count(1)
 #: Variables that decide how the code under test behaves; the developer's own must not reach it.
-_FOREIGN = ("PIPELINE_DATA_DIR", "PIPELINE_STORAGE_URI", "DATABASE_URL", "DAGSTER_HOME")
+_FOREIGN = (
+    "PIPELINE_DATA_DIR", "PIPELINE_STORAGE_URI", "DATABASE_URL", "DAGSTER_HOME", "CREDENTIAL_KEYS", "CREDENTIAL_KEYS_FILE",
+    "SHOPIFY_API_URL", "AKENEO_API_URL", "AMAZON_API_URL", "AMAZON_LWA_API_URL",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="session")

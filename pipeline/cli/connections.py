@@ -84,7 +84,7 @@ def list_(
                 one.site,
                 one.marketplace_account_name,
                 one.status,
-                "file" if one.file_mode else "live",
+                _mode(one),
                 one.last_sync_at,
                 one.statistics.get("total_exports", 0),
                 one.statistics.get("failed_exports", 0),
@@ -196,6 +196,14 @@ def _set_status(store: str, marketplace: str, status: Status, sentence: str, as_
         say(sentence)
 
 
+def _mode(found: Connection) -> str:
+    """`live` only where exports are sent: with credentials, to a marketplace that this release can send to."""
+    from pipeline.marketplaces import load_marketplaces
+
+    market = load_marketplaces().get(found.marketplace)  # a plug-in may have been uninstalled
+    return "live" if found.transport(market is not None and market.sends) == "api" else "file"
+
+
 def _public(found: Connection) -> dict[str, Any]:
     return {
         "store": found.store_key,
@@ -205,7 +213,8 @@ def _public(found: Connection) -> dict[str, Any]:
         "marketplace_id": found.marketplace_id,
         "region": found.region,
         "status": found.status,
-        "mode": "file" if found.file_mode else "live",
+        "mode": _mode(found),
+        "credentials": found.sealed_by and f"sealed with key {found.sealed_by}",
         "last_sync_at": found.last_sync_at,
         "last_error": found.last_error,
         "statistics": found.statistics,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from pipeline.platform.database import Database
+    from pipeline.platform.vault.envelope import Vault
     from pipeline.settings import Settings
 
 
@@ -41,6 +42,12 @@ class Session:
         from pipeline.platform.instance import open_instance
 
         return self._stack.enter_context(open_instance(self.settings))
+
+    @cached_property
+    def vault(self) -> Vault:
+        from pipeline.platform.vault.key_files import open_vault
+
+        return open_vault(self.settings)
 
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection]:

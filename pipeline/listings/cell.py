@@ -28,7 +28,8 @@ class Cell:
 
     @property
     def lane(self) -> Lane:
-        return Lane(self.store.id, self.store.key, self.site.key)
+        transport = self.connection.transport(self.marketplace.sends)
+        return Lane(self.store.id, self.store.key, self.site.key, transport)
 
     @property
     def lock(self) -> str:

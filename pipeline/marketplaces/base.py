@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.model.credentials import CredentialNames
 from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
 
 #: Validated messages, ready to be packed into feeds, in the order in which they are packed.
@@ -67,6 +68,10 @@ class Marketplace(Protocol):
     #: Non-secret settings of a connection that messages and feed headers need, with their defaults (e.g. `seller_id`, location,
     #: business policy ids). `Account.settings` holds these, overridden by the connection's.
     account_settings: Mapping[str, Any]
+    #: The secrets of an account, which are kept in the vault.
+    credentials: CredentialNames
+    #: Whether feeds can be sent to it. Until then every connection, with credentials or not, is in file mode.
+    sends: bool
     #: Most variants one family may have, and the longest SKU.
     max_family: int
     #: A family is one listing with variations: a SKU cannot move into or out of one without being ended first.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from pipeline.platform.database import Database
+    from pipeline.platform.vault.envelope import Vault
 
 
 class Workspace(dg.ConfigurableResource[None]):
@@ -32,6 +33,7 @@ class Workspace(dg.ConfigurableResource[None]):
     _settings: Settings = PrivateAttr()
     _database: Database | None = PrivateAttr(default=None)
     _scratch: Path | None = PrivateAttr(default=None)
+    _vault: Vault | None = PrivateAttr(default=None)
     _closing: ExitStack = PrivateAttr(default_factory=ExitStack)
     _held: set[str] = PrivateAttr(default_factory=set)
 
@@ -72,6 +74,15 @@ class Workspace(dg.ConfigurableResource[None]):
         if self._database is None:
             raise RuntimeError("the workspace is not open")
         return self._database
+
+    @property
+    def vault(self) -> Vault:
+        """The credential vault. Its keys are read when the first credentials are opened; most runs need none."""
+        if self._vault is None:
+            from pipeline.platform.vault.key_files import open_vault
+
+            self._vault = open_vault(self._settings)
+        return self._vault
 
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection[Any]]:

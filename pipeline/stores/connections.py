@@ -1,7 +1,8 @@
 """Connections: one store on one marketplace site, with its settings and what became of it. Rows of `marketplace_credentials`.
 
 Facts of the account (seller id, policies, location) are `sync_settings`, what the merchant decides is `export_settings`.
-Credentials are never read here; a connection without any is in file mode: feeds are written and validated, nothing is sent.
+Credentials are no part of a `Connection`. In file mode feeds are written and validated, and nothing is sent; that is the mode of
+every connection without credentials, and of every marketplace that cannot be sent to yet.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from pipeline.model.credentials import CredentialNames
 from pipeline.model.errors import UsageError
 from pipeline.model.listing import Account, Site
+from pipeline.model.secret import Secret
+from pipeline.platform.vault.envelope import Vault
+from pipeline.stores import credentials
 from pipeline.stores.assignments import Assignment, apply, check_account_settings, split
 from pipeline.stores.export_settings import ExportSettings, parse_export_settings
 from pipeline.stores.rows import delete_rows
@@ -48,7 +53,7 @@ class Connection:
     sync_settings: Mapping[str, Any]
     export_settings: ExportSettings
     statistics: Mapping[str, Any]
-    file_mode: bool
+    sealed_by: str | None  # the vault's key, if there are credentials
     created_at: datetime
     updated_at: datetime
 
@@ -56,6 +61,10 @@ class Connection:
     def paused(self) -> bool:
         """An operator paused it. A connection in status error is tried again."""
         return self.status == "inactive"
+
+    def transport(self, sends: bool) -> Literal["file", "api"]:
+        """How exports go out: `api` only with credentials, to a marketplace that `sends`; credentials alone send nothing."""
+        return "api" if sends and self.sealed_by is not None else "file"
 
     def account(self, defaults: Mapping[str, Any]) -> Account:
         """What messages and feed headers need: the marketplace's `account_settings`, overridden by this connection's."""
@@ -66,7 +75,7 @@ class Connection:
 _SELECT = sql.SQL(
     "SELECT c.id, c.store_id, s.key AS store_key, c.marketplace, c.site, c.marketplace_account_name, c.marketplace_id, c.region,"
     " c.status, c.last_sync_at, c.last_error, c.sync_settings, c.export_settings, c.statistics,"
-    " c.credentials = '{}' AS file_mode, c.created_at, c.updated_at"
+    " c.credentials->>'kid' AS sealed_by, c.created_at, c.updated_at"
     " FROM marketplace_credentials c JOIN stores s ON s.id = c.store_id"
 )
 _UPDATE = "UPDATE marketplace_credentials SET {} WHERE id = %(id)s"
@@ -167,6 +176,22 @@ def set_status(connection: psycopg.Connection, store_key: str, site: str, status
         {"id": found.id, "status": status},
     )
     return get_connection(connection, store_key, site)
+
+
+def save_credentials(
+    connection: psycopg.Connection, vault: Vault, found: Connection, names: CredentialNames, given: Mapping[str, Secret]
+) -> None:
+    """Seal the credentials of a marketplace account, which takes `names`; raises UsageError for others. None: forget them."""
+    if given:
+        names.check(found.marketplace, given)
+    credentials.save(connection, vault, "marketplace_credentials", found.id, given)
+
+
+def open_credentials(connection: psycopg.Connection, vault: Vault, found: Connection) -> dict[str, Secret]:
+    """The credentials of a connection; {} when it has none.
+
+    Raises CredentialError when they cannot be opened; `credentials.open_row` says what becomes of the row."""
+    return credentials.open_row(connection, vault, "marketplace_credentials", found.id)
 
 
 def remove(connection: psycopg.Connection, store_key: str, site: str) -> dict[str, int]:

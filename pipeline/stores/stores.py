@@ -18,6 +18,9 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from pipeline.model.errors import UsageError
+from pipeline.model.secret import Secret
+from pipeline.platform.vault.envelope import Vault
+from pipeline.stores import credentials
 from pipeline.stores.rows import count_rows
 from pipeline.stores.sources import source_kind
 from pipeline.stores.text import known_names, plain_text, shown
@@ -40,13 +43,19 @@ class Store:
     language: str
     created_at: datetime
     updated_at: datetime
+    status: str = "active"  # active | error
+    last_error: str | None = None
+    sealed_by: str | None = None  # the vault's key, if there are credentials
 
     @property
     def settings(self) -> dict[str, Any]:
         return source_kind(self.source).complete(self.source_settings)
 
 
-_COLUMNS = sql.SQL("id, key, name, source, source_settings, currency, language, created_at, updated_at")
+_COLUMNS = sql.SQL(
+    "id, key, name, source, source_settings, currency, language, created_at, updated_at, status, last_error,"
+    " credentials->>'kid' AS sealed_by"
+)
 
 
 def is_store_key(key: str) -> bool:
@@ -151,6 +160,26 @@ def remove_store(connection: psycopg.Connection, key: str) -> dict[str, int]:
 def check_source(source: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a source in the form in which they are stored, paths made absolute; raises UsageError for others."""
     return source_kind(source).check(settings)
+
+
+def save_credentials(connection: psycopg.Connection, vault: Vault, store: Store, given: Mapping[str, Secret]) -> None:
+    """Seal the credentials of a store's source; raises UsageError when they are not what the source takes."""
+    source_kind(store.source).credentials.check(f"the source {store.source}", given)
+    credentials.save(connection, vault, "stores", store.id, given)
+
+
+def open_credentials(connection: psycopg.Connection, vault: Vault, store: Store) -> dict[str, Secret]:
+    """The credentials of a store's source; {} for a source that takes none, which needs no key.
+
+    Raises CredentialError when there are none or they cannot be opened; `credentials.open_row` says what becomes of the row."""
+    if not source_kind(store.source).live:
+        return {}
+    found = credentials.open_row(connection, vault, "stores", store.id)
+    if not found:
+        raise credentials.CredentialError(
+            f"store {store.key} has no credentials; enter them with: pipeline store set {store.key} --credentials FILE"
+        )
+    return found
 
 
 def _check_currency(value: str) -> str:

@@ -47,6 +47,10 @@ def feed_submissions(
         cell = connected(context, workspace)
         if cell is None:
             return
+        if cell.lane.transport != "file":  # never acknowledge here what only a marketplace can
+            raise PipelineError(
+                f"{cell.marketplace.name} says that it can be sent to, but this release sends nothing; uninstall its plug-in"
+            )
         workspace.hold(
             cell.lock,
             holder=f"run {context.run.run_id}",
@@ -78,7 +82,7 @@ def feed_submissions(
         table,
         metadata={
             "export_id": export_id,
-            "transport": "file (nothing is sent; connect with credentials to go live)",
+            "transport": "file (written and validated; nothing is sent)",
             "messages": int(files["messages"].sum()),
             "files": meta.table(rows),
         },

@@ -15,6 +15,7 @@ from pipeline.catalog.schema import COLLECTIONS, INVENTORY
 from pipeline.listings.build import Recipe
 from pipeline.listings.schema import LISTINGS
 from pipeline.marketplaces.base import Outcome, outcome
+from pipeline.model.credentials import CredentialNames
 from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
 from pipeline.model.quality import RuleSet
 from pipeline.platform.tables import Table, TableWriter, empty_frame, to_frame
@@ -50,6 +51,8 @@ class FakeMarketplace:
     name = "fake"
     version = "1"
     account_settings: Mapping[str, Any] = {}
+    credentials = CredentialNames()
+    sends = False
     max_family = 5
     max_sku = 40
     sites: Mapping[str, Site] = {SITE.key: SITE, YEN_SITE.key: YEN_SITE}

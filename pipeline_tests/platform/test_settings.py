@@ -43,6 +43,8 @@ def test_storage_is_the_data_directory_or_elsewhere(tmp_path: Path) -> None:
         ("PIPELINE_STORAGE_URI", "s3://a\x07b", "control character"),
         ("DATABASE_URL", "mysql://user:hunter2@host/db", "postgresql://"),
         ("DATABASE_URL", "hunter2", "postgresql://"),
+        ("CREDENTIAL_KEYS_FILE", "k1:hunter2", "the keys themselves are CREDENTIAL_KEYS"),
+        ("CREDENTIAL_KEYS_FILE", "a\x07b", "must be the path of a file"),
     ],
 )
 def test_nonsense_is_refused_by_name(name: str, value: str, words: str) -> None:
@@ -53,13 +55,31 @@ def test_nonsense_is_refused_by_name(name: str, value: str, words: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_password_is_not_shown() -> None:
-    assert "hunter2" not in repr(Settings.load({"DATABASE_URL": "postgres://user:hunter2@host/db"}))
+def test_secrets_are_not_shown() -> None:
+    found = Settings.load({"DATABASE_URL": "postgres://user:hunter2@host/db", "CREDENTIAL_KEYS": "k1:hunter2"})
+    assert "hunter2" not in repr(found)
+
+
+def test_keys_are_given_in_one_way_only() -> None:
+    with pytest.raises(UsageError, match="both set") as caught:
+        Settings.load({"CREDENTIAL_KEYS": "k1:hunter2", "CREDENTIAL_KEYS_FILE": "/srv/keys"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_mounted_key_file_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "today")
+    assert Settings.load({"CREDENTIAL_KEYS_FILE": str(tmp_path / "link")}).credential_keys_file == tmp_path / "link"
+    assert Settings.load({"CREDENTIAL_KEYS_FILE": "keys"}).credential_keys_file == PROJECT_ROOT / "keys"
 
 
 @pytest.mark.parametrize(
     "env",
-    [{}, {"PIPELINE_DATA_DIR": "/srv/x", "PIPELINE_STORAGE_URI": "s3://bucket/p", "DATABASE_URL": "postgresql://u:p@h/d"}],
+    [
+        {},
+        {"PIPELINE_DATA_DIR": "/srv/x", "PIPELINE_STORAGE_URI": "s3://bucket/p", "DATABASE_URL": "postgresql://u:p@h/d"},
+        {"CREDENTIAL_KEYS": "k1:abc"},
+        {"CREDENTIAL_KEYS_FILE": "/srv/keys"},
+    ],
 )
 def test_a_child_process_loads_the_same(env: dict[str, str]) -> None:
     found = Settings.load(env)

@@ -58,7 +58,7 @@ def test_a_connection_is_kept_with_its_settings(connection: psycopg.Connection, 
         "amazon-us",
         "ATVPDKIKX0DER",
     )
-    assert (found.region, found.status, found.file_mode, found.paused, found.statistics) == ("na", "active", True, False, {})
+    assert (found.region, found.status, found.sealed_by, found.paused, found.statistics) == ("na", "active", None, False, {})
 
 
 def test_the_account_of_a_connection_overrides_the_marketplace(connection: psycopg.Connection, store: str) -> None:
@@ -108,7 +108,7 @@ def test_credentials_are_never_part_of_a_connection(connection: psycopg.Connecti
     envelope = {"v": 1, "kid": "k1", "dek": "CANARY", "ct": "CANARY"}
     connection.execute("UPDATE marketplace_credentials SET credentials = %s", [json.dumps(envelope)])
     found = connections.get_connection(connection, store, "amazon-us")
-    assert not found.file_mode
+    assert found.sealed_by == "k1"
     assert "CANARY" not in repr(found)
 
 

@@ -17,6 +17,7 @@ from pipeline.marketplaces.base import Outcome
 from pipeline.marketplaces.columns import missing, pylist, text
 from pipeline.marketplaces.data import read_sites
 from pipeline.marketplaces.fingerprints import digest, row_documents
+from pipeline.model.credentials import CredentialNames
 from pipeline.model.listing import Account, FeedKind, FeedPart, Site
 
 _FOLDER = Path(__file__).parent
@@ -30,6 +31,8 @@ class AmazonMarketplace:
     """JSON_LISTINGS_FEED v2 on all sites of `sites.yaml`."""
 
     name = "amazon"
+    credentials = CredentialNames((("client_id", "client_secret", "refresh_token"),))  # of Login with Amazon
+    sends = False
     rules_file = _FOLDER / "rules.yaml"
     version = "1"
     account_settings: Mapping[str, Any] = {"seller_id": ""}

@@ -16,6 +16,7 @@ from pipeline.marketplaces.base import Outcome, outcome
 from pipeline.marketplaces.columns import pylist
 from pipeline.marketplaces.data import read_sites, read_yaml
 from pipeline.marketplaces.fingerprints import digest, row_documents
+from pipeline.model.credentials import CredentialNames
 from pipeline.model.listing import Account, FeedKind, FeedPart, Site
 
 _FOLDER = Path(__file__).parent
@@ -29,6 +30,10 @@ class EbayMarketplace:
     """Large Merchant Services XML on all sites of `sites.yaml`. lxml is loaded with the first message."""
 
     name = "ebay"
+    credentials = CredentialNames(
+        (("client_id", "client_secret", "refresh_token"),)
+    )  # of the developer's application, and the seller's consent
+    sends = False
     rules_file = _FOLDER / "rules.yaml"
     version = "1"
     family_is_one_listing = True

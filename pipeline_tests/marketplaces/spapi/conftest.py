@@ -37,7 +37,7 @@ def feeds(amazon: FakeAmazon, database: Database) -> Iterator[NewFeeds]:
     with ExitStack() as stack:
 
         def make(tokens: Tokens | None = None, **wrong: str) -> AmazonFeeds:
-            known = {**amazon.credentials, "seller_id": SELLER, **wrong}
+            known = {**amazon.credentials, **wrong}
             clock = amazon.clock
             patience = Patience(
                 first_seconds=1,
@@ -49,7 +49,12 @@ def feeds(amazon: FakeAmazon, database: Database) -> Iterator[NewFeeds]:
             )
             buckets = stack.enter_context(Buckets(database.connect))
             api = SpApi(
-                "NA", {name: Secret(value) for name, value in known.items()}, buckets, tokens or Tokens(clock.seconds), patience
+                "NA",
+                SELLER,
+                {name: Secret(value) for name, value in known.items()},
+                buckets,
+                tokens or Tokens(clock.seconds),
+                patience,
             )
             stack.callback(api.close)
             return AmazonFeeds(api, SITE)

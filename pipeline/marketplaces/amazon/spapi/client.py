@@ -18,7 +18,6 @@ from pipeline.platform.http import Answer, ApiError, Patience, Service
 from pipeline.platform.rate_limits import Buckets
 from pipeline.settings import api_url
 
-CREDENTIALS = ("client_id", "client_secret", "refresh_token", "seller_id")
 TIMEOUT_SECONDS = 30.0
 #: Short waits are slept through; for a longer one the worker goes on with something else.
 _LONGEST_SLEEP = 5.0
@@ -37,11 +36,16 @@ class SpApi:
     """Calls for one seller in one region. Close it."""
 
     def __init__(
-        self, region: str, credentials: Mapping[str, Secret], buckets: Buckets, tokens: Tokens, patience: Patience = _PATIENCE
+        self,
+        region: str,
+        seller_id: str,
+        credentials: Mapping[str, Secret],
+        buckets: Buckets,
+        tokens: Tokens,
+        patience: Patience = _PATIENCE,
     ) -> None:
         self._credentials, self._buckets, self._tokens = credentials, buckets, tokens
-        self.seller_id = credentials["seller_id"].reveal()
-        self.region = region
+        self.region, self.seller_id = region, seller_id
         timeout = httpx.Timeout(TIMEOUT_SECONDS, connect=5.0)
         with ExitStack() as opening:
 
