@@ -119,6 +119,13 @@ class FeedService(Protocol):
     def report(self, report_id: str) -> FeedReport:
         """The processing report. BadInputError when it cannot be read."""
 
+    def messages(self, content: bytes) -> list[tuple[int, str]]:
+        """Message id and SKU of every message of one of our feed files."""
+        ...
+
+    def field_of(self, attribute: str) -> str | None:
+        """Our column of the listings for an attribute of an issue, where there is one."""
+
     def check(self) -> list[str]:
         """What is wrong with the credentials or the account, as sentences; empty when all is well."""
         ...

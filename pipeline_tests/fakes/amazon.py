@@ -45,6 +45,7 @@ _OPERATIONS = [
     ("PUT", r"/bucket/(.+)", "upload"),
     ("GET", r"/bucket/(.+)", "download"),
     ("GET", r"/ctl/now", "now"),
+    ("POST", r"/ctl/advance/(.+)", "advance"),
 ]  # fmt: skip
 
 
@@ -212,6 +213,10 @@ class FakeAmazon:
         return Reply(200, {"payload": rows})
 
     def now(self, call: Call) -> Reply:
+        return Reply(200, self.clock.seconds())
+
+    def advance(self, call: Call) -> Reply:
+        self.clock.advance(float(call.key))
         return Reply(200, self.clock.seconds())
 
     def _feed(self, feed_id: str) -> Feed:

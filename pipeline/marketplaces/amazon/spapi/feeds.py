@@ -8,8 +8,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
+import orjson
+
 from pipeline.marketplaces.amazon.report import parse_report
-from pipeline.marketplaces.amazon.spapi.client import TIMEOUT_SECONDS, SpApi
+from pipeline.marketplaces.amazon.spapi.client import TIMEOUT_SECONDS, SpApi, tables
 from pipeline.marketplaces.amazon.spapi.documents import CONTENT_TYPE, download, upload
 from pipeline.marketplaces.live import FeedReport, NotCreated, RemoteFeed, RemoteStatus, Upload
 from pipeline.model.listing import Site
@@ -95,6 +97,13 @@ class AmazonFeeds:
         found = _object(self._api.call("getFeedDocument", "GET", f"{_API}/documents/{quote(report_id, safe='')}"))
         gzip = found.get("compressionAlgorithm") == "GZIP"
         return parse_report(download(self._api.service, Secret(_text(found, "url")), gzip=gzip), self._site.marketplace_id)
+
+    def messages(self, content: bytes) -> list[tuple[int, str]]:
+        return [(message["messageId"], message["sku"]) for message in orjson.loads(content)["messages"]]
+
+    def field_of(self, attribute: str) -> str | None:
+        found: str | None = tables()["fields"].get(attribute.partition(".")[0])
+        return found
 
     def check(self) -> list[str]:
         answer = self._api.call("getMarketplaceParticipations", "GET", "sellers/v1/marketplaceParticipations")
