@@ -91,6 +91,7 @@ class Shop:
 
     def work(self, **values: Any) -> Counter[str]:
         """One pass of a worker over everything that is due."""
+        self.connection.execute("DELETE FROM rate_limits")
         with self.worker(**values) as worker:
             return worker.run()
 
@@ -98,6 +99,7 @@ class Shop:
         """Passes of one worker, a minute apart."""
         with self.worker(**values) as worker:
             for _ in range(passes):
+                self.connection.execute("DELETE FROM rate_limits")  # real time stands still; Amazon's own limits hold
                 worker.run()
                 self.amazon.clock.advance(seconds)
 
@@ -110,7 +112,6 @@ class Shop:
             self.database.connect(autocommit=True) as connection,
             Buckets(self.database.connect) as buckets,
         ):
-            buckets._open().execute("DELETE FROM rate_limits")  # real time stands still; Amazon's own limits hold
             credentials = {name: Secret(value) for name, value in self.amazon.credentials.items()}
             service = AmazonFeeds(SpApi("NA", SELLER, credentials, buckets, Tokens(clock.seconds), patience), SITE)
             ledger = Ledger(connection, FEED_LANE, clock=clock.now)
