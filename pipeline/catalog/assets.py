@@ -1,28 +1,50 @@
 """Assets of the catalog stage: the exact copy of what the source said, and the normalized tables made from it."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from pipeline.catalog.importer import ImportResult, import_catalog
-from pipeline.catalog.imports import begin_import, fail_import, finish_import, get_import, widen_import
+from pipeline.catalog.importer import ImportResult
+from pipeline.catalog.imports import (
+    Import,
+    fail_import,
+    finish_import,
+    note_raw,
+    products_of_last_passed,
+    require_import,
+    save_state,
+    widen_import,
+)
+from pipeline.catalog.normalize import BASE_TABLES, normalize, shrink_problem
+from pipeline.catalog.opening import AUTO, Opened, open_import
 from pipeline.catalog.schema import RAW_FILES, SCHEMAS
-from pipeline.catalog.source import RawFile, RawImport, Source
+from pipeline.catalog.source import FetchJob, FetchState, RawFile, RawImport, Source
+from pipeline.catalog.sources import source_of
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import stores
 from pipeline.platform import metadata as meta
-from pipeline.platform.progress import reporter
+from pipeline.platform.io_manager import stored_table
+from pipeline.platform.progress import reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, stage
-from pipeline.stores.stores import Store, get_store
+from pipeline.stores.stores import Store, get_store, open_credentials
 
 GROUP = "catalog"
 OWNERS = ["team:catalog"]
 #: Run tag that says which part of the catalog a job imports.
 KIND_TAG = "pipeline/import"
+#: Run tag that says how much of it: `auto` (only what changed, where that is possible), `full`, or the time since when.
+SINCE_TAG = "pipeline/since"
+#: Run tag by which an operator accepts a catalog that lost many products.
+ACCEPT_SHRINK = "pipeline/accept_shrink"
+LOCK_WAIT_SECONDS = 60.0
+NOT_SHRUNK = dg.AssetCheckSpec(
+    "not_shrunk",
+    asset="products",
+    description="The catalog has not lost many products at once. An import that has is kept aside; the tables stay as they were.",
+)
 _DESCRIPTIONS = {
     "products": "One row a product, normalized; the same columns whatever the source.",
     "variants": "One row a sellable variant, with prices in minor units.",
@@ -30,16 +52,6 @@ _DESCRIPTIONS = {
     "collections": "Collections and the products in them.",
     "rejected_rows": "Source rows that could not become a row, each with line and reason. Nothing is dropped silently.",
 }
-
-
-def source_of(store: Store) -> Source:
-    """The source that a store's settings name."""
-    if store.source != "shopify-file":
-        raise PipelineError(f"the source {store.source} of store {store.key} cannot be imported yet; use a shopify-file store")
-    from pipeline.catalog.shopify_file import ShopifyFile
-
-    collections = store.source_settings.get("collections_path")
-    return ShopifyFile(Path(store.source_settings["path"]), Path(collections) if collections else None)
 
 
 @dg.asset(
@@ -50,25 +62,33 @@ def source_of(store: Store) -> Source:
     description="The exact copy of what the source said, kept for replay; a new import begins here.",
 )
 def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Output[Any]:
+    run = context.run
     with expected_failures():
+        store, source = _open(context, workspace)
+        stored = {name: table.metadata.get("import_id") for name, table in _stored(workspace, store).items()}
+        kind, since = run.tags.get(KIND_TAG, "all"), run.tags.get(SINCE_TAG, AUTO)
         with workspace.connect() as connection:
-            store = get_store(connection, context.partition_key)
-            kind = context.run.tags.get(KIND_TAG, "all")
-            import_id = begin_import(connection, store.id, kind, store.source)  # type: ignore[arg-type]
-        folder = workspace.settings.data_dir / "raw" / store.key / import_id
+            opened = open_import(connection, store, source, kind, since, run_id=run.run_id, stored=stored)  # type: ignore[arg-type]
+        state = FetchState(opened.state, lambda values: _save_state(workspace, opened.import_id, values))
+        job = FetchJob(opened.kind, opened.since, opened.reconcile, state, reporter(context, "raw_products"))
+        folder = workspace.settings.data_dir / "raw" / store.key / opened.import_id
         try:
-            raw = source_of(store).fetch(folder)
+            raw = source.fetch(folder, job)
         except PipelineError as error:
             with workspace.connect() as connection:
-                fail_import(connection, import_id, str(error))
+                fail_import(connection, opened.import_id, str(error))
             raise
+        with workspace.connect() as connection:
+            note_raw(connection, opened.import_id, raw)
         files = pd.DataFrame(
             [(file.name, str(file.path.relative_to(workspace.settings.data_dir)), file.sha256, file.bytes) for file in raw.files],
             columns=RAW_FILES.names,
         )
-        table = stage(workspace.scratch("raw_products"), "raw_products", files, RAW_FILES, {"import_id": import_id})
+        table = stage(workspace.scratch("raw_products"), "raw_products", files, RAW_FILES, {"import_id": opened.import_id})
+    for note in raw.notes:
+        context.log.warning(note)
     return dg.Output(
-        table, metadata={"import_id": import_id, "source": store.source, "bytes": raw.bytes, "files": meta.table(files)}
+        table, metadata={**_raw_metadata(opened, raw), "source": store.source, "bytes": raw.bytes, "files": meta.table(files)}
     )
 
 
@@ -82,54 +102,110 @@ def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
         name: dg.AssetOut(description=text, owners=OWNERS, kinds={"parquet"}, is_required=False)
         for name, text in _DESCRIPTIONS.items()
     },
+    check_specs=[NOT_SHRUNK],
 )
-def catalog(context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table) -> Iterator[dg.Output[Any]]:
+def catalog(
+    context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table
+) -> Iterator[dg.Output[Any] | dg.AssetCheckResult]:
     selected = context.op_execution_context.selected_output_names
+    import_id = raw_products.metadata["import_id"]
     with expected_failures():
-        import_id = raw_products.metadata["import_id"]
+        store, source = _open(context, workspace)
         with workspace.connect() as connection:
-            store = get_store(connection, context.partition_key)
-        raw = RawImport(
-            tuple(
-                RawFile(row["name"], workspace.settings.data_dir / row["path"], row["sha256"], row["bytes"])
-                for row in raw_products.arrow().to_pylist()
-            )
-        )
+            found = require_import(connection, store, import_id)
+            before = None if ACCEPT_SHRINK in context.run.tags else products_of_last_passed(connection, store.id)
+        raw = _raw(workspace, raw_products, found)
+        wanted = [name for name in SCHEMAS if name in selected and name in source.tables(raw)]
+        if not wanted:
+            raise PipelineError(f"import {import_id} has read {found.kind} only; read the rest with: pipeline import {store.key}")
         try:
-            result = import_catalog(
-                source_of(store),
-                raw,
-                workspace.scratch("catalog"),
-                import_id=import_id,
-                currency=store.currency,
-                progress=reporter(context, "products"),
-            )
+            result, raw = normalize(
+                source, raw, workspace.scratch("catalog"), found=found, currency=store.currency,
+                stored=_stored(workspace, store), progress=reporter(context, wanted[0]),
+            )  # fmt: skip
         except PipelineError as error:
             with workspace.connect() as connection:
                 fail_import(connection, import_id, str(error))
             raise
-        with workspace.connect() as connection:
-            found = get_import(connection, import_id)
-            if found is not None and found.status == "running":  # a replay of a finished import changes no ledger
-                location = str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
-                finish_import(connection, import_id, raw, location, result.counts)
-            elif "products" in selected:
-                widen_import(connection, import_id, result.counts)
+    problem = shrink_problem(before, result.counts["products"]) if "products" in wanted else None
+    if NOT_SHRUNK.key in context.selected_asset_check_keys:
+        yield dg.AssetCheckResult(passed=problem is None, check_name=NOT_SHRUNK.name, asset_key="products", description=problem)
+    if problem is not None:  # kept aside: the tables before stay as they are
+        with expected_failures(), workspace.connect() as connection:
+            fail_import(connection, import_id, problem)
+            connection.commit()
+            raise PipelineError(problem)
     metadata = _metadata(result)
-    for name in SCHEMAS:
-        if name in selected:
-            yield dg.Output(result.tables[name], name, metadata={"import_id": import_id, **metadata.get(name, {})})
+    for name in wanted:
+        yield dg.Output(result.tables[name], name, metadata={"import_id": import_id, **metadata.get(name, {})})
+    # The ledger comes last: an import that dies before is not over, and the next one may go on with it.
+    with expected_failures(), workspace.connect() as connection:
+        if found.status == "running":
+            note_raw(connection, import_id, raw)
+            location = str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
+            finish_import(connection, import_id, raw, location, result.counts)
+        elif "products" in selected:  # a replay of a finished import changes nothing else
+            widen_import(connection, import_id, result.counts)
+
+
+def _open(context: dg.AssetExecutionContext, workspace: Workspace) -> tuple[Store, Source]:
+    """The store of this run and its source, with the store's catalog locked until the run ends."""
+    with workspace.connect() as connection:
+        store = get_store(connection, context.partition_key)
+    workspace.hold(
+        f"the catalog of {store.key}",
+        holder=f"run {context.run.run_id}",
+        wait_seconds=LOCK_WAIT_SECONDS,
+        waiting=lambda: stop_if_canceled(context),
+        busy="is being imported",
+    )
+    with workspace.connect() as connection:
+        credentials = open_credentials(connection, workspace.vault, store)
+    return store, source_of(store, credentials)
+
+
+def _save_state(workspace: Workspace, import_id: str, values: Mapping[str, Any]) -> None:
+    with workspace.connect() as connection:
+        save_state(connection, import_id, values)
+
+
+def _raw(workspace: Workspace, raw_products: Table, found: Import) -> RawImport:
+    files = [
+        RawFile(row["name"], workspace.settings.data_dir / row["path"], row["sha256"], row["bytes"])
+        for row in raw_products.arrow().to_pylist()
+    ]
+    return RawImport(tuple(files), found.watermark, found.incremental, found.reconciled)
+
+
+def _stored(workspace: Workspace, store: Store) -> dict[str, Table]:
+    """The store's present tables of this release; those that are missing or damaged are not among them."""
+    found = {name: stored_table(workspace.settings, name, SCHEMAS[name], store.key) for name in BASE_TABLES}
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def _raw_metadata(opened: Opened, raw: RawImport) -> dict[str, Any]:
+    """What the import is, and what an operator should know of it."""
+    found: dict[str, Any] = {"import_id": opened.import_id, "kind": opened.kind, "incremental": raw.incremental}
+    if opened.since is not None:
+        found["since"] = opened.since.isoformat()
+    if raw.watermark is not None:
+        found["watermark"] = raw.watermark.isoformat()
+    if raw.notes:
+        found["notes"] = meta.table([{"note": note} for note in raw.notes])
+    return found
 
 
 def _metadata(result: ImportResult) -> dict[str, dict[str, Any]]:
-    rejected = result.tables["rejected_rows"].open()
-    return {
-        "products": {"source_counts": meta.counts(result.source_counts)},
-        "rejected_rows": {
+    found: dict[str, dict[str, Any]] = {
+        name: {"source_counts": meta.counts(result.source_counts)} for name in ("products", "inventory")
+    }
+    if "rejected_rows" in result.tables:
+        rejected = result.tables["rejected_rows"].open()
+        found["rejected_rows"] = {
             "by_reason": meta.counts(result.rejected_reasons, "reason"),
             "sample": meta.table(rejected.batch(0) if rejected.batches else pd.DataFrame()),
-        },
-    }
+        }
+    return found
 
 
 ASSETS = [raw_products, catalog]

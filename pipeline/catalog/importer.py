@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,10 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline.catalog.schema import SCHEMAS
-from pipeline.catalog.source import RawImport, Scattered, Source
+from pipeline.catalog.source import Progress, RawImport, Scattered, Source
+from pipeline.catalog.stock import Stock
 from pipeline.model.errors import BadInputError, PipelineError
 from pipeline.platform.tables import StagedTable, writers
-
-Progress = Callable[[float, str], None]
 
 #: What a line of a file may turn out to be; together they are all lines.
 _LINE_KINDS = (
@@ -46,24 +45,34 @@ def import_catalog(
     *,
     import_id: str,
     currency: str,
+    stock: Stock | None = None,
     progress: Progress = lambda share, message: None,
 ) -> ImportResult:
-    """Parse `raw` into staged tables below `folder`, all five with the same row groups.
+    """Parse `raw` into staged tables below `folder`, all five with the same row groups; `stock`, when the raw copy has it
+    apart, is laid beside the variants. An incremental raw copy gives only what changed, see `merge`.
 
-    Raises BadInputError when the source cannot be read to its end or holds no product, PipelineError when the control
-    totals do not hold: every variant of the source is a row or a rejected row, every line is accounted for.
+    Raises BadInputError when the source cannot be read to its end or should hold products and does not, PipelineError when the
+    control totals do not hold: every variant of the source is a row or a rejected row, every line is accounted for.
     """
     with _no_collector():
         try:
-            result = _write(source, raw, folder, import_id, currency, progress, scattered=False)
+            result = _write(source, raw, folder, import_id, currency, stock, progress, scattered=False)
         except Scattered:
-            result = _write(source, raw, folder, import_id, currency, progress, scattered=True)
+            result = _write(source, raw, folder, import_id, currency, stock, progress, scattered=True)
     _check_totals(result, raw)
     return result
 
 
 def _write(
-    source: Source, raw: RawImport, folder: Path, import_id: str, currency: str, progress: Progress, *, scattered: bool
+    source: Source,
+    raw: RawImport,
+    folder: Path,
+    import_id: str,
+    currency: str,
+    stock: Stock | None,
+    progress: Progress,
+    *,
+    scattered: bool,
 ) -> ImportResult:
     kinds: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -72,7 +81,9 @@ def _write(
     with writers(folder, SCHEMAS, {"import_id": import_id}) as open_writers:
         for batch in source.batches(raw, currency=currency, scattered=scattered):
             for name, writer in open_writers.items():
-                writer.write(batch.tables[name])
+                rows = batch.tables[name]
+                # Unknown where the stock was read before a variant was made: not what the variant says of all locations.
+                writer.write(stock.rows(rows, missing=None) if stock is not None and name == "inventory" else rows)
             seen.update(batch.counts)
             rejected = batch.tables["rejected_rows"]
             if len(rejected):
@@ -84,7 +95,7 @@ def _write(
     tables = {name: writer.staged for name, writer in open_writers.items()}
     counts = {name: table.rows for name, table in tables.items()}
     counts["rejected"] = counts.pop("rejected_rows")
-    if not counts["products"]:
+    if not counts["products"] and "products" in source.tables(raw) and not raw.incremental:
         if counts["rejected"]:
             raise BadInputError(f"no product of {raw.name} can be read: {'; '.join(examples[:3])}")
         raise BadInputError(f"{raw.name} holds no products: export the products again")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -17,15 +17,15 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from pipeline.catalog.source import RawImport
+from pipeline.catalog.source import Kind, RawImport
 from pipeline.model.errors import PipelineError
-
-Kind = Literal["all", "products", "collections", "inventory"]
 
 _COLUMNS = (
     "id, store_id, kind, status, source, source_name, raw_location, raw_sha256, raw_bytes, counts, error, "
-    "quality_passed, quality_reason, started_at, finished_at"
+    "quality_passed, quality_reason, started_at, finished_at, run_id, source_state, since, base_import_id, watermark, reconciled"
 )
+#: Kinds whose tables of products the quality stage looks at.
+_WITH_PRODUCTS: tuple[Kind, ...] = ("all", "products")
 _MAX_TEXT = 2_000
 
 
@@ -48,6 +48,17 @@ class Import:
     quality_reason: str | None
     started_at: datetime
     finished_at: datetime | None
+    run_id: str | None
+    source_state: Mapping[str, Any]
+    since: datetime | None
+    base_import_id: str | None
+    watermark: datetime | None
+    reconciled: bool
+
+    @property
+    def incremental(self) -> bool:
+        """Whether it only has products that changed, to be put into the tables of `base_import_id`."""
+        return self.since is not None
 
 
 class _Store(Protocol):
@@ -57,16 +68,84 @@ class _Store(Protocol):
     def key(self) -> str: ...
 
 
-def begin_import(connection: psycopg.Connection[Any], store_id: UUID, kind: Kind, source: str) -> str:
+def begin_import(
+    connection: psycopg.Connection[Any],
+    store_id: UUID,
+    kind: Kind,
+    source: str,
+    *,
+    run_id: str | None = None,
+    since: datetime | None = None,
+    base_import_id: str | None = None,
+    reconciled: bool = False,
+) -> str:
     """A new running import. Ids are UTC time by the database's clock plus random digits, so they sort by their start."""
     row = connection.execute(
-        "INSERT INTO imports (id, store_id, kind, source) VALUES "
-        "(to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISSUS') || '-' || %s, %s, %s, %s) RETURNING id",
-        (secrets.token_hex(4), store_id, kind, source),
+        "INSERT INTO imports (id, store_id, kind, source, run_id, since, base_import_id, reconciled) VALUES "
+        "(to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISSUS') || '-' || %s, %s, %s, %s, %s, %s, %s, %s) "
+        "RETURNING id",
+        (secrets.token_hex(4), store_id, kind, source, run_id, since, base_import_id, reconciled),
     ).fetchone()
     if row is None:
         raise AssertionError("INSERT .. RETURNING gives a row")
     return str(row[0])
+
+
+def save_state(connection: psycopg.Connection[Any], import_id: str, state: Mapping[str, Any]) -> None:
+    """What the fetch of a running import must remember should its process die."""
+    done = connection.execute(
+        "UPDATE imports SET source_state = %s WHERE id = %s AND status = 'running'", (Jsonb(dict(state)), import_id)
+    )
+    _one(done, import_id, "running")
+
+
+def note_raw(connection: psycopg.Connection[Any], import_id: str, raw: RawImport) -> None:
+    """The raw copy of a running import is whole."""
+    done = connection.execute(
+        "UPDATE imports SET watermark = %s, reconciled = %s WHERE id = %s AND status = 'running'",
+        (raw.watermark, raw.reconciled, import_id),
+    )
+    _one(done, import_id, "running")
+
+
+def take_over(
+    connection: psycopg.Connection[Any], store_id: UUID, kind: Kind, *, full: bool, longest: timedelta, run_id: str
+) -> Import | None:
+    """The import of this kind that a process which died has left, made this run's own; all others that it left are closed.
+
+    Only while the store's import lock is held: whatever runs then is dead. An import is gone on with if its fetch has saved
+    something, it began less than `longest` ago, and no newer one has changed the catalog since; one whose tables the quality
+    stage has not seen is not over either. `full`: not with an incremental one.
+    """
+    query = (
+        f"SELECT {_COLUMNS} FROM imports i WHERE store_id = %(store)s AND kind = %(kind)s AND source_state <> '{{}}' "  # noqa: S608
+        "AND (status = 'running' OR (status = 'complete' AND quality_passed IS NULL AND kind = ANY(%(products)s))) "
+        "AND started_at > clock_timestamp() - %(longest)s AND (since IS NULL OR NOT %(full)s) "
+        "AND NOT EXISTS (SELECT FROM imports n WHERE n.store_id = i.store_id AND n.id > i.id AND n.status = 'complete') "
+        "ORDER BY id DESC LIMIT 1"
+    )
+    values = {"store": store_id, "kind": kind, "full": full, "longest": longest, "products": list(_WITH_PRODUCTS)}
+    with connection.cursor(row_factory=class_row(Import)) as cursor:
+        found = cursor.execute(query.encode(), values).fetchone()
+    if found is not None:
+        connection.execute(
+            "UPDATE imports SET status = 'running', finished_at = NULL, run_id = %s WHERE id = %s", (run_id, found.id)
+        )
+    connection.execute(
+        "UPDATE imports SET status = 'failed', finished_at = clock_timestamp(), "
+        "error = 'its process died; a later import took its place' "
+        "WHERE store_id = %s AND status = 'running' AND id IS DISTINCT FROM %s",
+        (store_id, found and found.id),
+    )
+    return found
+
+
+def last_reconciled(connection: psycopg.Connection[Any], store_id: UUID) -> datetime | None:
+    """When an import last saw the ids of all products."""
+    row = connection.execute(
+        "SELECT max(started_at) FROM imports WHERE store_id = %s AND status = 'complete' AND reconciled", (store_id,)
+    ).fetchone()
+    return row[0] if row else None
 
 
 def finish_import(
@@ -102,9 +181,7 @@ def get_import(connection: psycopg.Connection[Any], import_id: str) -> Import | 
         return cursor.execute(f"SELECT {_COLUMNS} FROM imports WHERE id = %s", (import_id,)).fetchone()  # noqa: S608
 
 
-def latest_import(
-    connection: psycopg.Connection[Any], store_id: UUID, kinds: Sequence[Kind] = ("all", "products")
-) -> Import | None:
+def latest_import(connection: psycopg.Connection[Any], store_id: UUID, kinds: Sequence[Kind] = _WITH_PRODUCTS) -> Import | None:
     """The complete import that started last: what it read is newest, whichever finished last."""
     with connection.cursor(row_factory=class_row(Import)) as cursor:
         return cursor.execute(
@@ -139,12 +216,18 @@ def record_verdict(
     _one(done, import_id, "complete")
 
 
+def require_import(connection: psycopg.Connection[Any], store: _Store, import_id: str) -> Import:
+    """The import, if it belongs to the store; else PipelineError."""
+    found = get_import(connection, import_id)
+    if found is None or found.store_id != store.id:
+        raise PipelineError(f"import {import_id} of {store.key} is not in this database: import the catalog again")
+    return found
+
+
 def require_verdict(connection: psycopg.Connection[Any], store: _Store, import_id: str) -> Import:
     """The import, if it belongs to the store and the quality stage passed it; else PipelineError saying what to do."""
-    found = get_import(connection, import_id)
+    found = require_import(connection, store, import_id)
     what = f"import {import_id} of {store.key}"
-    if found is None or found.store_id != store.id:
-        raise PipelineError(f"{what} is not in this database: import the catalog again")
     if found.status != "complete":
         raise PipelineError(f"{what} is {found.status}: import the catalog again")
     if found.quality_passed is None:

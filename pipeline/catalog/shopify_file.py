@@ -14,7 +14,7 @@ from pipeline.catalog.jsonl_lines import Lines
 from pipeline.catalog.shopify_csv import csv_batches
 from pipeline.catalog.shopify_jsonl import Assembler, Collections
 from pipeline.catalog.shopify_scattered import Regrouped
-from pipeline.catalog.source import CatalogBatch, RawFile, RawImport, copy_raw
+from pipeline.catalog.source import CatalogBatch, FetchJob, RawFile, RawImport, Source, copy_raw
 from pipeline.model.errors import BadInputError
 
 _HELP = "give a product export (CSV) from Shopify's admin or the JSON Lines of a bulk products query"
@@ -28,7 +28,7 @@ _MISTAKES = (
 )
 
 
-class ShopifyFile:
+class ShopifyFile(Source):
     """A catalog file on disk; `collections_path` is a bulk result of the collections query, if there is one."""
 
     name = "shopify-file"
@@ -37,7 +37,7 @@ class ShopifyFile:
         self.path = path
         self.collections_path = collections_path
 
-    def fetch(self, folder: Path) -> RawImport:
+    def fetch(self, folder: Path, job: FetchJob | None = None) -> RawImport:
         files = [copy_raw(self.path, folder, "products")]
         if self.collections_path is not None:
             files.append(copy_raw(self.collections_path, folder, "collections"))
@@ -46,7 +46,7 @@ class ShopifyFile:
     def batches(self, raw: RawImport, *, currency: str, scattered: bool = False) -> Iterator[CatalogBatch]:
         collections, builder = Collections(), Builder(currency)
         if len(raw.files) > 1:
-            _read_collections(raw.files[1], builder, collections)
+            read_collections(raw.files[1], builder, collections)
         if _is_jsonl(raw.files[0]):
             return jsonl_batches(raw.files[0], builder, collections, scattered=scattered)
         return csv_batches(raw.files[0], builder, collections, scattered=scattered)
@@ -64,7 +64,7 @@ def jsonl_batches(raw: RawFile, builder: Builder, collections: Collections, *, s
     yield builder.take(1.0, collections.rows())
 
 
-def _read_collections(raw: RawFile, builder: Builder, collections: Collections) -> None:
+def read_collections(raw: RawFile, builder: Builder, collections: Collections) -> None:
     """A file of nothing but collections and their members."""
     if not _is_jsonl(raw):
         raise BadInputError(f"{raw.name} is not JSON Lines: give the result of the bulk collections query")

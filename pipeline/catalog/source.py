@@ -7,15 +7,17 @@ Parsing belongs to the sources, writing tables to `importer`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Literal, Protocol
 
 import pyarrow as pa
 
+from pipeline.catalog.schema import SCHEMAS
 from pipeline.model.errors import BadInputError
 from pipeline.platform.inflate import GZIP_MAGIC, inflate
 
@@ -25,11 +27,39 @@ BLOCK = 256 << 10
 MAX_BYTES = 8 << 30
 
 
+Kind = Literal["all", "products", "collections", "inventory", "attributes", "families"]
+#: Called with (share done, what was done); raises when the run was canceled, so it is called while waiting too.
+Progress = Callable[[float, str], None]
+
+
 class Scattered(Exception):
     """Raised by `Source.batches` when the parts of a product do not stand together.
 
     What was yielded so far is void: ask again with `scattered=True`, which takes a second look at everything.
     """
+
+
+class FetchState(dict[str, Any]):
+    """What a fetch must remember should its process die (JSON values, no secrets); nothing is kept before `save()`."""
+
+    def __init__(self, values: Mapping[str, Any] | None = None, keep: Callable[[Mapping[str, Any]], None] | None = None) -> None:
+        super().__init__(values or {})
+        self._keep = keep
+
+    def save(self) -> None:
+        if self._keep is not None:
+            self._keep(self)
+
+
+@dataclass(frozen=True)
+class FetchJob:
+    """What is wanted of a source. Sources that are only a file read it whole, whatever is wanted."""
+
+    kind: Kind = "all"
+    since: datetime | None = None  # products that changed at or after this; None: all of them
+    reconcile: bool = False  # with `since`: list the ids of all products too, so that every lost one is found
+    state: FetchState = field(default_factory=FetchState)  # not empty: a fetch of the same that died; go on with it
+    progress: Progress = lambda share, message: None
 
 
 @dataclass(frozen=True)
@@ -41,6 +71,11 @@ class RawFile:
     sha256: str
     bytes: int
 
+    @property
+    def role(self) -> str:
+        """What the file is to its source: products, collections, inventory, deleted ... (the stem of its path)."""
+        return self.path.stem
+
     def open(self) -> Any:
         """The content as a binary stream."""
         return pa.CompressedInputStream(pa.OSFile(str(self.path)), "zstd")
@@ -48,9 +83,20 @@ class RawFile:
 
 @dataclass(frozen=True)
 class RawImport:
-    """All files of one import, the products first."""
+    """All files of one import, the products first.
+
+    An `incremental` one has only products that changed; `watermark` is the newest change that it saw, from which the next
+    incremental import goes on (None: from here none can). `notes` are sentences that an operator should read.
+    """
 
     files: tuple[RawFile, ...]
+    watermark: datetime | None = None
+    incremental: bool = False
+    reconciled: bool = False
+    notes: tuple[str, ...] = ()
+
+    def file(self, role: str) -> RawFile | None:
+        return next((file for file in self.files if file.role == role), None)
 
     @property
     def name(self) -> str:
@@ -81,16 +127,57 @@ class CatalogBatch:
     done: float
 
 
+@dataclass(frozen=True)
+class Identities:
+    """Product ids beside the products of an incremental import: those that are gone, and, after a reconciliation, all that
+    exist. Arrow arrays of text."""
+
+    deleted: pa.Array
+    present: pa.Array | None = None
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest change of any product, and the number of products."""
+
+    updated_at: datetime | None
+    products: int
+
+
 class Source(Protocol):
-    """Where a catalog comes from."""
+    """Where a catalog comes from. A source that is a whole file needs `fetch` and `batches` only."""
 
     name: str
+    #: How far before its watermark an incremental import begins, for what was saved late.
+    overlap: timedelta = timedelta(0)
 
-    def fetch(self, folder: Path) -> RawImport:
-        """Copy what the source says into `folder`; raises BadInputError when it cannot be read to its end."""
+    def fetch(self, folder: Path, job: FetchJob) -> RawImport:
+        """Copy what the source says into `folder`; raises PipelineError when it cannot be read to its end."""
 
     def batches(self, raw: RawImport, *, currency: str, scattered: bool = False) -> Iterator[CatalogBatch]:
         """Parse a raw copy; prices become minor units of `currency`. Raises BadInputError, or Scattered at most once."""
+
+    def tables(self, raw: RawImport) -> frozenset[str]:
+        """Names of the tables that this raw copy can become."""
+        return frozenset(SCHEMAS)
+
+    def stock(self, raw: RawImport) -> Iterator[pa.Table] | None:
+        """Rows of INVENTORY for every variant in the raw copy, in any order; None where `batches` has the stock already."""
+        return None
+
+    def identities(self, raw: RawImport) -> Identities:
+        """Which products an incremental import takes away."""
+        return Identities(pa.array([], pa.string()))
+
+
+class LiveSource(Source, Protocol):
+    """A source that is an account at a service: it can be watched, and asked whether it would work."""
+
+    def newest_change(self) -> Newest:
+        """One cheap request."""
+
+    def check(self) -> list[str]:
+        """One sentence for each thing that would keep imports from working: credentials, permissions, versions."""
 
 
 def copy_raw(source: Path, folder: Path, stem: str) -> RawFile:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.credential_input import Credentials, read_credentials
 from pipeline.cli.options import Json, SiteKey, StoreKey, Yes, confirm
 from pipeline.cli.output import duration, say, show_facts, show_json, show_table
 from pipeline.cli.removal import remove_connection, show_removed
 from pipeline.cli.session import session
+from pipeline.model.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.stores.connections import Connection, Status
@@ -31,15 +33,22 @@ def register(parent: typer.Typer) -> None:
 
 
 def connect(
-    store: StoreKey, marketplace: SiteKey, settings: Settings = None, account_name: AccountName = None, as_json: Json = False
+    store: StoreKey,
+    marketplace: SiteKey,
+    settings: Settings = None,
+    account_name: AccountName = None,
+    credentials: Credentials = None,
+    as_json: Json = False,
 ) -> None:
-    """Connect a store to a marketplace, in file mode: feeds are written and validated, nothing is sent."""
+    """Connect a store to a marketplace. Without credentials in file mode: feeds are written and validated, nothing is sent."""
     from pipeline.marketplaces import find_site
     from pipeline.stores.assignments import parse_assignments
     from pipeline.stores.connections import connect as add
+    from pipeline.stores.connections import get_connection, save_credentials
 
     market, site = find_site(marketplace)
     assignments = parse_assignments(settings or [])
+    secrets = {} if credentials is None else read_credentials(credentials, market.credentials, market.name)
     with session() as current:
         from pipeline.operations.partitions import register
 
@@ -52,11 +61,14 @@ def connect(
                 account_settings=market.account_settings,
                 account_name=account_name,
             )
+            if secrets:
+                save_credentials(connection, current.vault, found, market.credentials, secrets)
+                found = get_connection(connection, store, site.key)
             register(current.instance, store_keys=[store], sites=[site.key])
     if as_json:
         show_json(_public(found))
         return
-    say(f"store {store} is connected to {marketplace} in file mode: feeds are written and validated, nothing is sent")
+    say(f"store {store} is connected to {marketplace}; {_sending(found)}")
     unset = [name for name, value in found.account(market.account_settings).settings.items() if value == ""]
     if unset:
         say(f"still empty, and needed before anything can be uploaded (--set, or connection set): {', '.join(unset)}")
@@ -135,20 +147,31 @@ def set_(
         typer.Argument(metavar="NAME=VALUE...", help="Settings; null goes back to the default.", show_default=False),
     ] = None,
     account_name: AccountName = None,
+    credentials: Credentials = None,
+    forget: Annotated[bool, typer.Option("--forget-credentials", help="Remove the stored credentials.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Change settings of a connection."""
+    """Change settings of a connection. New credentials take the place of all the old ones."""
     from pipeline.marketplaces import find_site
-    from pipeline.model.errors import UsageError
     from pipeline.stores.assignments import parse_assignments
-    from pipeline.stores.connections import update
+    from pipeline.stores.connections import get_connection, require_connected, save_credentials, update
 
-    if not settings and account_name is None:
-        raise UsageError("nothing to change: give settings as NAME=VALUE, or --account-name")
+    if not settings and account_name is None and credentials is None and not forget:
+        raise UsageError("nothing to change: give settings as NAME=VALUE, --account-name or --credentials")
+    if credentials is not None and forget:
+        raise UsageError("--credentials and --forget-credentials exclude each other")
     market, _ = find_site(marketplace)
     assignments = parse_assignments(settings or [])
-    with session() as current, current.connect() as connection:
-        found = update(connection, store, marketplace, assignments, market.account_settings, account_name=account_name)
+    with session() as current:
+        with current.connect() as connection:
+            require_connected(connection, store, marketplace)
+        # Before the transaction: nobody types while one is open.
+        secrets = {} if credentials is None else read_credentials(credentials, market.credentials, market.name)
+        with current.connect() as connection:
+            found = update(connection, store, marketplace, assignments, market.account_settings, account_name=account_name)
+            if secrets or forget:
+                save_credentials(connection, current.vault, found, market.credentials, secrets)
+                found = get_connection(connection, store, marketplace)
     if as_json:
         show_json(_public(found))
     else:
@@ -198,10 +221,26 @@ def _set_status(store: str, marketplace: str, status: Status, sentence: str, as_
 
 def _mode(found: Connection) -> str:
     """`live` only where exports are sent: with credentials, to a marketplace that this release can send to."""
+    return "live" if found.transport(_sends(found)) == "api" else "file"
+
+
+def _sending(found: Connection) -> str:
+    """What becomes of an export, and why."""
+    if _mode(found) == "live":
+        return "live: exports are sent"
+    if not _sends(found):
+        kept = f", the credentials are kept sealed (key {found.sealed_by})" if found.sealed_by else ""
+        reason = f"this release cannot send to {found.marketplace}{kept}"
+    else:
+        reason = "there are no credentials"
+    return f"file mode: feeds are written and validated, nothing is sent ({reason})"
+
+
+def _sends(found: Connection) -> bool:
     from pipeline.marketplaces import load_marketplaces
 
     market = load_marketplaces().get(found.marketplace)  # a plug-in may have been uninstalled
-    return "live" if found.transport(market is not None and market.sends) == "api" else "file"
+    return market is not None and market.sends
 
 
 def _public(found: Connection) -> dict[str, Any]:
@@ -214,6 +253,7 @@ def _public(found: Connection) -> dict[str, Any]:
         "region": found.region,
         "status": found.status,
         "mode": _mode(found),
+        "sending": _sending(found),
         "credentials": found.sealed_by and f"sealed with key {found.sealed_by}",
         "last_sync_at": found.last_sync_at,
         "last_error": found.last_error,

@@ -1,63 +1,39 @@
-"""`pipeline store`: add, list, show, change and remove stores."""
+"""`pipeline store`: add, list, show, test, change and remove stores."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from pipeline.cli.credential_input import Credentials, read_credentials
 from pipeline.cli.options import Json, StoreKey, Yes, confirm
 from pipeline.cli.output import say, show_facts, show_json, show_table
 from pipeline.cli.removal import remove_store, show_removed
 from pipeline.cli.session import session
-
-if TYPE_CHECKING:
-    from pipeline.stores.stores import Store
+from pipeline.cli.store_add import (
+    ApiVersion,
+    Attribute,
+    Channel,
+    Collections,
+    Domain,
+    File,
+    Locale,
+    Location,
+    Name,
+    Url,
+    add,
+    as_public,
+)
+from pipeline.model.errors import UsageError
 
 app = typer.Typer(help="Stores: where catalogs come from.", no_args_is_help=True)
 
-File = Annotated[Path | None, typer.Option("--file", help="Catalog to import: Shopify CSV export or bulk JSONL, also .gz.")]
-Collections = Annotated[Path | None, typer.Option("--collections", help="Collections as bulk JSONL, if in a file of their own.")]
-Name = Annotated[str | None, typer.Option("--name", help="Name for people; the key if not given.")]
+app.command(epilog="Example: pipeline store add my-shop --source shopify --domain my-shop.myshopify.com --credentials ask")(add)
 
 
 def register(parent: typer.Typer) -> None:
     parent.add_typer(app, name="store")
-
-
-@app.command(epilog="Example: pipeline store add my-shop --file products_export.csv --currency EUR --language de")
-def add(
-    key: Annotated[
-        str, typer.Argument(metavar="KEY", help="Lower-case letters, digits, dots, hyphens, for example my-shop.com.")
-    ],
-    source: Annotated[str, typer.Option("--source", help="Where the catalog comes from.")] = "shopify-file",
-    file: File = None,
-    collections: Collections = None,
-    name: Name = None,
-    currency: Annotated[str, typer.Option("--currency", help="ISO 4217 code of the catalog's prices.")] = "USD",
-    language: Annotated[str, typer.Option("--language", help="BCP 47 tag of the catalog's texts.")] = "en",
-    as_json: Json = False,
-) -> None:
-    """Add a store."""
-    from pipeline.stores.stores import add_store, check_source
-
-    source_settings = _source_settings(file, collections)
-    check_source(source, source_settings)  # before a database is started for nothing
-    with session() as current:
-        from pipeline.operations.partitions import register
-
-        with current.connect() as connection:
-            store = add_store(
-                connection, key, source=source, source_settings=source_settings, name=name, currency=currency, language=language
-            )
-            # Before the commit: a store without its partition could not be imported, a partition without a store harms nobody.
-            register(current.instance, store_keys=[key])
-    if as_json:
-        show_json(_public(store, []))
-        return
-    say(f"store {store.key} is added, its catalog is {store.source_settings['path']}")
-    say(f"next: pipeline import {store.key}, then pipeline connect {store.key} amazon-us")
 
 
 @app.command("list", epilog="Example: pipeline store list --json")
@@ -70,11 +46,11 @@ def list_(as_json: Json = False) -> None:
         stores = list_stores(connection)
         sites = {store.key: list_sites(connection, store.key) for store in stores}
     if as_json:
-        show_json({"stores": [_public(store, sites[store.key]) for store in stores]})
+        show_json({"stores": [as_public(store, sites[store.key]) for store in stores]})
         return
     show_table(
-        ("store", "name", "source", "currency", "language", "marketplaces"),
-        [(s.key, s.name, s.source, s.currency, s.language, " ".join(sites[s.key])) for s in stores],
+        ("store", "name", "source", "currency", "language", "marketplaces", "status"),
+        [(s.key, s.name, s.source, s.currency, s.language, " ".join(sites[s.key]), s.last_error or s.status) for s in stores],
         empty="no stores yet; add one with: pipeline store add KEY --file FILE",
     )
 
@@ -88,7 +64,7 @@ def show(key: StoreKey, as_json: Json = False) -> None:
     with session() as current, current.connect() as connection:
         store = get_store(connection, key)
         sites = list_sites(connection, key)
-    public = _public(store, sites)
+    public = as_public(store, sites)
     if as_json:
         show_json(public)
     else:
@@ -100,28 +76,80 @@ def set_(
     key: StoreKey,
     file: File = None,
     collections: Collections = None,
+    domain: Domain = None,
+    api_version: ApiVersion = None,
+    location: Location = None,
+    url: Url = None,
+    channel: Channel = None,
+    locale: Locale = None,
+    attribute: Attribute = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option("--unset", metavar="SETTING", help="Put a setting back to its default: api_version, location_ids ..."),
+    ] = None,
     name: Name = None,
     currency: Annotated[str | None, typer.Option("--currency", help="ISO 4217 code of the catalog's prices.")] = None,
     language: Annotated[str | None, typer.Option("--language", help="BCP 47 tag of the catalog's texts.")] = None,
+    credentials: Credentials = None,
     as_json: Json = False,
 ) -> None:
-    """Change a store; what is not given stays."""
-    from pipeline.model.errors import UsageError
+    """Change a store; what is not given stays. New credentials take the place of all the old ones."""
     from pipeline.stores.connections import list_sites
-    from pipeline.stores.stores import update_store
+    from pipeline.stores.sources import source_kind
+    from pipeline.stores.store_list import source_settings
+    from pipeline.stores.stores import get_store, save_credentials, update_store
 
-    source_settings = _source_settings(file, collections)
-    if not source_settings and (name, currency, language) == (None, None, None):
-        raise UsageError("nothing to change: give --file, --collections, --name, --currency or --language")
-    with session() as current, current.connect() as connection:
-        store = update_store(
-            connection, key, source_settings=source_settings or None, name=name, currency=currency, language=language
+    options = {
+        "file": file, "collections": collections, "domain": domain, "api_version": api_version, "location": location, "url": url,
+        "channel": channel, "locale": locale, "attribute": attribute,
+    }  # fmt: skip
+    settings: dict[str, Any] = {**source_settings(options), **dict.fromkeys(unset or [])}
+    if not settings and (name, currency, language, credentials) == (None, None, None, None):
+        raise UsageError(
+            "nothing to change: give --file, --name, --credentials or another option; see: pipeline store set --help"
         )
-        sites = list_sites(connection, key)
+    with session() as current:
+        with current.connect() as connection:
+            store = get_store(connection, key)
+        if settings.get("attributes"):
+            settings["attributes"] = {**store.source_settings.get("attributes", {}), **settings["attributes"]}
+        secrets = {}
+        if credentials is not None:  # nobody types while a transaction is open
+            secrets = read_credentials(credentials, source_kind(store.source).credentials, f"the source {store.source}")
+        with current.connect() as connection:
+            if secrets:
+                save_credentials(connection, current.vault, store, secrets)
+            store = update_store(
+                connection, key, source_settings=settings or None, name=name, currency=currency, language=language
+            )
+            sites = list_sites(connection, key)
     if as_json:
-        show_json(_public(store, sites))
+        show_json(as_public(store, sites))
     else:
         say(f"store {store.key} is changed; it counts from the next import on: pipeline import {store.key}")
+
+
+@app.command("test", epilog="Example: pipeline store test my-shop")
+def try_(key: StoreKey, as_json: Json = False) -> int:
+    """Try whether a store could be imported: its file is there, or its credentials open and the service lets them in."""
+    from pipeline.catalog.sources import live_source_of
+    from pipeline.stores.sources import source_kind
+    from pipeline.stores.stores import get_store, open_credentials
+
+    with session() as current, current.connect() as connection:
+        store = get_store(connection, key)
+        credentials = open_credentials(connection, current.vault, store)
+    kind = source_kind(store.source)
+    kind.check(store.source_settings)  # files are there
+    problems = live_source_of(store, credentials).check() if kind.live else []
+    if as_json:
+        show_json({"store": key, "source": store.source, "problems": problems})
+    elif problems:
+        for problem in problems:
+            say(problem)
+    else:
+        say(f"store {key} can be imported: pipeline import {key}")
+    return 1 if problems else 0
 
 
 @app.command(epilog="Example: pipeline store remove my-shop --yes")
@@ -139,23 +167,3 @@ def remove(key: StoreKey, yes: Yes = False, as_json: Json = False) -> None:
         return
     say(f"store {key} is removed")
     show_removed(removed)
-
-
-def _source_settings(file: Path | None, collections: Path | None) -> dict[str, str]:
-    given = {"path": file, "collections_path": collections}
-    return {name: str(path) for name, path in given.items() if path is not None}
-
-
-def _public(store: Store, sites: list[str]) -> dict[str, Any]:
-    return {
-        "key": store.key,
-        "id": store.id,
-        "name": store.name,
-        "source": store.source,
-        "source_settings": store.source_settings,
-        "currency": store.currency,
-        "language": store.language,
-        "marketplaces": sites,
-        "created_at": store.created_at,
-        "updated_at": store.updated_at,
-    }

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.catalog.assets import ACCEPT_SHRINK
 from pipeline.operations.failures import note_failed_export
 from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
 from pipeline.partitions import cell as cell_key
-from pipeline.quality.assets import ACCEPT_SHRINK
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -30,7 +30,9 @@ class Row:
 
 
 _QUERY = b"""
-    SELECT s.key AS store, c.site, coalesce(c.status, 'not connected') AS state, i.finished_at AS imported,
+    SELECT s.key AS store, c.site, s.status = 'error' AS store_error,
+           CASE WHEN s.status = 'error' THEN 'error' ELSE coalesce(c.status, 'not connected') END AS state,
+           i.finished_at AS imported,
            CASE WHEN i.id IS NULL THEN NULL WHEN i.quality_passed THEN 'passed' WHEN i.quality_passed IS NULL THEN 'unchecked'
                 ELSE 'failed' END AS quality,
            exported.at AS exported, planned.export_id,
@@ -39,13 +41,18 @@ _QUERY = b"""
            (SELECT count(*) FROM listing_state l
             WHERE l.store_id = s.id AND l.site = c.site AND l.transport = 'file' AND l.role <> 'parent') AS live,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
-           coalesce(i.quality_reason, c.last_error) AS last_error, coalesce(planned.status, '') AS plan
+           coalesce(s.last_error, i.quality_reason, failed.error, c.last_error) AS last_error,
+           failed.error IS NOT NULL AS import_failed, coalesce(planned.status, '') AS plan
     FROM stores s
     LEFT JOIN marketplace_credentials c ON c.store_id = s.id
     LEFT JOIN LATERAL (
-        SELECT * FROM imports i WHERE i.store_id = s.id AND i.status = 'complete' AND i.kind <> 'collections'
+        SELECT * FROM imports i WHERE i.store_id = s.id AND i.status = 'complete' AND i.kind IN ('all', 'products')
         ORDER BY i.id DESC LIMIT 1
     ) i ON true
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN n.status = 'failed' THEN n.error END AS error FROM imports n
+        WHERE n.store_id = s.id AND n.status <> 'running' AND n.kind IN ('all', 'products') ORDER BY n.id DESC LIMIT 1
+    ) failed ON true
     LEFT JOIN LATERAL (
         SELECT * FROM exports e
         WHERE e.store_id = s.id AND e.site = c.site AND e.status <> 'dry_run' AND e.scope->'product_ids' = '[]'
@@ -63,6 +70,7 @@ _QUERY = b"""
 class _Found:
     store: str
     site: str | None
+    store_error: bool  # its source cannot be reached: credentials
     state: str
     imported: datetime | None
     quality: str | None
@@ -74,6 +82,7 @@ class _Found:
     blocked: int
     held: int
     last_error: str | None
+    import_failed: bool
     plan: str
 
 
@@ -104,9 +113,11 @@ def _row(found: _Found) -> Row:
 
 def _next(found: _Found, waiting: bool) -> str:
     """The command that brings this connection forward; empty when nothing needs doing."""
-    if found.quality == "failed" and "--accept-shrink" in (found.last_error or ""):
+    if found.store_error:
+        return f"pipeline store test {found.store}"
+    if (found.import_failed or found.quality == "failed") and "--accept-shrink" in (found.last_error or ""):
         return f"pipeline import {found.store} (--accept-shrink if it is meant to be smaller)"
-    if found.imported is None or found.quality != "passed":
+    if found.imported is None or found.import_failed or found.quality != "passed":
         return f"pipeline import {found.store}"
     if found.site is None:
         return f"pipeline connect {found.store} amazon-us"

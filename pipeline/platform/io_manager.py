@@ -127,20 +127,22 @@ def _what(context: dg.InputContext) -> str:
     return f"{asset} of {'; '.join(partitions)}"
 
 
-def stored_tables(settings: Settings, schemas: Mapping[str, pa.Schema], *partition: str) -> dict[str, Table] | None:
-    """The present tables of one partition (marketplace, store; or store), all or None: what a step may reuse of its last run.
+def stored_table(settings: Settings, name: str, schema: pa.Schema, *partition: str) -> Table | None:
+    """The present table of one partition (marketplace, store; or store); a damaged one, or one of another release, is absent."""
+    table = _find(settings, name, *partition)
+    return table if table is not None and list(table.column_names) == schema.names else None
 
-    Damaged tables, those of another release, and those that were not written together (a run was killed between two of them)
-    count as absent, since the step is about to write them anew.
+
+def stored_tables(settings: Settings, schemas: Mapping[str, pa.Schema], *partition: str) -> dict[str, Table] | None:
+    """The present tables of one partition, all or None: what a step may reuse of its last run.
+
+    Tables that were not written together (a run was killed between two of them) count as absent, since the step is about to
+    write them anew.
     """
     found = {}
     for name, schema in schemas.items():
-        path = settings.storage("tables", name, *partition[:-1], f"{partition[-1]}.parquet")
-        try:
-            table = Table(_local(path) or path)
-            if list(table.column_names) != schema.names:
-                return None
-        except (FileNotFoundError, pa.ArrowInvalid):
+        table = stored_table(settings, name, schema, *partition)
+        if table is None:
             return None
         found[name] = table
     sets = {table.metadata.get(TOGETHER) for table in found.values()}
@@ -149,8 +151,15 @@ def stored_tables(settings: Settings, schemas: Mapping[str, pa.Schema], *partiti
 
 def stored_import(settings: Settings, name: str, *partition: str) -> str | None:
     """The import that a present table is of; None when there is none that can be read."""
+    table = _find(settings, name, *partition)
+    return None if table is None else table.metadata.get("import_id")
+
+
+def _find(settings: Settings, name: str, *partition: str) -> Table | None:
     path = settings.storage("tables", name, *partition[:-1], f"{partition[-1]}.parquet")
+    table = Table(_local(path) or path)
     try:
-        return Table(_local(path) or path).metadata.get("import_id")
+        table.column_names  # noqa: B018 - opens the file
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
+    return table

@@ -99,11 +99,13 @@ class Workspace(dg.ConfigurableResource[None]):
         folder.mkdir()
         return folder
 
-    def hold(self, lock: str, *, holder: str, wait_seconds: float, waiting: Callable[[], None]) -> None:
+    def hold(
+        self, lock: str, *, holder: str, wait_seconds: float, waiting: Callable[[], None], busy: str = "is being exported"
+    ) -> None:
         """Hold an advisory lock until the run ends; raises PipelineError naming the holder when the wait is over."""
         if lock not in self._held:
             self._closing.enter_context(
-                advisory_lock(self.database.connect, lock, wait_seconds=wait_seconds, holder=holder, check=waiting)
+                advisory_lock(self.database.connect, lock, wait_seconds=wait_seconds, holder=holder, check=waiting, busy=busy)
             )
             self._held.add(lock)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipeline.catalog.assets import ACCEPT_SHRINK
 from pipeline.catalog.imports import products_of_last_passed, record_verdict
 from pipeline.partitions import stores
 from pipeline.platform import metadata as meta
@@ -19,8 +20,6 @@ from pipeline.stores.stores import get_store
 
 GROUP = "quality"
 OWNERS = ["team:quality"]
-#: Run tag by which an operator accepts a catalog that lost many products.
-ACCEPT_SHRINK = "pipeline/accept_shrink"
 _DESCRIPTIONS = {
     "fixed_products": "Products with every safe repair made; the source rows stay as they are.",
     "fixed_variants": "Variants with every safe repair made; each has a legal SKU that is unique in the store.",

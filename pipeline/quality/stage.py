@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.catalog.normalize import shrink_problem
 from pipeline.model.errors import PipelineError
 from pipeline.model.quality import RuleSet
 from pipeline.platform.tables import StagedTable, Table, TableWriter, to_arrow, to_frame, writers
@@ -27,8 +28,6 @@ from pipeline.quality.schema import SCHEMAS
 from pipeline.quality.score import PUBLISHABLE
 
 CATALOG_RULES = Path(__file__).parent / "catalog.yaml"
-#: A catalog that loses a larger share of its products at once is more often a broken export than a decision.
-MAX_SHRINK = 0.2
 
 Progress = Callable[[float, str], None]
 _FACTS = ("assigned_sku", "shared_sku")
@@ -237,11 +236,9 @@ def _verdict(products: int, variants: int, job: _Job, before: int) -> Verdict:
     skus = pa.chunked_array(job.skus, pa.string())
     if skus.null_count or pc.count_distinct(skus).as_py() != len(skus):
         problems.append("SKUs are missing or not unique after the fixes; report this as a bug")
-    if before and counts.products < before * (1 - MAX_SHRINK):
-        problems.append(
-            f"the catalog shrank from {before} to {counts.products} products; check the source and import again, "
-            "or, if that is right, import with --accept-shrink"
-        )
+    shrunk = shrink_problem(before, counts.products)
+    if shrunk:
+        problems.append(shrunk)
     for name, count in sorted(Counter(failure.fix for failure in job.failures).items()):
         first = next(failure for failure in job.failures if failure.fix == name)
         notes.append(

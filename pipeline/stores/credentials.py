@@ -23,11 +23,11 @@ _UNREADABLE = (DecryptError, UnknownKeyError, MalformedEnvelope)
 _ROWS = {
     "stores": (
         "SELECT t.id, t.credentials, t.id AS store_id, t.source AS marketplace, '' AS marketplace_id, 'store ' || t.key AS what,"
-        " 'pipeline store set ' || t.key AS enter FROM stores t"
+        " 'pipeline store set ' || t.key AS enter, t.status FROM stores t"
     ),
     "marketplace_credentials": (
         "SELECT t.id, t.credentials, t.store_id, t.marketplace, coalesce(t.marketplace_id, '') AS marketplace_id,"
-        " s.key || ' on ' || t.site AS what, 'pipeline connection set ' || s.key || ' ' || t.site AS enter"
+        " s.key || ' on ' || t.site AS what, 'pipeline connection set ' || s.key || ' ' || t.site AS enter, t.status"
         " FROM marketplace_credentials t JOIN stores s ON s.id = t.store_id"
     ),
 }
@@ -44,9 +44,7 @@ _NOTE_ERROR = sql.SQL(
     "UPDATE {table} SET last_error = %s, status = CASE WHEN status = 'active' THEN 'error' ELSE status END"
     " WHERE id = %s AND credentials = %s"
 )
-_CLEAR_ERROR = sql.SQL(
-    "UPDATE {table} SET {well} WHERE id = %s AND credentials = %s AND status = 'error' AND last_error LIKE 'credential %%'"
-)
+_CLEAR_ERROR = sql.SQL("UPDATE {table} SET {well} WHERE id = %s AND credentials = %s AND last_error LIKE 'credential %%'")
 _OTHER_KEY = "t.credentials <> '{}' AND t.credentials->>'kid' IS DISTINCT FROM %(primary)s"
 
 
@@ -66,6 +64,7 @@ class Row:
     marketplace_id: str
     what: str
     enter: str
+    status: str
 
     @property
     def place(self) -> dict[str, Any]:
@@ -93,8 +92,9 @@ def open_row(connection: psycopg.Connection, vault: Vault, table: str, row_id: U
     except _UNREADABLE as error:
         reason = str(error)
     else:
-        query = _CLEAR_ERROR.format(table=sql.Identifier(table), well=_WELL)
-        connection.execute(query, [row.id, Jsonb(dict(row.envelope))])
+        if row.status == "error":
+            query = _CLEAR_ERROR.format(table=sql.Identifier(table), well=_WELL)
+            connection.execute(query, [row.id, Jsonb(dict(row.envelope))])
         return opened
     connection.execute(_NOTE_ERROR.format(table=sql.Identifier(table)), [reason, row.id, Jsonb(dict(row.envelope))])
     connection.commit()
@@ -125,6 +125,11 @@ def survey(connection: psycopg.Connection, vault: Vault) -> Survey:
             except _UNREADABLE as error:
                 found.unreadable[row.what] = str(error)
     return found
+
+
+def count_sealed(connection: psycopg.Connection, kid: str) -> int:
+    """How many rows this key has sealed."""
+    return sum(len(list(_select(connection, table, "t.credentials->>'kid' = %(kid)s", {"kid": kid}))) for table in TABLES)
 
 
 @dataclass

@@ -71,19 +71,23 @@ def add_store(
     source_settings: Mapping[str, Any],
     name: str | None = None,
     currency: str = "USD",
-    language: str = "en",
+    language: str | None = None,
 ) -> Store:
-    """The new store; raises UsageError for a bad or taken key and for settings that cannot work."""
+    """The new store; raises UsageError for a bad or taken key and for settings that cannot work.
+
+    Without a language it is the one of the source's locale, else English."""
     if not is_store_key(key):
         raise UsageError(
             f"{shown(key)!r} cannot be a store key: use 1 to 63 lower-case letters, digits, dots and hyphens, "
             "beginning with a letter or digit, without two dots in a row"
         )
+    checked = check_source(source, source_settings)
+    language = language if language is not None else str(checked.get("locale", "en")).replace("_", "-")
     values = {
         "key": key,
         "name": plain_text(name if name is not None else key, "the name of the store"),
         "source": source,
-        "source_settings": Jsonb(check_source(source, source_settings)),
+        "source_settings": Jsonb(checked),
         "currency": _check_currency(currency),
         "language": _check_language(language),
     }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -86,3 +88,62 @@ def test_imports_go_with_their_store(connection: psycopg.Connection, store: Simp
     import_id = complete(connection, store.id)
     connection.execute("DELETE FROM stores WHERE id = %s", (store.id,))
     assert imports.get_import(connection, import_id) is None
+
+
+def take(connection: psycopg.Connection, store: SimpleNamespace, **changes: Any) -> str | None:
+    given = {"kind": "all", "full": False, "longest": timedelta(hours=1), "run_id": "new", **changes}
+    found = imports.take_over(connection, store.id, given.pop("kind"), **given)
+    return found and found.id
+
+
+def left_behind(connection: psycopg.Connection, store: SimpleNamespace, **changes: Any) -> str:
+    import_id = imports.begin_import(connection, store.id, changes.pop("kind", "all"), "shopify", run_id="old", **changes)
+    imports.save_state(connection, import_id, {"products": {"operation": "gid"}})
+    return import_id
+
+
+def test_an_import_that_died_is_taken_over_with_its_state(connection: psycopg.Connection, store: SimpleNamespace) -> None:
+    dead = left_behind(connection, store)
+    assert take(connection, store) == dead
+    found = imports.get_import(connection, dead)
+    assert found is not None
+    assert (found.status, found.run_id, found.source_state) == ("running", "new", {"products": {"operation": "gid"}})
+
+
+def test_what_cannot_be_gone_on_with_is_closed(connection: psycopg.Connection, store: SimpleNamespace) -> None:
+    without_state = imports.begin_import(connection, store.id, "all", "shopify-file")
+    other_kind = left_behind(connection, store, kind="collections")
+    older = left_behind(connection, store)
+    newest = left_behind(connection, store)
+    assert take(connection, store) == newest
+    for import_id in (without_state, other_kind, older):
+        found = imports.get_import(connection, import_id)
+        assert found is not None and (found.status, found.error) == ("failed", "its process died; a later import took its place")
+
+
+def test_an_old_or_overtaken_import_is_closed(connection: psycopg.Connection, store: SimpleNamespace) -> None:
+    left_behind(connection, store)
+    assert take(connection, store, longest=timedelta(0)) is None
+    dead = left_behind(connection, store)
+    complete(connection, store.id)
+    assert take(connection, store) is None
+    assert imports.get_import(connection, dead).status == "failed"  # type: ignore[union-attr]
+
+
+def test_a_full_import_does_not_go_on_with_an_incremental_one(connection: psycopg.Connection, store: SimpleNamespace) -> None:
+    since = datetime(2026, 11, 1, tzinfo=timezone.utc)
+    left_behind(connection, store, since=since, base_import_id="b")
+    assert take(connection, store, full=True) is None
+    dead = left_behind(connection, store, since=since, base_import_id="b")
+    assert take(connection, store) == dead
+
+
+def test_an_import_that_the_quality_stage_has_not_seen_is_not_over(
+    connection: psycopg.Connection, store: SimpleNamespace
+) -> None:
+    dead = left_behind(connection, store)
+    imports.finish_import(connection, dead, RAW, "raw/1", {})
+    assert take(connection, store) == dead
+    imports.finish_import(connection, dead, RAW, "raw/1", {})
+    imports.record_verdict(connection, dead, False, "no")
+    assert take(connection, store) is None

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from pipeline.catalog.assets import NOT_SHRUNK
 from pipeline.definitions import defs
 from pipeline.partitions import cell
 from pipeline_tests.flows import catalogs, feeds
@@ -208,14 +209,24 @@ def test_a_mass_removal_is_held_until_approved(shop: Place) -> None:
     assert shop.rows("SELECT export_id, why FROM approvals") == [(waiting["export_id"], "the range is sold off")]
 
 
-def test_a_catalog_that_shrank_is_refused_until_accepted(shop: Place) -> None:
+def test_a_catalog_that_shrank_is_kept_aside_until_accepted(shop: Place) -> None:
     file = catalogs.write(shop.settings.data_dir.parent / "changed.csv", catalogs.products(30, without=range(6, 31)))
     shop.cli("store", "set", "shop", "--file", str(file), code=0)
     for _ in range(2):
         said = shop.cli("import", "shop", "--json").error
-        assert "did not pass quality_integrity: the catalog shrank from 30 to 5 products; check the source" in said
-    refused = shop.cli("export", "shop", AMAZON, "--json")
-    assert "did not pass its quality checks (the catalog shrank from 30 to 5 products" in refused.error
+        assert "the catalog shrank from 30 to 5 products; check the source" in said
+        assert shop.table("products", "shop").rows == 30
+    (status, error), *_ = shop.rows("SELECT status, error FROM imports ORDER BY id DESC")
+    assert (status, error) == ("failed", said.partition(": ")[2])
+    with shop.instance() as instance:
+        (check,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([NOT_SHRUNK.key]).values()
+    assert check.status.value == "FAILED"
+    row = {row["site"]: row for row in shop.summary("status")["connections"]}[AMAZON]
+    assert ("shrank" in row["last_error"], row["next"]) == (
+        True,
+        "pipeline import shop (--accept-shrink if it is meant to be smaller)",
+    )
+    assert (found := export(shop))["held"] == 0 and sent(found) == {}
     shop.cli("import", "shop", "--accept-shrink", code=0)
     assert (found := export(shop))["held"] == 25 and sent(found) == {}
 

@@ -65,7 +65,7 @@ MOVE = "pipeline.platform.io_manager:_move"
 DURING_IMPORT: dict[str, dict[str, tuple[Any, ...]]] = {
     "raw copy": {"pipeline.catalog.shopify_file:copy_raw": (die_after,)},
     "raw table": {MOVE: (die_moving, "raw_products")},
-    "normalizing": {"pipeline.catalog.assets:import_catalog": (die_after,)},
+    "normalizing": {"pipeline.catalog.assets:normalize": (die_after,)},
     "products": {MOVE: (die_moving, "products")},
     "variants": {MOVE: (die_moving, "variants")},
     "inventory": {MOVE: (die_moving, "inventory")},

@@ -12,7 +12,7 @@ import secrets
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -72,7 +72,9 @@ def add_key(path: Path) -> tuple[str, bool]:
         return kid, True
     with _changing(path):
         text = _read(path)
-        parse_keys(text, str(path))
+        known = parse_keys(text, str(path)).names
+        while kid in known:
+            kid, line = _new_key()
         _replace(path, f"{text.rstrip()}\n{line}\n")
     return kid, False
 
@@ -80,15 +82,38 @@ def add_key(path: Path) -> tuple[str, bool]:
 def promote_key(path: Path, kid: str) -> None:
     """Make a key of the file its primary one."""
     with _changing(path):
-        text = _read(path)
-        ring = parse_keys(text, str(path))
-        if kid not in ring.names:
-            raise KeyFormatError(f"{path} has no key named {kid}; it has: {', '.join(ring.names)}")
-        lines = text.splitlines()
-        comments = [line for line in lines if line.lstrip().startswith("#")]
-        entries = [entry.strip() for line in lines if line not in comments for entry in line.split(",") if entry.strip()]
-        entries.insert(0, entries.pop(ring.names.index(kid)))
-        _replace(path, "\n".join([*comments, *entries, ""]))
+        comments, entries = _entries(path)
+        _replace(path, "\n".join([*comments, f"{kid}:{entries.pop(_known(path, kid, entries))}", *_lines(entries), ""]))
+
+
+def remove_key(path: Path, kid: str) -> None:
+    """Take a key out of the file; raises KeyFormatError for the primary one. What it has sealed cannot be read any more."""
+    with _changing(path):
+        comments, entries = _entries(path)
+        if _known(path, kid, entries) == next(iter(entries)):
+            raise KeyFormatError(f"{kid} is the primary key of {path}; make another one that first: pipeline keys promote")
+        del entries[kid]
+        _replace(path, "\n".join([*comments, *_lines(entries), ""]))
+
+
+def _entries(path: Path) -> tuple[list[str], dict[str, str]]:
+    """The comments of a key file, and its keys as they are written."""
+    text = _read(path)
+    parse_keys(text, str(path))
+    comments = [line for line in text.splitlines() if line.lstrip().startswith("#")]
+    rest = [line for line in text.splitlines() if line not in comments]
+    pairs = (entry.partition(":") for line in rest for entry in line.split(",") if entry.strip())
+    return comments, {kid.strip(): key.strip() for kid, _, key in pairs}
+
+
+def _lines(entries: Mapping[str, str]) -> list[str]:
+    return [f"{kid}:{key}" for kid, key in entries.items()]
+
+
+def _known(path: Path, kid: str, entries: Mapping[str, str]) -> str:
+    if kid not in entries:
+        raise KeyFormatError(f"{path} has no key of that name; it has: {', '.join(entries)}")
+    return kid
 
 
 def _new_key() -> tuple[str, str]:
@@ -102,7 +127,9 @@ def _read(path: Path) -> str:
         # Not blocking: a pipe in the file's place would be waited for without end.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise KeyFormatError(f"the key file {path} cannot be read: {error.strerror}; put it back from your copy") from None
+        raise KeyFormatError(
+            f"the key file {path} cannot be read: {error.strerror}; put it back, or make one: pipeline keys generate"
+        ) from None
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.errors import PipelineError
 from pipeline.model.secret import Secret
-from pipeline.platform.vault.key_files import add_key, load_keys, open_vault, promote_key, read_key_file
+from pipeline.platform.vault.key_files import add_key, load_keys, open_vault, promote_key, read_key_file, remove_key
 from pipeline.platform.vault.keys import KeyFormatError, Keyring, parse_keys
 from pipeline.settings import Settings
 
@@ -216,13 +216,20 @@ def test_a_new_key_comes_last_and_becomes_first_when_asked(tmp_path: Path) -> No
     assert "# höchst geheim" in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [found.name for found in path.parent.iterdir()] == ["keys"]
-    with pytest.raises(KeyFormatError, match=f"no key named k9; it has: {second}, {first}"):
+    with pytest.raises(KeyFormatError, match=f"no key of that name; it has: {second}, {first}"):
         promote_key(path, "k9")
+    with pytest.raises(KeyFormatError, match="is the primary key"):
+        remove_key(path, second)
+    with pytest.raises(KeyFormatError, match="no key of that name"):
+        remove_key(path, "k9")
+    remove_key(path, first)
+    assert read_key_file(path).names == (second,)
+    assert path.read_text().startswith("# höchst geheim\n")
 
 
 def test_a_damaged_file_is_not_changed(tmp_path: Path) -> None:
     path = write(tmp_path / "keys", f"k1:{PLACEHOLDER}")
-    for change in (lambda: add_key(path), lambda: promote_key(path, "k1")):
+    for change in (lambda: add_key(path), lambda: promote_key(path, "k1"), lambda: remove_key(path, "k1")):
         with pytest.raises(KeyFormatError, match="placeholder"):
             change()
     assert path.read_text() == f"k1:{PLACEHOLDER}"

@@ -1,0 +1,107 @@
+"""How secrets come in: typed without an echo, from stdin, or from a file. Never as an argument, which every process can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.model.credentials import CredentialNames
+from pipeline.model.errors import UsageError
+from pipeline.model.secret import Secret
+
+ASK, STDIN = "ask", "-"
+_MAX_BYTES = 64 * 1024
+_SHAPE = 'one JSON object of names and texts, such as {"client_id": "...", "client_secret": "..."}'
+
+Credentials = Annotated[
+    str | None,
+    typer.Option(
+        "--credentials",
+        metavar="FILE|-|ask",
+        help="Credentials as a JSON object of texts in a file or on stdin (-), or typed here (ask). They are kept sealed.",
+    ),
+]
+
+
+def read_credentials(source: str, names: CredentialNames, what: str) -> dict[str, Secret]:
+    """Credentials of `what` (for people) from `--credentials SOURCE`; raises UsageError, which never quotes what was given."""
+    if not names.accepted:
+        raise UsageError(f"{what} takes no credentials")
+    if source == ASK:
+        found = _ask(names, what)
+    elif source == STDIN:
+        found = _parse(_stdin(), "stdin")
+    else:
+        found = read_file(Path(source))
+    names.check(what, found)
+    return found
+
+
+def read_file(path: Path) -> dict[str, Secret]:
+    """The credentials in a file; raises UsageError. Says on stderr when other users can read it."""
+    try:
+        with path.open("rb") as file:  # also a pipe, as a shell's <(...) is
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise UsageError(f"the credentials file cannot be read ({reason}); --credentials takes a file, - or ask") from None
+    found = _parse(content, "the credentials file")
+    if stat.S_ISREG(mode) and mode & 0o077:
+        print(f"note: other users can read {path}; the vault keeps its content now, so remove the file", file=sys.stderr)
+    return found
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at a terminal."""
+    return sys.stdin.isatty()
+
+
+def _stdin() -> bytes:
+    if can_ask():
+        raise UsageError("--credentials - reads stdin, and what is typed there would be shown; use --credentials ask")
+    return sys.stdin.buffer.read(_MAX_BYTES + 1)
+
+
+def _parse(content: bytes, where: str) -> dict[str, Secret]:
+    if len(content) > _MAX_BYTES:
+        raise UsageError(f"{where} holds more than {_MAX_BYTES} bytes; it takes {_SHAPE}")
+    try:
+        pairs = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):  # whose messages quote what was read
+        pairs = None
+    if not isinstance(pairs, _Pairs) or not pairs or not all(isinstance(value, str) for _, value in pairs):
+        raise UsageError(f"{where} must hold {_SHAPE}")
+    if len(dict(pairs)) < len(pairs):
+        raise UsageError(f"{where} has a name twice; it takes {_SHAPE}")
+    return {name: Secret(value) for name, value in pairs}
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object, with its repeated names."""
+
+
+def _ask(names: CredentialNames, what: str) -> dict[str, Secret]:
+    if not can_ask():
+        raise UsageError("--credentials ask needs a terminal; pipe the credentials to --credentials -, or name a file")
+    chosen = names.accepted[0]
+    if len(names.accepted) > 1:
+        print(f"credentials of {what}:", file=sys.stderr)
+        for number, choice in enumerate(names.accepted, 1):
+            print(f"{number}  {', '.join(choice)}", file=sys.stderr)
+        number = typer.prompt("which", type=int, err=True)
+        if not 1 <= number <= len(names.accepted):
+            raise UsageError(f"{number} is not one of the choices; run it again")
+        chosen = names.accepted[number - 1]
+    found = {name: Secret(typer.prompt(name, hide_input=True, err=True)) for name in chosen}
+    for name in names.optional:
+        value = typer.prompt(f"{name} (Enter if there is none)", hide_input=True, default="", show_default=False, err=True)
+        if value:
+            found[name] = Secret(value)
+    return found

@@ -1,0 +1,242 @@
+"""Secrets stay in the vault: whatever is done, and whatever fails, they are in no table, file, log, output or argument."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from pipeline.model.errors import PipelineError
+from pipeline.platform.resources import Workspace, expected_failures
+from pipeline.platform.vault.key_files import add_key
+from pipeline.stores.stores import get_store, open_credentials
+from pipeline_tests.canary import Canaries, Hit, recorded_logs
+from pipeline_tests.flows.place import SITES, Place, Result
+
+ACCOUNT = ("client_id", "client_secret", "refresh_token")
+PIM = ("client_id", "client_secret", "username", "password")
+
+
+@dataclass
+class Scene:
+    """A place whose secrets are all planted, and everything that its commands said."""
+
+    place: Place
+    folder: Path  # not searched: what an operator keeps outside
+    canaries: Canaries
+    said: list[str] = field(default_factory=list)
+
+    def cli(self, *arguments: str, code: int | None = 0) -> Result:
+        done = self.place.cli(*arguments, code=code)
+        self.said += [done.out, done.err]
+        return done
+
+    def secrets(self, kind: str, *names: str) -> dict[str, str]:
+        return {name: self.canaries.plant(f"{kind}-{name.replace('_', '-')}") for name in names}
+
+    def file(self, kind: str, *names: str) -> str:
+        path = self.folder / f"{kind}.json"
+        path.write_text(json.dumps(self.secrets(kind, *names)))
+        path.chmod(0o600)
+        return str(path)
+
+    @property
+    def keys(self) -> Path:
+        path = self.place.settings.credential_keys_file
+        assert path is not None
+        return path
+
+    def plant_keys(self) -> None:
+        for line in self.keys.read_text().splitlines():
+            if not line.startswith("#"):
+                self.canaries.plant_bytes(f"key {line.partition(':')[0]}", base64.b64decode(line.partition(":")[2]))
+
+    def search(self) -> list[Hit]:
+        hits = self.canaries.in_database(self.place.database) + self.canaries.in_files(self.place.settings.data_dir)
+        return hits + self.canaries.in_processes() + self.canaries.find("\n".join(self.said), "output")
+
+
+@pytest.fixture
+def scene(shop: Place, tmp_path: Path) -> Iterator[Scene]:
+    folder = tmp_path / "operator"
+    folder.mkdir()
+    add_key(folder / "keys")
+    place = Place(replace(shop.settings, credential_keys_file=folder / "keys"), shop.database)
+    found = Scene(place, folder, Canaries())
+    found.plant_keys()
+    with recorded_logs() as lines:
+        found.said = lines
+        yield found
+
+
+@pytest.fixture
+def with_credentials(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """Stores and connections with credentials, which came in all the ways there are."""
+    scene.cli(
+        "store",
+        "add",
+        "static",
+        "--source",
+        "shopify",
+        "--domain",
+        "static",
+        "--credentials",
+        scene.file("static", "access_token"),
+    )
+    given = json.dumps(scene.secrets("pim", *PIM))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+    pim = ("--source", "akeneo", "--url", "https://pim.example.com", "--channel", "shop", "--locale", "en_US")
+    scene.cli("store", "add", "pim", *pim, "--credentials", "-")
+    scene.file("listed", "client_id", "client_secret", "webhook_secret")
+    (scene.folder / "stores.csv").write_text("key,source,domain,credentials\nlisted,shopify,listed,listed.json\n")
+    scene.cli("store", "add", "--from", str(scene.folder / "stores.csv"))
+    for site in SITES:
+        scene.cli("connection", "set", "shop", site, "--credentials", scene.file(site, *ACCOUNT))
+    scene.cli("connect", "static", "amazon-uk", "--credentials", scene.file("uk", *ACCOUNT))
+    return scene
+
+
+def test_a_day_of_work_leaves_no_secret_anywhere(with_credentials: Scene) -> None:
+    scene = with_credentials
+    scene.cli("import", "shop")
+    scene.cli("connection", "set", "shop", "amazon-us", "price_adjustment_percent=3")
+    for site in SITES:
+        scene.cli("export", "shop", site)
+    for command in (
+        "store list",
+        "store show static",
+        "connection list",
+        "connection show shop amazon-us",
+        "jobs list",
+        "status",
+    ):
+        scene.cli(*command.split())
+        scene.cli(*command.split(), "--json")
+    run = scene.cli("jobs", "list", "--json").json["jobs"][0]["id"]
+    scene.cli("jobs", "status", run)
+    scene.cli("keys", "check")
+    new = scene.cli("keys", "generate", "--json").json["key"]
+    scene.plant_keys()
+    scene.cli("keys", "promote", new)
+    assert scene.cli("credentials", "rotate", "--json").json["moved"] == {"stores": 3, "connections": 3}
+    scene.cli("keys", "check", "--json")
+    scene.cli("store", "set", "static", "--credentials", scene.file("newer", "access_token"))
+    scene.cli("connection", "set", "shop", "ebay-us", "--forget-credentials")
+    scene.cli("store", "remove", "listed", "--yes")
+    assert scene.search() == []
+
+
+def test_whatever_fails_leaves_no_secret_anywhere(with_credentials: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = with_credentials
+    good = scene.keys.read_text()
+    kid = next(line for line in good.splitlines() if not line.startswith("#")).partition(":")[0]
+    scene.keys.write_text(f"{kid}:{base64.b64encode(os.urandom(32)).decode()}\n")  # another key under the same name
+    failed = scene.cli("import", "static", "--json", code=1)
+    assert f"store static: credential cannot be decrypted (kid {kid})" in failed.out
+    scene.cli("store", "test", "pim", code=1)
+    assert len(scene.cli("keys", "check", "--json", code=1).json["unreadable"]) == 6
+    scene.cli("credentials", "rotate")  # nothing is sealed by another name
+    scene.cli("export", "shop", "amazon-us")  # file mode opens no credentials
+    rows = {row["store"]: row["state"] for row in scene.cli("status", "--json").json["connections"]}
+    assert (rows["static"], rows["pim"], rows["listed"]) == ("error", "error", "not connected")
+    scene.keys.chmod(0o644)
+    scene.cli("import", "static", code=1)
+    scene.cli("keys", "check", code=2)
+    scene.keys.chmod(0o600)
+    secret = scene.canaries.plant("misplaced")
+    wrong = (secret, json.dumps({"access_token": secret})[:-2], json.dumps({secret: "x"}), json.dumps({"access_token": [secret]}))
+    for content in wrong:
+        (scene.folder / "wrong.json").write_text(content)
+        scene.cli("store", "set", "static", "--credentials", str(scene.folder / "wrong.json"), code=2)
+        scene.cli("connect", "pim", "ebay-us", "--credentials", str(scene.folder / "wrong.json"), "--json", code=2)
+    scene.cli("store", "set", "static", "--credentials", json.dumps({"access_token": secret}), code=2)
+    scene.cli("connection", "set", "shop", "amazon-us", f"refresh_token={secret.replace('%', '')}", code=2)
+    (scene.folder / "stores.csv").write_text(f"key,source,domain,access_token\nx,shopify,x,{secret}\n")
+    scene.cli("store", "add", "--from", str(scene.folder / "stores.csv"), code=2)
+    scene.keys.write_text(secret)
+    scene.cli("keys", "check", code=2)
+    scene.keys.write_text(good)
+    scene.cli("keys", "check")
+    assert scene.search() == []
+
+
+def test_a_process_that_reads_secrets_has_none_in_its_arguments(scene: Scene) -> None:
+    given = json.dumps(scene.secrets("piped", "access_token"))
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "store", "add", "piped", "--source", "shopify"]
+    environment = {**os.environ, **scene.place.settings.environment()}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, "--domain", "piped", "--credentials", "-"], env=environment, **pipes) as child:
+        assert scene.canaries.in_processes() == []
+        scene.said += child.communicate(given)
+    assert child.returncode == 0, scene.said
+    assert scene.search() == []
+
+
+def test_an_asset_that_is_careless_with_secrets_shows_stars(with_credentials: Scene) -> None:
+    """Logged, printed, raised, put into metadata, or returned to an IO manager that pickles."""
+    scene = with_credentials
+
+    def credentials(workspace: Workspace) -> Any:
+        with workspace.connect() as connection:
+            return open_credentials(connection, workspace.vault, get_store(connection, "static"))
+
+    @dg.asset
+    def talkative(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Output[int]:
+        found = credentials(workspace)
+        context.log.info(f"opened {found} {found['access_token']:>40}")
+        print(found)
+        return dg.Output(1, metadata={"credentials": str(found)})
+
+    @dg.asset
+    def failing(workspace: Workspace) -> None:
+        found = credentials(workspace)
+        with expected_failures():
+            try:
+                raise KeyError(found["access_token"])
+            except KeyError as error:
+                raise PipelineError(f"refused: {error} {found}") from error
+
+    @dg.asset
+    def returning(workspace: Workspace) -> Any:
+        return credentials(workspace)
+
+    with scene.place.instance() as instance:
+        storage = dg.FilesystemIOManager(base_dir=str(scene.place.settings.data_dir / "pickles"))
+        resources = {"workspace": Workspace(), "io_manager": storage}
+        for asset, succeeds in ((talkative, True), (failing, False), (returning, False)):
+            result = dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)
+            assert result.success is succeeds
+    events = scene.place.rows("SELECT event FROM event_logs")
+    assert any("Secret('**********')" in event for (event,) in events)
+    assert any("a secret cannot be pickled" in event for (event,) in events)
+    assert scene.search() == []
+
+
+def test_the_search_looks_where_the_work_was_done(with_credentials: Scene) -> None:
+    """The same search finds a secret that a run of Dagster, a table, a file or an output does hold."""
+    scene = with_credentials
+    secret = scene.canaries.plant("leaked")
+
+    @dg.asset
+    def leaking(context: dg.AssetExecutionContext) -> None:
+        context.log.info(secret)
+        raise ValueError(secret)
+
+    with scene.place.instance() as instance:
+        dg.materialize([leaking], instance=instance, raise_on_error=False)
+    (scene.place.settings.data_dir / "logs").mkdir(exist_ok=True)
+    (scene.place.settings.data_dir / "logs" / "debug.log").write_text(f"token={secret}\n")
+    with scene.place.database.connect() as connection:
+        connection.execute("UPDATE stores SET last_error = %s WHERE key = 'static'", [secret])
+    scene.said.append(secret)
+    places = {hit.where for hit in scene.search()}
+    assert {"public.event_logs.event", "pipeline.stores.last_error", "output"} <= places
+    assert any(place.endswith("debug.log") for place in places)
