@@ -18,6 +18,7 @@ from pipeline.platform.resources import ExportOptions, Workspace
 from pipeline.quality import assets as quality
 from pipeline.quality import checks as quality_checks
 from pipeline.submissions import assets as submissions
+from pipeline.submissions import checks as submissions_checks
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
@@ -32,7 +33,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
         raise TypeError(f"unknown resources: {sorted(unknown)}")
     return dg.Definitions(
         assets=[*catalog.ASSETS, *quality.ASSETS, *listings.ASSETS, *feeds.ASSETS, *submissions.ASSETS],
-        asset_checks=[*catalog_checks.CHECKS, *quality_checks.CHECKS, *listings_checks.CHECKS],
+        asset_checks=[*catalog_checks.CHECKS, *quality_checks.CHECKS, *listings_checks.CHECKS, *submissions_checks.CHECKS],
         jobs=JOBS,
         sensors=SENSORS,
         resources={**resources, **overrides},

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from pipeline.cli import connections, demo, exports, imports, jobs, keys, status, stores, up
+from pipeline.cli import connections, demo, exports, imports, jobs, keys, status, stores, submissions, up
 from pipeline.cli.output import show_error
 from pipeline.model.errors import PipelineError
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 #: In the order of the help page.
-for module in (demo, up, stores, connections, imports, exports, status, jobs, keys):
+for module in (demo, up, stores, connections, imports, exports, submissions, status, jobs, keys):
     module.register(app)
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pipeline.model.listing import Account, Site
 from pipeline.model.secret import Secret
 from pipeline.platform.http import ApiError
+from pipeline.platform.rate_limits import Buckets
 
 RemoteStatus = Literal["queued", "running", "done", "fatal", "cancelled"]
 Severity = Literal["error", "warning", "info"]
@@ -131,3 +133,12 @@ class FeedService(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class LiveMarketplace(Protocol):
+    """What a marketplace has beside `Marketplace` where it `sends`."""
+
+    def feed_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> FeedService:
+        """The feed service of one account on one site; `buckets` hold its rate limits. Raises UsageError for an account that
+        lacks something. Close it."""
+        ...

@@ -10,6 +10,7 @@ from pipeline.catalog.assets import ACCEPT_SHRINK
 from pipeline.operations.failures import note_failed_export
 from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
 from pipeline.partitions import cell as cell_key
+from pipeline.submissions.ledger import database_time, ended_since
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -55,6 +56,27 @@ def export_store(here: Here, store: str, sites: Sequence[str], *, options: Mappi
         return outcome
 
     return [_told(here.told, f"export {store} to {site}", lambda site=site: run(site)) for site in sites]  # type: ignore[misc]
+
+
+def poll(here: Here) -> list[Outcome]:
+    """Send and poll whatever is due, then show the verdicts of the connections that got some."""
+
+    def polling() -> Outcome:
+        return run_job(here.defs, here.instance, "poll_submissions", None, tags={})
+
+    with here.database.connect() as connection:
+        began = database_time(connection)
+    outcomes = [_told(here.told, "poll submissions", polling)]
+    with here.database.connect() as connection:
+        ended = ended_since(connection, began)
+    for store, site, _ in ended:
+
+        def show(store: str = store, site: str = site) -> Outcome:
+            tags = {"store": store, "marketplace": site}
+            return run_job(here.defs, here.instance, "read_verdicts", cell_key(store, site), tags=tags)
+
+        outcomes.append(_told(here.told, f"verdicts of {store} on {site}", show))
+    return outcomes
 
 
 def _told(told: Told, what: str, work: Callable[[], Outcome]) -> Outcome:

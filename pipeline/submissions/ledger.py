@@ -6,7 +6,7 @@ Times are the database's, so that machines whose clocks differ agree; tests give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,10 +16,13 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from pipeline.listings.state import Lane
 from pipeline.model.errors import PipelineError
 
 #: Neither ended nor waiting for a person: the pipeline moves these on.
 OPEN = ("planned", "documented", "uploaded", "sending", "submitted")
+#: Of these the marketplace has, or may have, the feed: they are followed even when nothing is to be sent.
+SENT = ("sending", "submitted")
 ENDED = ("done", "fatal", "cancelled")
 #: state -> states that it may become. What is not here does not happen.
 TRANSITIONS: Mapping[str, tuple[str, ...]] = {
@@ -75,6 +78,30 @@ COLUMNS = sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(field.name)) 
 _SELECT = sql.SQL("SELECT {} FROM submissions s").format(COLUMNS)
 
 
+def database_time(connection: psycopg.Connection[Any]) -> datetime:
+    """Now, by the database's clock."""
+    row = connection.execute(b"SELECT clock_timestamp()").fetchone()
+    if row is None:
+        raise PipelineError("the database did not say what time it is; try again")
+    found: datetime = row[0]
+    return found
+
+
+def submission_states(connection: psycopg.Connection[Any], lane: Lane, export_id: str) -> dict[str, str]:
+    """State of an export's submissions by the path of their feed file."""
+    query = b"SELECT path, state FROM submissions WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s"
+    return {str(path): str(state) for path, state in connection.execute(query, (*lane.key, export_id))}
+
+
+def ended_since(connection: psycopg.Connection[Any], since: datetime) -> list[tuple[str, str, datetime]]:
+    """(store, site, when the last one ended) of the connections of which a submission has ended since."""
+    return connection.execute(
+        b"SELECT t.key, s.site, max(s.ended_at) FROM submissions s JOIN stores t ON t.id = s.store_id WHERE s.ended_at > %s"
+        b" GROUP BY 1, 2 ORDER BY 1, 2",
+        [since],
+    ).fetchall()
+
+
 class Ledger:
     """The submissions of one lane, for one worker. The connection is in autocommit mode and the worker's own."""
 
@@ -83,11 +110,13 @@ class Ledger:
         connection: psycopg.Connection[Any],
         lane: str,
         *,
+        store_id: UUID | None = None,
         clock: Callable[[], datetime] | None = None,
         who: str | None = None,
     ) -> None:
-        self.connection, self.lane, self.who = connection, lane, who
-        self._clock = clock or self._database_time
+        """`store_id`: only this store's submissions are due; others may share the account. `who`: a person, for the record."""
+        self.connection, self.lane, self.store_id, self.who = connection, lane, store_id, who
+        self._clock = clock or (lambda: database_time(connection))
         self._fence = 0
 
     def now(self) -> datetime:
@@ -102,11 +131,14 @@ class Ledger:
         ).fetchone()
         self._fence = int(row[0]) if row else 0
 
-    def due(self) -> list[Submission]:
-        """What can be moved on now, oldest first."""
+    def due(self, states: Sequence[str] = OPEN) -> list[Submission]:
+        """What can be moved on now, unknown outcomes first, then the oldest."""
         return self._rows(
-            sql.SQL("WHERE s.lane = %s AND s.state = ANY(%s) AND s.next_at <= %s ORDER BY s.state <> 'sending', s.id"),
-            (self.lane, list(OPEN), self.now()),
+            sql.SQL(
+                "WHERE s.lane = %s AND s.state = ANY(%s) AND s.next_at <= %s AND (%s::uuid IS NULL OR s.store_id = %s)"
+                " ORDER BY s.state <> 'sending', s.id"
+            ),
+            (self.lane, list(states), self.now(), self.store_id, self.store_id),
         )
 
     def get(self, submission_id: int) -> Submission:
@@ -153,6 +185,15 @@ class Ledger:
                 )
         return moved
 
+    def note(self, row: Submission, text: str) -> None:
+        """Something that a person did, and the row is due."""
+        with self.connection.transaction():
+            moved = self._write(row, {"next_at": self.now()})
+            self.connection.execute(
+                b"INSERT INTO submission_events (submission_id, at, state, who, note) VALUES (%s, %s, %s, %s, %s)",
+                (row.id, self.now(), moved.state, self.who, text),
+            )
+
     def wait(self, row: Submission, wait: timedelta, **values: Any) -> Submission:
         """The row in the same state, to be looked at again later."""
         with self.connection.transaction():
@@ -174,10 +215,3 @@ class Ledger:
     def _rows(self, where: sql.SQL, values: tuple[Any, ...]) -> list[Submission]:
         with self.connection.cursor(row_factory=class_row(Submission)) as cursor:
             return cursor.execute(_SELECT + sql.SQL(" ") + where, values).fetchall()
-
-    def _database_time(self) -> datetime:
-        row = self.connection.execute(b"SELECT clock_timestamp()").fetchone()
-        if row is None:
-            raise PipelineError("the database did not say what time it is; try again")
-        found: datetime = row[0]
-        return found

@@ -20,7 +20,7 @@ from psycopg.types.json import Jsonb
 from pipeline.marketplaces.live import CredentialsRefused, FeedService, NotCreated, TryLater
 from pipeline.model.errors import BadInputError, PipelineError
 from pipeline.platform.http import ApiError
-from pipeline.submissions.ledger import ENDED, Ledger, Submission
+from pipeline.submissions.ledger import ENDED, OPEN, SENT, Ledger, Submission
 from pipeline.submissions.points import point
 from pipeline.submissions.verdicts import Verdict, apply, forget, is_foreign, judge
 
@@ -65,6 +65,7 @@ class Worker:
     rules: Mapping[str, str] = field(default_factory=dict)
     timing: Timing = TIMING
     monotonic: Callable[[], float] = time.monotonic
+    sends: bool = True  # else what is out is followed, and nothing more is sent
 
     def run(self) -> Counter[str]:
         """Move on all that is due; returns how many came into which state. Raises CredentialsRefused after the rows are put off,
@@ -74,7 +75,7 @@ class Worker:
         again = True
         while again:  # what ended makes way for what waited
             again = False
-            for row in self.ledger.due():
+            for row in self.ledger.due(OPEN if self.sends else SENT):
                 before = row.state
                 try:
                     row = self._move(row)
@@ -132,7 +133,7 @@ class Worker:
         except NotCreated as error:
             if error.status == 429:
                 return self.ledger.move(row, "uploaded", reason=str(error), next_at=self.ledger.now() + self.timing.longest_poll)
-            return self._refused(row, "fatal", str(error))
+            return self.end_unsent(row, "fatal", str(error))
         except CredentialsRefused as error:
             if error.code is not None:
                 self.ledger.move(row, "uploaded", reason=str(error))
@@ -211,7 +212,7 @@ class Worker:
         report = None
         try:
             if feed.status == "cancelled":
-                return self._refused(row, "cancelled", "cancelled before it was processed")
+                return self.end_unsent(row, "cancelled", "cancelled before it was processed")
             messages = self._messages(row)
             if feed.report_id:
                 report = self.service.report(feed.report_id)
@@ -254,9 +255,13 @@ class Worker:
         point("done")
         return row
 
-    def _refused(self, row: Submission, state: str, why: str) -> Submission:
+    def end_unsent(self, row: Submission, state: str, why: str) -> Submission:
         """It ended without any effect."""
         return self._end(row, state, judge(self._messages(row), None, ended="unsent", reason=why), why)
+
+    def give_up(self, row: Submission, why: str) -> Submission:
+        """Nobody will know what became of it."""
+        return self._end(row, "fatal", judge(self._messages(row), None, ended="fatal", reason=why), why)
 
     def _forget(self, row: Submission) -> Submission:
         """It was never sent and cannot be."""

@@ -84,8 +84,15 @@ class FakeAmazon:
     """All of Amazon for one seller. Attributes may be changed at any time."""
 
     def __init__(self, clock: Clock) -> None:
-        self.clock = clock
         self.lock = threading.RLock()
+        self.begin(clock)
+        self._swagger = _swagger()
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def begin(self, clock: Clock) -> None:
+        """A new account, at another time."""
+        self.clock = clock
         self.credentials = {"client_id": "amzn1.client", "client_secret": "the-secret", "refresh_token": "Atzr|refresh"}
         self.revoked = False
         self.sells_on = {MARKETPLACE}
@@ -106,9 +113,6 @@ class FakeAmazon:
         self.statuses: list[tuple[str, int]] = []
         self.violations: list[str] = []
         self.recorded: list[bytes] = []  # whole requests but for the authorization header and the token form
-        self._swagger = _swagger()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def serve(self) -> threading.Thread:
         thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
