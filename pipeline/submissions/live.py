@@ -37,11 +37,7 @@ class Office:
     @contextmanager
     def service(self, cell: Cell) -> Iterator[FeedService]:
         """The feed service of a connection. Raises UsageError for one in file mode: without credentials nothing is opened."""
-        if cell.lane.transport != "api":
-            raise UsageError(
-                f"{cell.store.key} on {cell.site.key} is in file mode, nothing is sent; give it credentials with: "
-                f"pipeline connection set {cell.store.key} {cell.site.key} --credentials FILE"
-            )
+        _require_live(cell)
         with self.database.connect() as connection:
             credentials = open_credentials(connection, self.vault, cell.connection)
         market = cast(LiveMarketplace, cell.marketplace)
@@ -79,15 +75,28 @@ class Office:
         return content
 
 
+def _require_live(cell: Cell) -> None:
+    if not cell.marketplace.sends:
+        raise UsageError(
+            f"this release cannot send to {cell.marketplace.name}; {cell.store.key} on {cell.site.key} is in file mode"
+        )
+    if cell.lane.transport != "api":
+        raise UsageError(
+            f"{cell.store.key} on {cell.site.key} is in file mode, nothing is sent; give it credentials with: "
+            f"pipeline connection set {cell.store.key} {cell.site.key} --credentials FILE"
+        )
+
+
 def try_connection(office: Office, cell: Cell) -> list[str]:
     """What is wrong with a connection's credentials, as sentences. Its status becomes active or error; testing when the
-    marketplace could not be asked."""
+    marketplace could not be asked. Raises UsageError for a connection in file mode."""
     status: Status
+    _require_live(cell)
     try:
         with office.service(cell) as service:
             problems = service.check()
         status = "error" if problems else "active"
-    except CredentialsRefused as error:
+    except (CredentialsRefused, UsageError) as error:
         problems, status = [str(error)], "error"
     except ApiError as error:
         problems, status = [str(error)], "testing"

@@ -84,6 +84,17 @@ class Shop:
         )
         return new
 
+    def assume_live(self, rows: list[dict[str, Any]]) -> None:
+        """As if these had been sent and acknowledged."""
+        lane = self.lane.key
+        self.connection.execute("INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s)", lane)
+        names = ("sku", "product_id", "role", "content_hash", "images_hash", "price", "quantity")
+        with self.connection.cursor().copy(
+            f"COPY listing_state (store_id, site, transport, version, {', '.join(names)}) FROM STDIN"
+        ) as copy:
+            for one in rows:
+                copy.write_row((*lane, 0, *(one[name] for name in names)))
+
     def export(self, *rows: dict[str, Any], **settings: Any) -> PlanResult:
         result = self.plan(*rows, **settings)
         self.hand_over(result)

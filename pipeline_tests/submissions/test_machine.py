@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -391,13 +392,35 @@ def test_a_feed_that_cannot_be_parsed_refuses_every_message(shop: Shop) -> None:
 
 
 def test_a_report_of_25_000_messages(shop: Shop) -> None:
-    rows = [row(f"sku-{number:05d}") for number in range(2_000)]
-    shop.amazon.catalog.refuses = {f"sku-{number:05d}": REFUSAL for number in range(0, 2_000, 10)}
+    """And more: what one feed can hold, and the rest in a second one."""
+    rows = [row(f"sku-{number:05d}") for number in range(25_100)]
+    shop.assume_live(rows)
+    shop.amazon.catalog.refuses = {f"sku-{number:05d}": REFUSAL for number in range(0, 25_000, 10)}
+    shop.export(*[{**one, "price": 2100} for one in rows])
+    shop.pass_time(6)
+    assert shop.submissions("state", "messages", "counts") == [
+        ("done", 25_000, {"accepted": 22_500, "rejected": 2_500}),
+        ("done", 100, {"accepted": 100}),
+    ]
+    assert Counter(shop.acknowledged().values()) == {2100: 22_600, 1999: 2_500}
+    assert shop.connection.execute("SELECT count(*) FROM submission_results").fetchone() == (25_100,)
+    assert shop.connection.execute("SELECT count(*) FROM marketplace_issues").fetchone() == (2_500,)
+
+
+def test_10_000_skus_of_which_one_in_a_hundred_changes(shop: Shop) -> None:
+    rows = [row(f"sku-{number:05d}") for number in range(10_000)]
     shop.export(*rows)
     shop.pass_time(6)
-    assert one(shop, "state", "counts") == ("done", {"accepted": 1800, "rejected": 200})
-    assert len(shop.acknowledged()) == 1800
-    assert shop.connection.execute("SELECT count(*) FROM submission_results").fetchone() == (2000,)
+    assert sum(map(len, shop.amazon.created())) == 10_000
+    assert len(shop.acknowledged()) == 10_000
+    asked = len(shop.amazon.recorded)
+    shop.export(*rows)
+    shop.pass_time(3)
+    assert len(shop.amazon.recorded) == asked
+    shop.export(*[{**one, "price": 2100} if number % 100 == 0 else one for number, one in enumerate(rows)])
+    shop.pass_time(6)
+    assert [len(messages) for messages in shop.amazon.created()][-1] == 100
+    assert sum(map(len, shop.amazon.created())) == 10_100
 
 
 def test_an_issue_of_a_listing_does_not_refuse_its_message(shop: Shop) -> None:
