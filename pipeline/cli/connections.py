@@ -219,17 +219,21 @@ def resume(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None
 def remove(store: StoreKey, marketplace: SiteKey, yes: Yes = False, as_json: Json = False) -> None:
     """Remove a connection with its settings, state, plans and feeds. Listings on the marketplace stay as they are."""
     from pipeline.stores.connections import require_connected
+    from pipeline.submissions.live import left_behind
 
     with session() as current:
         with current.connect() as connection:
             require_connected(connection, store, marketplace)
+            stays = left_behind(connection, store, marketplace)
         question = f"Remove the connection of {store} to {marketplace} with its settings, state, plans and feeds?"
+        if stays:
+            question = f"{stays}. {question}"
         confirm(question, yes=yes, as_json=as_json)
         removed = remove_connection(current, store, marketplace)
     if as_json:
-        show_json({"removed": {"store": store, "marketplace": marketplace}, **removed})
+        show_json({"removed": {"store": store, "marketplace": marketplace}, "stays": stays, **removed})
         return
-    say(f"{store} is no longer connected to {marketplace}")
+    say(f"{store} is no longer connected to {marketplace}" + (f"; {stays}" if stays else ""))
     show_removed(removed)
 
 

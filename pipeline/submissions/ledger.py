@@ -24,6 +24,10 @@ OPEN = ("planned", "documented", "uploaded", "sending", "submitted")
 #: Of these the marketplace has, or may have, the feed: they are followed even when nothing is to be sent.
 SENT = ("sending", "submitted")
 ENDED = ("done", "fatal", "cancelled")
+#: Feed -> the kinds of change that its messages carry.
+CHANGES: Mapping[str, tuple[str, ...]] = {
+    "product": ("create", "update", "delete"), "price": ("price",), "inventory": ("quantity",), "images": ("images",),
+}  # fmt: skip
 #: state -> states that it may become. What is not here does not happen.
 TRANSITIONS: Mapping[str, tuple[str, ...]] = {
     "planned": ("documented", "cancelled"),
@@ -148,13 +152,25 @@ class Ledger:
         return found[0]
 
     def waits_for(self, row: Submission) -> int | None:
-        """The submission that must end first: messages about one SKU must arrive in the order of the exports, and only one
-        outcome may be unknown."""
-        found = self.connection.execute(
-            b"SELECT o.id FROM submissions o WHERE o.lane = %s AND o.id <> %s AND o.ended_at IS NULL AND (o.state = 'sending'"
-            b" OR o.id < %s AND o.export_id <> %s AND (o.kind = %s OR 'product' IN (o.kind, %s))) ORDER BY o.id LIMIT 1",
-            (row.lane, row.id, row.id, row.export_id, row.kind, row.kind),
-        ).fetchone()
+        """The submission that must end first: only one outcome may be unknown, and messages about one SKU must arrive in the
+        order of the exports. A product feed carries prices, stock and pictures too."""
+        query = b"""
+            SELECT o.id FROM submissions o WHERE o.lane = %(lane)s AND o.id <> %(id)s AND o.ended_at IS NULL AND (
+                o.state = 'sending' OR o.id < %(id)s AND o.export_id <> %(export)s 
+                AND (o.kind = %(kind)s OR 'product' IN (o.kind, %(kind)s)) AND EXISTS (
+                    SELECT 1 FROM listing_changes_sent before
+                    JOIN listing_changes_sent after USING (store_id, site, transport, sku)
+                    WHERE store_id = o.store_id AND site = o.site AND transport = o.transport
+                        AND before.status = 'pending' AND before.export_id = o.export_id AND before.change = ANY(
+                            CASE o.kind WHEN 'product' THEN %(product)s WHEN 'price' THEN %(price)s
+                            WHEN 'inventory' THEN %(inventory)s ELSE %(images)s END)
+                        AND after.status = 'pending' AND after.export_id = %(export)s AND after.change = ANY(%(mine)s)
+                )
+            ) ORDER BY o.id LIMIT 1
+        """
+        changes = {kind: list(kinds) for kind, kinds in CHANGES.items()}
+        values = {"lane": row.lane, "id": row.id, "export": row.export_id, "kind": row.kind, "mine": changes[row.kind], **changes}
+        found = self.connection.execute(query, values).fetchone()
         return None if found is None else int(found[0])
 
     def known_feeds(self) -> set[str]:

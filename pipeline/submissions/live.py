@@ -127,6 +127,28 @@ def due_cells(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
     return [(str(store), str(site)) for store, site in rows]
 
 
+def left_behind(connection: psycopg.Connection[Any], store_key: str, site: str | None = None) -> str:
+    """What stays at the marketplaces when a store or a connection is removed here, as a sentence; empty when nothing does."""
+    values = {"store": store_key, "site": site}
+    live = connection.execute(
+        b"SELECT count(*) FROM listing_state l JOIN stores t ON t.id = l.store_id WHERE t.key = %(store)s AND l.transport = 'api'"
+        b" AND (%(site)s::text IS NULL OR l.site = %(site)s)",
+        values,
+    ).fetchone()
+    out = connection.execute(
+        b"SELECT count(*) FROM submissions s JOIN stores t ON t.id = s.store_id WHERE t.key = %(store)s"
+        b" AND s.state IN ('sending', 'submitted', 'held') AND (%(site)s::text IS NULL OR s.site = %(site)s)",
+        values,
+    ).fetchone()
+    listings, feeds = (row[0] if row else 0 for row in (live, out))
+    parts = []
+    if listings:
+        parts.append(f"{listings} listings stay live on the marketplace as they are")
+    if feeds:
+        parts.append(f"{feeds} submissions are without a verdict, and what they say may still happen")
+    return "; ".join(parts)
+
+
 def rules_by_field(cell: Cell) -> Mapping[str, str]:
     """Our heaviest rule of each field: where an operator reads more about what the marketplace complains of."""
     from pipeline.quality.ruleset import load_ruleset

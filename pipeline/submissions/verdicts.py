@@ -10,12 +10,8 @@ from typing import Any
 import psycopg
 
 from pipeline.marketplaces.live import FeedIssue, FeedReport, ListingFacts
-from pipeline.submissions.ledger import Submission
+from pipeline.submissions.ledger import CHANGES, Submission
 
-#: Feed -> the kinds of change that its messages carry.
-CHANGES: Mapping[str, tuple[str, ...]] = {
-    "product": ("create", "update", "delete"), "price": ("price",), "inventory": ("quantity",), "images": ("images",),
-}  # fmt: skip
 #: Outcome of a message: Amazon took it; refused it; or nobody can say.
 _UNTOLD = "The report does not say what became of it."
 

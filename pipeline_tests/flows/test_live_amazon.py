@@ -192,3 +192,17 @@ def test_cancelling_in_the_queue(place: Place, amazon: FakeAmazon, tmp_path: Pat
     shown = place.summary("submissions", "show", str(submission["id"]))
     assert (shown["state"], shown["counts"]) == ("cancelled", {"rejected": 10})
     assert (MARKETPLACE, shown["refused"][0]["sku"]) not in amazon.catalog.listings
+
+
+def test_removing_a_connection_says_what_stays(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    connect(place, credentials(tmp_path, amazon))
+    place.summary("export", "shop", SITE)
+    asked = place.cli("connection", "remove", "shop", SITE, code=2)
+    assert "1 submissions are without a verdict, and what they say may still happen" in asked.err
+    later(place, amazon, 130)
+    place.summary("submissions", "poll")
+    assert "10 listings stay live on the marketplace as they are" in place.cli("store", "remove", "shop", code=2).err
+    removed = place.summary("connection", "remove", "shop", SITE, "--yes")
+    assert removed["stays"] == "10 listings stay live on the marketplace as they are"
+    assert place.rows("SELECT count(*) FROM submissions") == [(0,)]
+    assert len(amazon.catalog.listings) == 10

@@ -478,3 +478,14 @@ def test_transitions_that_do_not_exist_are_a_bug(shop: Shop) -> None:
         (submission,) = worker.ledger.due()
         with pytest.raises(ValueError, match="planned never becomes done"):
             worker.ledger.move(submission, "done")
+
+
+def test_feeds_about_different_skus_do_not_wait(shop: Shop) -> None:
+    shop.export(row("a"), row("b"))
+    shop.pass_time(5)
+    shop.amazon.processing = timedelta(days=1)
+    shop.export(row("a", content="new"), row("b"))
+    shop.work()
+    shop.export(row("a", content="new"), row("b", price=2100))
+    shop.work()
+    assert shop.submissions("kind", "state") == [("product", "done"), ("product", "submitted"), ("price", "submitted")]

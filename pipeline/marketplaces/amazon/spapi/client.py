@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cache
@@ -14,7 +15,7 @@ from pipeline.marketplaces.amazon.spapi.tokens import Tokens, lwa_code
 from pipeline.marketplaces.data import read_yaml
 from pipeline.marketplaces.live import CredentialsRefused, TryLater
 from pipeline.model.secret import Secret
-from pipeline.platform.http import Answer, ApiError, Patience, Service
+from pipeline.platform.http import USER_AGENT, Answer, ApiError, Patience, Service
 from pipeline.platform.rate_limits import Buckets
 from pipeline.settings import api_url
 
@@ -24,6 +25,9 @@ _LONGEST_SLEEP = 5.0
 _PATIENCE = Patience(first_seconds=1.0, longest_seconds=10.0, deadline_seconds=30.0)
 #: Amazon's word for an access token that it does not take (any more); also for a missing role.
 _REFUSED = "Unauthorized"
+_USER_AGENT = (
+    f"{USER_AGENT} (Language=Python/{sys.version_info.major}.{sys.version_info.minor})"  # the shape that Amazon asks for
+)
 
 
 @cache
@@ -76,7 +80,7 @@ class SpApi:
             self._take(operation)
 
         def send() -> Answer:
-            headers = {"x-amz-access-token": token.reveal()}
+            headers = {"x-amz-access-token": token.reveal(), "User-Agent": _USER_AGENT}
             return self.service.send(method, path, headers=headers, params=params, json=json, repeat=repeat)
 
         token = self._tokens.get(self._lwa, self._credentials)
