@@ -81,6 +81,21 @@ class Submission:
 COLUMNS = sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(field.name)) for field in fields(Submission))
 _SELECT = sql.SQL("SELECT {} FROM submissions s").format(COLUMNS)
 
+#: Open submissions that must end before one may be sent, see `Ledger.waits_for`.
+_WAITS_FOR = b"""
+    SELECT o.id FROM submissions o WHERE o.lane = %(lane)s AND o.id <> %(id)s AND o.ended_at IS NULL AND (
+        o.state = 'sending' OR o.id < %(id)s AND o.export_id <> %(export)s
+        AND (o.kind = %(kind)s OR 'product' IN (o.kind, %(kind)s)) AND EXISTS (
+            SELECT 1 FROM listing_changes_sent before JOIN listing_changes_sent after USING (store_id, site, transport, sku)
+            WHERE store_id = o.store_id AND site = o.site AND transport = o.transport
+                AND before.status = 'pending' AND before.export_id = o.export_id AND before.change = ANY(
+                    CASE o.kind WHEN 'product' THEN %(product)s::text[] WHEN 'price' THEN %(price)s::text[]
+                    WHEN 'inventory' THEN %(inventory)s::text[] ELSE %(images)s::text[] END)
+                AND after.status = 'pending' AND after.export_id = %(export)s AND after.change = ANY(%(mine)s::text[])
+        )
+    ) ORDER BY o.id LIMIT 1
+"""
+
 
 def database_time(connection: psycopg.Connection[Any]) -> datetime:
     """Now, by the database's clock."""
@@ -154,23 +169,9 @@ class Ledger:
     def waits_for(self, row: Submission) -> int | None:
         """The submission that must end first: only one outcome may be unknown, and messages about one SKU must arrive in the
         order of the exports. A product feed carries prices, stock and pictures too."""
-        query = b"""
-            SELECT o.id FROM submissions o WHERE o.lane = %(lane)s AND o.id <> %(id)s AND o.ended_at IS NULL AND (
-                o.state = 'sending' OR o.id < %(id)s AND o.export_id <> %(export)s 
-                AND (o.kind = %(kind)s OR 'product' IN (o.kind, %(kind)s)) AND EXISTS (
-                    SELECT 1 FROM listing_changes_sent before
-                    JOIN listing_changes_sent after USING (store_id, site, transport, sku)
-                    WHERE store_id = o.store_id AND site = o.site AND transport = o.transport
-                        AND before.status = 'pending' AND before.export_id = o.export_id AND before.change = ANY(
-                            CASE o.kind WHEN 'product' THEN %(product)s WHEN 'price' THEN %(price)s
-                            WHEN 'inventory' THEN %(inventory)s ELSE %(images)s END)
-                        AND after.status = 'pending' AND after.export_id = %(export)s AND after.change = ANY(%(mine)s)
-                )
-            ) ORDER BY o.id LIMIT 1
-        """
         changes = {kind: list(kinds) for kind, kinds in CHANGES.items()}
         values = {"lane": row.lane, "id": row.id, "export": row.export_id, "kind": row.kind, "mine": changes[row.kind], **changes}
-        found = self.connection.execute(query, values).fetchone()
+        found = self.connection.execute(_WAITS_FOR, values).fetchone()
         return None if found is None else int(found[0])
 
     def known_feeds(self) -> set[str]:

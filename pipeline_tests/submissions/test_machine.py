@@ -14,6 +14,7 @@ from pipeline.model.errors import PipelineError
 from pipeline.submissions.ledger import Ledger, Stale
 from pipeline_tests.fakes.amazon import MARKETPLACE, Fault
 from pipeline_tests.fakes.amazon_feeds import Ending
+from pipeline_tests.marketplaces.rows import family
 from pipeline_tests.submissions.shop import FEED_LANE, Shop, changes, reasons, row
 
 REFUSAL = {"code": "90220", "severity": "ERROR", "message": "'[material]' is required", "attributeName": "material"}
@@ -489,3 +490,20 @@ def test_feeds_about_different_skus_do_not_wait(shop: Shop) -> None:
     shop.export(row("a", content="new"), row("b", price=2100))
     shop.work()
     assert shop.submissions("kind", "state") == [("product", "done"), ("product", "submitted"), ("price", "submitted")]
+
+
+def test_children_of_a_refused_parent_wait_for_it(shop: Shop) -> None:
+    rows = family([("red", "Red", "M"), ("blue", "Blue", "M")], content_hash="c", images_hash="i")
+    shop.amazon.catalog.refuses = {"SHIRT": REFUSAL, "red": REFUSAL}
+    shop.export(*rows)
+    shop.pass_time(5)
+    assert shop.acknowledged("parent_sku") == {"blue": "SHIRT"}
+    again = shop.export(*rows)
+    assert changes(again) == {"SHIRT": ["hold"], "red": ["hold"], "blue": ["unchanged"]}
+    more = family([("red", "Red", "M"), ("blue", "Blue", "M"), ("green", "Green", "M")], content_hash="c", images_hash="i")
+    assert reasons(shop.plan(*more))["green"] == "The marketplace refused the parent listing of its family."
+    shop.amazon.catalog.refuses.clear()
+    shop.connection.execute("DELETE FROM listing_changes_sent")
+    assert changes(shop.export(*more)) == {"SHIRT": ["create"], "red": ["create"], "blue": ["unchanged"], "green": ["create"]}
+    shop.pass_time(5)
+    assert shop.acknowledged("role") == {"SHIRT": "parent", "red": "child", "blue": "child", "green": "child"}
