@@ -257,19 +257,20 @@ def test_a_report_without_compression(amazon: FakeAmazon, feeds: NewFeeds) -> No
     assert service.report(report_id).accepted == 1
 
 
-@pytest.mark.parametrize(
-    ("content_", "reason"),
-    [
-        (gzip.compress(b"0" * (300 << 20)), "inflates more than 200 times"),
-        (gzip.compress(b'{"summary": {}}')[:-9], "truncated"),
-        (b"not gzip at all", "damaged"),
-        (gzip.compress(b"<html>"), "it is not JSON"),
-        (gzip.compress(b"[1]"), "it has no summary"),
-        (gzip.compress(b'{"summary": {"messagesProcessed": "3"}}'), "no counts"),
-    ],
-)
-def test_hostile_reports(amazon: FakeAmazon, feeds: NewFeeds, content_: bytes, reason: str) -> None:
-    service, report_id = report_of(amazon, feeds, content_)
+HOSTILE = {
+    "bomb": (lambda: gzip.compress(b"0" * (300 << 20)), "inflates more than 200 times"),
+    "cut off": (lambda: gzip.compress(b'{"summary": {}}')[:-9], "truncated"),
+    "not gzip": (lambda: b"not gzip at all", "damaged"),
+    "not JSON": (lambda: gzip.compress(b"<html>"), "it is not JSON"),
+    "a list": (lambda: gzip.compress(b"[1]"), "it has no summary"),
+    "no counts": (lambda: gzip.compress(b'{"summary": {"messagesProcessed": "3"}}'), "no counts"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_reports(amazon: FakeAmazon, feeds: NewFeeds, name: str) -> None:
+    make, reason = HOSTILE[name]
+    service, report_id = report_of(amazon, feeds, make())
     with pytest.raises(BadInputError, match=reason):
         service.report(report_id)
 
