@@ -28,7 +28,6 @@ from pipeline.platform.tables import Table, stage
 from pipeline.stores.connections import record_sync
 from pipeline.submissions import api_mode, file_mode, status
 from pipeline.submissions.ledger import submission_states
-from pipeline.submissions.live import Office
 from pipeline.submissions.schema import LISTING_STATUS, PROCESSING_REPORTS, SUBMISSIONS
 
 GROUP = "submissions"
@@ -161,6 +160,8 @@ def _send(
     context: dg.AssetExecutionContext, workspace: Workspace, cell: Cell, plan: Plan, files: list[dict[str, Any]]
 ) -> tuple[bool, list[str]]:
     """Put the files into the ledger, and send what can be sent now; the states of their submissions."""
+    from pipeline.submissions.live import Office  # loads httpx
+
     if cell.connection.status == "testing":
         raise PipelineError(
             f"{cell.store.key} on {cell.site.key} is being tested, nothing is sent yet; try its credentials with: "
