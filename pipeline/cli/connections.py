@@ -64,13 +64,13 @@ def connect(
             if secrets:
                 save_credentials(connection, current.vault, found, market.credentials, secrets)
             register(current.instance, store_keys=[store], sites=[site.key])
-        problems = _try(current, store, site.key) if secrets and market.sends else []
+        tried = {"problems": _try(current, store, site.key)} if secrets and market.sends else {}
         with current.connect() as connection:
             found = get_connection(connection, store, site.key)
     if as_json:
-        show_json({**_public(found), "problems": problems})
+        show_json({**_public(found), **tried})
         return
-    for problem in problems:
+    for problem in tried.get("problems", ()):
         say(problem)
     say(f"store {store} is connected to {marketplace}; {_sending(found)}")
     unset = [name for name, value in found.account(market.account_settings).settings.items() if value == ""]
@@ -175,13 +175,13 @@ def set_(
             found = update(connection, store, marketplace, assignments, market.account_settings, account_name=account_name)
             if secrets or forget:
                 save_credentials(connection, current.vault, found, market.credentials, secrets)
-        problems = _try(current, store, marketplace) if secrets and market.sends else []
+        tried = {"problems": _try(current, store, marketplace)} if secrets and market.sends else {}
         with current.connect() as connection:
             found = get_connection(connection, store, marketplace)
     if as_json:
-        show_json({**_public(found), "problems": problems})
+        show_json({**_public(found), **tried})
     else:
-        for problem in problems:
+        for problem in tried.get("problems", ()):
             say(problem)
         say(f"{store} on {marketplace} is changed; it counts from the next export on: pipeline export {store} {marketplace}")
 
@@ -231,7 +231,7 @@ def remove(store: StoreKey, marketplace: SiteKey, yes: Yes = False, as_json: Jso
         confirm(question, yes=yes, as_json=as_json)
         removed = remove_connection(current, store, marketplace)
     if as_json:
-        show_json({"removed": {"store": store, "marketplace": marketplace}, "stays": stays, **removed})
+        show_json({"removed": {"store": store, "marketplace": marketplace}, **removed, **({"stays": stays} if stays else {})})
         return
     say(f"{store} is no longer connected to {marketplace}" + (f"; {stays}" if stays else ""))
     show_removed(removed)

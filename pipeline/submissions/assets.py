@@ -24,7 +24,7 @@ from pipeline.platform import metadata as meta
 from pipeline.platform.locks import LockBusy
 from pipeline.platform.progress import stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
-from pipeline.platform.tables import Table, stage
+from pipeline.platform.tables import Table, TableWriter, stage
 from pipeline.stores.connections import record_sync
 from pipeline.submissions import api_mode, file_mode, status
 from pipeline.submissions.ledger import submission_states
@@ -113,17 +113,23 @@ def processing_reports(context: dg.AssetExecutionContext, workspace: Workspace) 
         cell = connected(context, workspace)
         if cell is None:
             return
-        with workspace.connect() as connection:
-            rows = status.processing_reports(connection, cell)
-        table = stage(workspace.scratch("processing_reports"), "processing_reports", rows, PROCESSING_REPORTS, {})
-        refused = rows[rows["outcome"] != "accepted"]
+        outcomes, refused, exports = Counter[str](), _Sample(), set[str]()
+        with (
+            workspace.connect() as connection,
+            TableWriter(workspace.scratch("processing_reports"), "processing_reports", PROCESSING_REPORTS, {}) as writer,
+        ):
+            for rows in status.processing_reports(connection, cell):
+                writer.write(rows)
+                outcomes.update(rows["outcome"])
+                exports.update(rows["export_id"])
+                refused.add(rows[rows["outcome"] != "accepted"])
     yield dg.Output(
-        table,
+        writer.staged,
         metadata={
-            "export_id": str(rows["export_id"].iloc[0]) if len(rows) else "none yet",
-            "messages": len(rows),
-            "by_outcome": meta.counts(Counter(rows["outcome"]), "outcome"),
-            "not_accepted": meta.table(refused.head(20)[["sku", "feed", "outcome", "reason"]]),
+            "export_id": ", ".join(sorted(exports)) or "none yet",
+            "messages": writer.rows,
+            "by_outcome": meta.counts(outcomes, "outcome"),
+            "not_accepted": refused.shown("sku", "feed", "outcome", "reason"),
         },
     )
 
@@ -142,18 +148,37 @@ def listing_status(context: dg.AssetExecutionContext, workspace: Workspace) -> I
         cell = connected(context, workspace)
         if cell is None:
             return
-        with workspace.connect() as connection:
-            rows = status.listing_status(connection, cell)
-        table = stage(workspace.scratch("listing_status"), "listing_status", rows, LISTING_STATUS, {})
-        wrong = rows[rows["state"].isin(["rejected", "uncertain"]) | (rows["errors"] > 0)]
+        states, to_do = Counter[str](), _Sample()
+        with (
+            workspace.connect() as connection,
+            TableWriter(workspace.scratch("listing_status"), "listing_status", LISTING_STATUS, {}) as writer,
+        ):
+            for rows in status.listing_status(connection, cell):
+                writer.write(rows)
+                states.update(rows["state"])
+                to_do.add(rows[rows["state"].isin(["rejected", "uncertain"]) | (rows["errors"] > 0)])
     yield dg.Output(
-        table,
+        writer.staged,
         metadata={
-            "listings": len(rows),
-            "by_state": meta.counts(Counter(rows["state"]), "state"),
-            "to_do": meta.table(wrong.head(20)[["sku", "state", "field", "reason", "issue", "hint"]]),
+            "listings": writer.rows,
+            "by_state": meta.counts(states, "state"),
+            "to_do": to_do.shown("sku", "state", "field", "reason", "issue", "hint"),
         },
     )
+
+
+class _Sample:
+    """The first rows of what comes in pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[pd.DataFrame] = []
+
+    def add(self, rows: pd.DataFrame) -> None:
+        if len(rows) and sum(map(len, self._pieces)) < meta.MAX_ROWS:
+            self._pieces.append(rows.head(meta.MAX_ROWS))
+
+    def shown(self, *columns: str) -> Any:
+        return meta.table(pd.concat(self._pieces)[list(columns)] if self._pieces else [])
 
 
 def _send(

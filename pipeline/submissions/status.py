@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,8 @@ import psycopg
 from pipeline.listings.cell import Cell
 from pipeline.submissions.schema import LISTING_STATUS
 
+#: Rows in memory at once.
+_ROWS = 20_000
 _REPORTS = b"""
     SELECT s.id AS submission_id, s.export_id, s.kind AS feed, s.feed_id, r.message_id, r.sku, r.outcome, r.reason
     FROM submission_results r JOIN submissions s ON s.id = r.submission_id
@@ -44,20 +47,18 @@ _STATUS = b"""
 """
 
 
-def processing_reports(connection: psycopg.Connection[Any], cell: Cell) -> pd.DataFrame:
-    """PROCESSING_REPORTS: one row a message of the newest export of which a feed has ended."""
-    return _frame(connection, _REPORTS, cell)
+def processing_reports(connection: psycopg.Connection[Any], cell: Cell) -> Iterator[pd.DataFrame]:
+    """PROCESSING_REPORTS in pieces: one row a message of the newest export of which a feed has ended."""
+    return _pieces(connection, _REPORTS, cell)
 
 
-def listing_status(connection: psycopg.Connection[Any], cell: Cell) -> pd.DataFrame:
-    """LISTING_STATUS: one row a SKU that is live, on its way or refused, with what to do about it."""
-    frame = _frame(connection, _STATUS, cell)
+def listing_status(connection: psycopg.Connection[Any], cell: Cell) -> Iterator[pd.DataFrame]:
+    """LISTING_STATUS in pieces: one row a SKU that is live, on its way or refused, with what to do about it."""
     store, site = cell.store.key, cell.site.key
-    frame["hint"] = [
-        _hint(store, site, sku, state, field, submission)
-        for sku, state, field, submission in frame[["sku", "state", "field", "submission_id"]].itertuples(index=False)
-    ]
-    return pd.DataFrame(frame, columns=LISTING_STATUS.names)
+    for piece in _pieces(connection, _STATUS, cell):
+        told = piece[["sku", "state", "field", "submission_id"]].itertuples(index=False)
+        piece["hint"] = [_hint(store, site, sku, state, field, submission) for sku, state, field, submission in told]
+        yield pd.DataFrame(piece, columns=LISTING_STATUS.names)
 
 
 def _hint(store: str, site: str, sku: str, state: str, field: str | None, submission: Any) -> str | None:
@@ -70,7 +71,10 @@ def _hint(store: str, site: str, sku: str, state: str, field: str | None, submis
     return None
 
 
-def _frame(connection: psycopg.Connection[Any], query: bytes, cell: Cell) -> pd.DataFrame:
+def _pieces(connection: psycopg.Connection[Any], query: bytes, cell: Cell) -> Iterator[pd.DataFrame]:
     store, site, transport = cell.lane.key
-    cursor = connection.execute(query, {"store": store, "site": site, "transport": transport})
-    return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description or ()], dtype=object)
+    with connection.cursor(name="status") as cursor:
+        cursor.execute(query, {"store": store, "site": site, "transport": transport})
+        names = [column.name for column in cursor.description or ()]
+        while rows := cursor.fetchmany(_ROWS):
+            yield pd.DataFrame(rows, columns=names, dtype=object)

@@ -111,8 +111,13 @@ def materializations(finished_demo: Finished) -> dict[str, dict[str, Any]]:
     return {name: dict(event.asset_materialization.metadata) for name, event in events.items() if event is not None}
 
 
+#: What there is to read once something was sent; the demo sends nothing.
+VERDICTS = {"processing_reports", "listing_status"}
+
+
 def all_assets() -> list[dg.AssetKey]:
-    return sorted(defs.resolve_asset_graph().get_all_asset_keys())
+    keys = defs.resolve_asset_graph().get_all_asset_keys()
+    return sorted(key for key in keys if key.to_user_string() not in VERDICTS)
 
 
 def test_every_materialization_says_how_much(materializations: dict[str, dict[str, Any]]) -> None:
@@ -152,8 +157,9 @@ def test_metadata_and_summary_say_the_same(materializations: dict[str, dict[str,
 def test_every_check_has_a_verdict_on_its_partition(finished_demo: Finished) -> None:
     graph = defs.resolve_asset_graph()
     with finished_demo.place.instance() as instance:
-        records = instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(graph.asset_check_keys))
-        assert set(records) == set(graph.asset_check_keys)
+        keys = {key for key in graph.asset_check_keys if key.asset_key.to_user_string() not in VERDICTS}
+        records = instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(keys))
+        assert set(records) == keys
         for key, record in records.items():
             evaluation = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
             blocking = key.name in ("catalog_integrity", "quality_integrity")

@@ -194,7 +194,10 @@ def test_whatever_amazon_answers_leaves_no_secret_anywhere(with_credentials: Sce
         for _ in range(5):
             amazon.clock.advance(4000)
             with scene.place.database.connect() as connection:
-                connection.execute("UPDATE submissions SET next_at = now()")
+                connection.execute(
+                    "UPDATE submissions SET next_at = now(), sending_at = sending_at - interval '1 hour',"
+                    " documented_at = documented_at - interval '1 hour'"
+                )
                 connection.execute("UPDATE rate_limits SET tokens = burst")
             scene.cli("submissions", "poll", code=None)
         scene.cli("connection", "test", "shop", "amazon-us", code=None)
