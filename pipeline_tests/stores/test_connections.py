@@ -68,6 +68,10 @@ def test_the_account_of_a_connection_overrides_the_marketplace(connection: psyco
     assert account.settings["gtin_exempt"] is True
 
 
+def test_without_credentials_nothing_is_sent(connection: psycopg.Connection, store: str) -> None:
+    assert connect(connection, store).transport(sends=True) == "file"
+
+
 def test_a_site_is_connected_once_a_store(connection: psycopg.Connection, store: str) -> None:
     connect(connection, store)
     connect(connection, "other")
@@ -109,6 +113,7 @@ def test_credentials_are_never_part_of_a_connection(connection: psycopg.Connecti
     connection.execute("UPDATE marketplace_credentials SET credentials = %s", [json.dumps(envelope)])
     found = connections.get_connection(connection, store, "amazon-us")
     assert found.sealed_by == "k1"
+    assert (found.transport(sends=False), found.transport(sends=True)) == ("file", "api")
     assert "CANARY" not in repr(found)
 
 
