@@ -22,6 +22,7 @@ from pipeline.platform.resources import ExportOptions, Workspace
 from pipeline.quality import assets as quality
 from pipeline.quality import checks as quality_checks
 from pipeline.submissions import assets as submissions
+from pipeline.submissions import checks as submissions_checks
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
@@ -36,7 +37,13 @@ def build_defs(**overrides: Any) -> dg.Definitions:
         raise TypeError(f"unknown resources: {sorted(unknown)}")
     return dg.Definitions(
         assets=[*catalog.ASSETS, *quality.ASSETS, *labels.ASSETS, *listings.ASSETS, *feeds.ASSETS, *submissions.ASSETS],
-        asset_checks=[*catalog_checks.CHECKS, *quality_checks.CHECKS, *labels_checks.CHECKS, *listings_checks.CHECKS],
+        asset_checks=[
+            *catalog_checks.CHECKS,
+            *quality_checks.CHECKS,
+            *labels_checks.CHECKS,
+            *listings_checks.CHECKS,
+            *submissions_checks.CHECKS,
+        ],
         jobs=[*JOBS, watch_sources],
         sensors=SENSORS,
         schedules=SCHEDULES,

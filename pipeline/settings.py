@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 #: Services whose base URL can be another one, see `api_url`.
-SERVICES = ("SHOPIFY", "AKENEO")
+SERVICES = ("SHOPIFY", "AKENEO", "AMAZON", "AMAZON_LWA")
 
 #: How a model is told which JSON to answer with; a server that does not know the first degrades to the next.
 STRUCTURED_MODES = ("json_schema", "json_object", "prompt")

@@ -24,7 +24,8 @@ _numbers = count(1)
 #: Variables that decide how the code under test behaves; the developer's own must not reach it.
 _FOREIGN = (
     "PIPELINE_DATA_DIR", "PIPELINE_STORAGE_URI", "DATABASE_URL", "DAGSTER_HOME", "CREDENTIAL_KEYS", "CREDENTIAL_KEYS_FILE",
-    "SHOPIFY_API_URL", "AKENEO_API_URL", "LLM_BASE_URL", "LLM_API_KEY", "LLM_MODEL", "LLM_STRUCTURED_MODE",
+    "SHOPIFY_API_URL", "AKENEO_API_URL", "AMAZON_API_URL", "AMAZON_LWA_API_URL",
+    "LLM_BASE_URL", "LLM_API_KEY", "LLM_MODEL", "LLM_STRUCTURED_MODE",
 )  # fmt: skip
 
 

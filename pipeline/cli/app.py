@@ -9,7 +9,21 @@ from collections.abc import Sequence
 
 import typer
 
-from pipeline.cli import connections, demo, exports, imports, jobs, keys, labels, language, status, stores, up, webhooks
+from pipeline.cli import (
+    connections,
+    demo,
+    exports,
+    imports,
+    jobs,
+    keys,
+    labels,
+    language,
+    status,
+    stores,
+    submissions,
+    up,
+    webhooks,
+)  # fmt: skip
 from pipeline.cli.output import show_error
 from pipeline.model.errors import PipelineError
 
@@ -22,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 #: In the order of the help page.
-for module in (demo, up, webhooks, stores, connections, imports, exports, labels, language, status, jobs, keys):
+for module in (demo, up, webhooks, stores, connections, imports, exports, submissions, labels, language, status, jobs, keys):
     module.register(app)
 
 

@@ -10,7 +10,7 @@ from pipeline.cli.credential_input import Credentials, read_credentials
 from pipeline.cli.options import Json, SiteKey, StoreKey, Yes, confirm
 from pipeline.cli.output import duration, say, show_facts, show_json, show_table
 from pipeline.cli.removal import remove_connection, show_removed
-from pipeline.cli.session import session
+from pipeline.cli.session import Session, session
 from pipeline.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,11 +63,15 @@ def connect(
             )
             if secrets:
                 save_credentials(connection, current.vault, found, market.credentials, secrets)
-                found = get_connection(connection, store, site.key)
             register(current.instance, store_keys=[store], sites=[site.key])
+        tried = {"problems": _try(current, store, site.key)} if secrets and market.sends else {}
+        with current.connect() as connection:
+            found = get_connection(connection, store, site.key)
     if as_json:
-        show_json(_public(found))
+        show_json({**_public(found), **tried})
         return
+    for problem in tried.get("problems", ()):
+        say(problem)
     say(f"store {store} is connected to {marketplace}; {_sending(found)}")
     unset = [name for name, value in found.account(market.account_settings).settings.items() if value == ""]
     if unset:
@@ -171,11 +175,32 @@ def set_(
             found = update(connection, store, marketplace, assignments, market.account_settings, account_name=account_name)
             if secrets or forget:
                 save_credentials(connection, current.vault, found, market.credentials, secrets)
-                found = get_connection(connection, store, marketplace)
+        tried = {"problems": _try(current, store, marketplace)} if secrets and market.sends else {}
+        with current.connect() as connection:
+            found = get_connection(connection, store, marketplace)
     if as_json:
-        show_json(_public(found))
+        show_json({**_public(found), **tried})
     else:
+        for problem in tried.get("problems", ()):
+            say(problem)
         say(f"{store} on {marketplace} is changed; it counts from the next export on: pipeline export {store} {marketplace}")
+
+
+@app.command("test", epilog="Example: pipeline connection test my-shop amazon-us")
+def test(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
+    """Ask the marketplace whether it takes the stored credentials; nothing is changed there."""
+    from pipeline.stores.connections import get_connection
+
+    with session() as current:
+        with current.connect() as connection:
+            get_connection(connection, store, marketplace)
+        problems = _try(current, store, marketplace)
+    if as_json:
+        show_json({"store": store, "marketplace": marketplace, "problems": problems})
+    else:
+        say(" ".join(problems) or f"{marketplace} takes the credentials of {store}")
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: pipeline connection pause my-shop amazon-us")
@@ -194,18 +219,33 @@ def resume(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None
 def remove(store: StoreKey, marketplace: SiteKey, yes: Yes = False, as_json: Json = False) -> None:
     """Remove a connection with its settings, state, plans and feeds. Listings on the marketplace stay as they are."""
     from pipeline.stores.connections import require_connected
+    from pipeline.submissions.live import left_behind
 
     with session() as current:
         with current.connect() as connection:
             require_connected(connection, store, marketplace)
+            stays = left_behind(connection, store, marketplace)
         question = f"Remove the connection of {store} to {marketplace} with its settings, state, plans and feeds?"
+        if stays:
+            question = f"{stays}. {question}"
         confirm(question, yes=yes, as_json=as_json)
         removed = remove_connection(current, store, marketplace)
     if as_json:
-        show_json({"removed": {"store": store, "marketplace": marketplace}, **removed})
+        show_json({"removed": {"store": store, "marketplace": marketplace}, **removed, **({"stays": stays} if stays else {})})
         return
-    say(f"{store} is no longer connected to {marketplace}")
+    say(f"{store} is no longer connected to {marketplace}" + (f"; {stays}" if stays else ""))
     show_removed(removed)
+
+
+def _try(current: Session, store: str, marketplace: str) -> list[str]:
+    """What is wrong with a connection's credentials; its status says so too."""
+    from pipeline.listings.cell import find_cell
+    from pipeline.submissions.live import Office, try_connection
+
+    with current.connect() as connection:
+        cell = find_cell(connection, store, marketplace)
+    office = Office(current.database, current.vault, current.settings.storage())
+    return [] if cell is None else try_connection(office, cell)
 
 
 def _set_status(store: str, marketplace: str, status: Status, sentence: str, as_json: bool) -> None:

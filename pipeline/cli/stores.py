@@ -156,11 +156,14 @@ def try_(key: StoreKey, as_json: Json = False) -> int:
 def remove(key: StoreKey, yes: Yes = False, as_json: Json = False) -> None:
     """Remove a store with all its rows, tables, raw copies and feeds. Listings on marketplaces stay as they are."""
     from pipeline.stores.stores import get_store
+    from pipeline.submissions.live import left_behind
 
     with session() as current:
         with current.connect() as connection:
             get_store(connection, key)
-        confirm(f"Remove store {key} with its connections, tables, raw copies and feeds?", yes=yes, as_json=as_json)
+            stays = left_behind(connection, key)
+        question = f"Remove store {key} with its connections, tables, raw copies and feeds?"
+        confirm(f"{stays}. {question}" if stays else question, yes=yes, as_json=as_json)
         removed = remove_store(current, key)
     if as_json:
         show_json({"removed": key, **removed})

@@ -12,7 +12,7 @@ from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope
 from pipeline.listings.schema import SCHEMAS
-from pipeline.listings.state import approved_changes, lane_version, read_state, register, removed_lately
+from pipeline.listings.state import approved_changes, lane_version, read_refused, read_state, register, removed_lately
 from pipeline.listings.summary import blocked_sample, changes_sample
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
@@ -130,6 +130,7 @@ def listing_changes(
         with workspace.connect() as connection:
             version = lane_version(connection, cell.lane)
             state = read_state(connection, cell.lane)
+            refused = read_refused(connection, cell.lane)
             approved = approved_changes(connection, cell.lane, root, now)
             lately = removed_lately(connection, cell.lane, now)
         result = plan_changes(
@@ -146,6 +147,8 @@ def listing_changes(
             scope=Scope(frozenset(export_options.product_ids), export_options.dry_run),
             approved=approved,
             removed_lately=lately,
+            refused=refused,
+            transport=cell.lane.transport,
         )
         with workspace.connect() as connection:
             status = register(connection, cell.lane, result.plan)

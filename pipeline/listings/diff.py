@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline.platform.tables import to_frame
 from pipeline.stores.export_settings import ExportSettings
 
-#: The last acknowledged values of a live SKU: columns of the table `listing_state`.
+#: What a live SKU is, or will be once everything that is on its way is acknowledged: `listing_state` under what was sent since.
 STATE = pa.schema(
     [
         ("sku", pa.string()),
@@ -29,10 +29,13 @@ STATE = pa.schema(
         ("list_price", pa.int64()),
         ("quantity", pa.int64()),
         ("left_at", pa.timestamp("us", "UTC")),
+        ("uncertain", pa.bool_()),  # what the marketplace holds is unknown: all of it is to be said again
     ]
 )
+#: What a commit records of a SKU.
+RECORD = [field for field in STATE if field.name not in ("left_at", "uncertain")]
 #: Columns of the listings that a diff looks at.
-COLUMNS = [*STATE.names[:-1], "status", "reason"]
+COLUMNS = [*(field.name for field in RECORD), "status", "reason"]
 VALUES = ("price", "list_price", "quantity", "content_hash", "images_hash")
 #: What is sent, one boolean column each; the other words of model.listing.Change are verdicts.
 SENT = ("create", "update", "price", "quantity", "images", "delete")
@@ -72,10 +75,10 @@ def diff(
     moved = frame["moved"] | ~frame["product_id"].eq(frame["product_id_before"]).fillna(False)
     moving = inside & live & ~left & frame["moved"] & family_is_one_listing
 
-    # Not live yet: create, unless there is nothing to sell.
-    do["create"] = ready & ~live
+    # Not live yet: create, unless there is nothing to sell. One of which nobody knows what it is, is said as a whole too.
+    do["create"] = ready & (~live | frame["uncertain"]) & ~moving
     no_stock = do["create"] & ~parent & ~known
-    out_of_stock = do["create"] & ~parent & (quantity.eq(0).fillna(False) & (not settings.include_out_of_stock))
+    out_of_stock = do["create"] & ~live & ~parent & (quantity.eq(0).fillna(False) & (not settings.include_out_of_stock))
     do["create"] &= ~no_stock & ~out_of_stock
     staying = do["create"] | (live & ~left & ~moving)
     childless = do["create"] & parent & ~among(frame["sku"], frame.loc[staying & child, "parent_sku"])
@@ -89,7 +92,7 @@ def diff(
         do["hold"] |= mask
 
     # Live and ready: each kind by itself. Unknown stock keeps what was sent last.
-    same = ready & live & ~moving
+    same = ready & live & ~moving & ~frame["uncertain"]
     joined = among(frame["sku"], frame.loc[do["create"] & child, "parent_sku"])
     do["update"] = same & (differs(frame, "content_hash") | joined)
     do["images"] = same & differs(frame, "images_hash")
@@ -105,8 +108,8 @@ def diff(
     gone = inside & left
     leave = gone & since.isna()
     frame["quantity"] = quantity.mask(gone & ~parent, 0)
-    do["quantity"] |= leave & ~parent & quantity_before.gt(0).fillna(False)
     due = gone & (since <= now - timedelta(days=settings.delete_after_days)).fillna(False)
+    do["quantity"] |= gone & ~due & ~parent & quantity_before.gt(0).fillna(False)
     do["delete"] = (ready & moving) | due & ~(parent & among(frame["sku"], frame.loc[live & ~due & child, "parent_sku"]))
     do["out_of_scope"] = ~inside
     reason = reason.mask(gone & ~do["delete"], "It left the assortment: quantity 0 now, deleted after the grace period.")
@@ -162,6 +165,7 @@ def _side_by_side(listings: pa.Table, state: pa.Table) -> pd.DataFrame:
     for name in ("product_id", "role", "parent_sku"):
         frame[f"{name}_before"] = old[name]
     frame["left_at"] = before["left_at"].to_pandas()
+    frame["uncertain"] = before["uncertain"].fill_null(False).to_numpy()
     for value in VALUES:
         frame[f"{value}_before"] = old[value]
     return frame

@@ -27,6 +27,7 @@ from pipeline.listings.diff import COLUMNS, SENT, VALUES, VERDICTS, diff, settle
 from pipeline.listings.guards import GUARDED, guard, removals
 from pipeline.listings.messages import Messages
 from pipeline.listings.plan_files import EFFECTS, EVERYTHING, Plan, Scope, plan_folder, publish
+from pipeline.listings.refused import hold_refused
 from pipeline.listings.schema import CHANGES, LISTINGS
 from pipeline.marketplaces.base import MESSAGES, Marketplace
 from pipeline.model.errors import PipelineError
@@ -61,12 +62,14 @@ def plan_changes(
     scope: Scope = EVERYTHING,
     approved: pd.DataFrame | None = None,
     removed_lately: int = 0,
+    refused: pa.Table | None = None,
     transport: str = "file",
 ) -> PlanResult:
     """Compare `listings` with `state` (schema diff.STATE), and write the plan below `root` (storage) through `folder` (scratch).
 
     `approved` (columns of guards.GUARDED) are held changes that were approved in the last 24 hours, `removed_lately` the
-    removals of that time that were not. `now` only tells whose grace period is over. A message that the marketplace would
+    removals of that time that were not; `refused` (schema refused.REFUSED) is what the marketplace refused and is not said again.
+    `now` only tells whose grace period is over. A message that the marketplace would
     refuse blocks a new listing, and holds that change of a live one.
     Raises PipelineError when the scope names a product that is neither listed nor live.
     """
@@ -85,6 +88,8 @@ def plan_changes(
         now=now,
         family_is_one_listing=marketplace.family_is_one_listing,
     )
+    if refused is not None:
+        hold_refused(frame, refused)
     guarded = guard(frame, approved, removed_lately)
     frame = settle(frame).assign(refused=False)
 
@@ -176,11 +181,18 @@ def _effects(frame: pd.DataFrame) -> pd.DataFrame:
     sent = frame[[f"do_{kind}" for kind in ("create", "update", "price", "quantity", "images")]].any(axis=1)
     op = pd.Series(pd.NA, index=frame.index, dtype=_TEXT)
     op[(sent & ~left) | frame["touch"]] = "set"
-    op[frame["leave"]] = "leave"
+    op[frame["leave"] | (left & frame["do_quantity"])] = "leave"
     op[frame["do_delete"]] = "delete"
-    chosen = frame.assign(op=op)[op.notna()]
+    chosen = frame.assign(op=op, sent=_sent(frame))[op.notna()]
     after = {value: chosen[f"{value}_after"] for value in VALUES}
     return pd.DataFrame(chosen.assign(**after)[EFFECTS.names])
+
+
+def _sent(frame: pd.DataFrame) -> pd.Series:
+    codes = _codes(frame) & ((1 << len(SENT)) - 1)
+    distinct, place = np.unique(codes, return_inverse=True)
+    words = [",".join(word for bit, word in enumerate(SENT) if code >> bit & 1) for code in distinct.tolist()]
+    return pd.Series(pd.array(words, dtype=_TEXT).take(place), index=frame.index)
 
 
 def _counts(frame: pd.DataFrame) -> dict[str, Any]:

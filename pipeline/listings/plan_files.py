@@ -19,12 +19,13 @@ import orjson
 import pyarrow as pa
 from upath import UPath
 
-from pipeline.listings.diff import STATE
+from pipeline.listings.diff import RECORD
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import Table
 
-#: One row a SKU whose record changes. `op`: set (all columns), leave (quantity 0, note when), delete.
-EFFECTS = pa.schema([("op", pa.string()), *(field for field in STATE if field.name != "left_at")])
+#: One row a SKU whose record changes. `op`: set (all columns), leave (quantity 0, note when), delete. `sent`: the kinds of
+#: change that messages carry, with commas; empty when only the record changes.
+EFFECTS = pa.schema([("op", pa.string()), ("sent", pa.string()), *RECORD])
 
 
 @dataclass(frozen=True)

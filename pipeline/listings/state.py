@@ -21,6 +21,7 @@ from upath import UPath
 from pipeline.listings.diff import STATE
 from pipeline.listings.guards import GUARDED, WINDOW_HOURS
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
+from pipeline.listings.refused import REFUSED
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import empty_frame
 
@@ -59,27 +60,75 @@ def lane_version(connection: psycopg.Connection[Any], lane: Lane) -> int:
     return 0 if row is None else int(row[0])
 
 
-#: Whole columns as JSON arrays in one row: COPY hands over a row at a time, which costs the client ten times as much.
-_STATE = sql.SQL("SELECT json_build_object({})::text FROM listing_state WHERE {}").format(
-    sql.SQL(", ").join(
-        sql.SQL("{}, coalesce(json_agg({}), '[]')").format(
-            sql.Literal(field.name),
-            sql.SQL("(extract(epoch FROM left_at) * 1000000)::bigint")
-            if pa.types.is_timestamp(field.type)
-            else sql.Identifier(field.name),
-        )
-        for field in STATE
-    ),
-    _LANE,
+#: What is on its way, by SKU: the newest of each kind counts over what was acknowledged.
+_SENT = """
+    SELECT sku, (array_agg(change ORDER BY version DESC) FILTER (WHERE change IN ('create', 'delete')))[1] = 'delete' AS gone,
+        bool_or(change = 'create') AS created, {values}
+    FROM listing_changes_sent WHERE {lane} AND status = 'pending' GROUP BY sku
+"""
+#: Column -> the changes that set it. `has_<column>` says whether one is on its way, since the value may be null.
+_SET_BY = {
+    **dict.fromkeys(("product_id", "role", "parent_sku", "content_hash"), ("create", "update")),
+    "images_hash": ("create", "images"), "quantity": ("create", "quantity"),
+    **dict.fromkeys(("price", "list_price"), ("create", "price")),
+}  # fmt: skip
+_NEWEST = (
+    "(array_agg({column} ORDER BY version DESC) FILTER (WHERE change IN ({changes})))[1] AS {column}, "
+    "bool_or(change IN ({changes})) AS {has}"
 )
+#: Whole columns as JSON arrays in one row: COPY hands over a row at a time, which costs the client ten times as much.
+_COLUMNS = sql.SQL("SELECT json_build_object({columns})::text FROM ({rows}) AS found")
+
+
+def _state_query() -> sql.Composed:
+    named = {column: sql.Identifier(column) for column in _SET_BY}
+    values = sql.SQL(", ").join(
+        sql.SQL(_NEWEST).format(
+            column=named[column], changes=sql.SQL(", ").join(map(sql.Literal, changes)), has=sql.Identifier(f"has_{column}")
+        )
+        for column, changes in _SET_BY.items()
+    )
+    overlaid = sql.SQL(", ").join(
+        sql.SQL("CASE WHEN p.{has} THEN p.{column} ELSE s.{column} END AS {column}").format(
+            has=sql.Identifier(f"has_{column}"), column=named[column]
+        )
+        for column in _SET_BY
+    )
+    rows = sql.SQL(
+        "SELECT sku, {overlaid},"
+        " CASE WHEN p.created THEN NULL ELSE (extract(epoch FROM s.left_at) * 1000000)::bigint END AS left_at,"
+        " coalesce(s.uncertain AND NOT coalesce(p.created, false), false) AS uncertain"
+        " FROM (SELECT * FROM listing_state WHERE {lane}) s FULL JOIN ({sent}) p USING (sku)"
+        " WHERE NOT coalesce(p.gone, false) AND (s.sku IS NOT NULL OR p.created)"
+    ).format(overlaid=overlaid, lane=_LANE, sent=sql.SQL(_SENT).format(values=values, lane=_LANE))
+    return _as_columns(STATE, rows)
+
+
+def _as_columns(schema: pa.Schema, rows: sql.Composable) -> sql.Composed:
+    columns = sql.SQL(", ").join(
+        sql.SQL("{}, coalesce(json_agg({}), '[]')").format(sql.Literal(name), sql.Identifier(name)) for name in schema.names
+    )
+    return _COLUMNS.format(columns=columns, rows=rows)
 
 
 def read_state(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
-    """The last acknowledged values of every live SKU of a lane (schema diff.STATE)."""
-    row = connection.execute(_STATE, lane.key).fetchone()
+    """What every live SKU of a lane is, or will be when all that is on its way is acknowledged (schema diff.STATE)."""
+    return _read(connection, _state_query(), (*lane.key, *lane.key), STATE)
+
+
+def read_refused(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
+    """What the marketplace refused, with the values that were sent (schema refused.REFUSED)."""
+    rows = sql.SQL("SELECT * FROM listing_changes_sent WHERE {} AND status = 'rejected' ORDER BY sku, change, version").format(
+        _LANE
+    )
+    return _read(connection, _as_columns(REFUSED, rows), lane.key, REFUSED)
+
+
+def _read(connection: psycopg.Connection[Any], query: sql.Composed, values: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    row = connection.execute(query, values).fetchone()
     columns = orjson.loads(row[0]) if row else {}
-    wire = {field.name: pa.int64() if pa.types.is_timestamp(field.type) else field.type for field in STATE}
-    return pa.table({name: pa.array(columns.get(name, []), kind) for name, kind in wire.items()}).cast(STATE)
+    wire = {field.name: pa.int64() if pa.types.is_timestamp(field.type) else field.type for field in schema}
+    return pa.table({name: pa.array(columns.get(name, []), kind) for name, kind in wire.items()}).cast(schema)
 
 
 def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str:

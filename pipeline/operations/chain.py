@@ -12,6 +12,7 @@ from pipeline.catalog.assets import ACCEPT_SHRINK, SINCE_TAG
 from pipeline.operations.failures import note_failed_export
 from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
 from pipeline.partitions import cell as cell_key
+from pipeline.submissions.ledger import database_time, ended_since
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -101,6 +102,27 @@ def translate_labels(here: Here, store: str, options: Mapping[str, Any]) -> Outc
         return run_job(here.defs, here.instance, "translate_labels", store, tags={"store": store}, ops=ops)
 
     return _told(here.told, f"translate labels of {store}", run)
+
+
+def poll(here: Here) -> list[Outcome]:
+    """Send and poll whatever is due, then show the verdicts of the connections that got some."""
+
+    def polling() -> Outcome:
+        return run_job(here.defs, here.instance, "poll_submissions", None, tags={})
+
+    with here.database.connect() as connection:
+        began = database_time(connection)
+    outcomes = [_told(here.told, "poll submissions", polling)]
+    with here.database.connect() as connection:
+        ended = ended_since(connection, began)
+    for store, site, _ in ended:
+
+        def show(store: str = store, site: str = site) -> Outcome:
+            tags = {"store": store, "marketplace": site}
+            return run_job(here.defs, here.instance, "read_verdicts", cell_key(store, site), tags=tags)
+
+        outcomes.append(_told(here.told, f"verdicts of {store} on {site}", show))
+    return outcomes
 
 
 def _told(told: Told, what: str, work: Callable[[], Outcome]) -> Outcome:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 from pipeline.catalog.assets import KIND_TAG
+from pipeline.operations.polling import poll_submissions
 
 import_all = dg.define_asset_job(
     "import_all",
@@ -69,10 +72,17 @@ translate_labels = dg.define_asset_job(
 
 export_listings = dg.define_asset_job(
     "export_listings",
-    selection=dg.AssetSelection.groups("listings", "feeds", "submissions"),
+    selection=dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("feed_submissions"),
     description="Make one marketplace's listings of a store, plan what changed, write the feeds and hand them over.",
     executor_def=dg.in_process_executor,
 )
 
+read_verdicts = dg.define_asset_job(
+    "read_verdicts",
+    selection=dg.AssetSelection.assets("processing_reports", "listing_status"),
+    description="Show what the marketplace answered: each message of the last export, and each listing as it stands.",
+    executor_def=dg.in_process_executor,
+)
+
 IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory, import_attributes, import_families]
-JOBS = [*IMPORT_JOBS, import_labels, translate_labels, export_listings]
+JOBS: list[Any] = [*IMPORT_JOBS, import_labels, translate_labels, export_listings, poll_submissions, read_verdicts]

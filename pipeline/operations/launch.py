@@ -42,16 +42,15 @@ def run_job(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
     job: str,
-    partition: str,
+    partition: str | None,
     *,
     tags: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
     ops: Mapping[str, Any] | None = None,
     run_id: str | None = None,
 ) -> Outcome:
-    """Run `job` for one partition here; `options` are fields of `ExportOptions`, `ops` the configuration of its assets by name.
-
-    A failed step is an outcome, never raised."""
+    """Run `job` here, for one partition (None: the job has none); `options` are fields of `ExportOptions`, `ops` the config
+    of its assets by name. A failed step is an outcome, never raised."""
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if options:
         config["resources"] = {"export_options": {"config": dict(options)}}
@@ -66,7 +65,7 @@ def run_job(
     seconds = time.monotonic() - started
     error = None if result.success else get_run(instance, result.run_id).error or "the run failed; see: pipeline jobs status"
     site = partition.keys_by_dimension["marketplace"] if isinstance(partition, dg.MultiPartitionKey) else None
-    return Outcome(result.run_id, job, str(partition), site, result.success, round(seconds, 2), error)
+    return Outcome(result.run_id, job, str(partition or ""), site, result.success, round(seconds, 2), error)
 
 
 def close_dead_runs(instance: dg.DagsterInstance, database: Database) -> list[str]:

@@ -28,6 +28,8 @@ class Row:
     blocked: int
     held: int
     waiting: int  # held changes that an approval lets pass
+    sending: int  # submissions without a verdict
+    refused: int  # SKUs of which the marketplace refused something
     last_error: str | None
     next: str
 
@@ -42,12 +44,21 @@ _QUERY = b"""
            exported.import_id IS NOT DISTINCT FROM i.id AS up_to_date,
            coalesce((planned.counts->>'guarded')::bigint, 0) AS guarded,
            (SELECT count(*) FROM listing_state l
-            WHERE l.store_id = s.id AND l.site = c.site AND l.transport = 'file' AND l.role <> 'parent') AS live,
+            WHERE l.store_id = s.id AND l.site = c.site AND l.transport = lane.transport AND l.role <> 'parent') AS live,
+           (SELECT count(DISTINCT r.sku) FROM listing_changes_sent r WHERE r.store_id = s.id AND r.site = c.site
+            AND r.transport = lane.transport AND r.status = 'rejected') AS refused,
+           (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
+            AND u.ended_at IS NULL) AS sending,
+           (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
+            AND u.state = 'held') AS stuck,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
            coalesce(s.last_error, i.quality_reason, failed.error, c.last_error) AS last_error,
            failed.error IS NOT NULL AS import_failed, coalesce(planned.status, '') AS plan
     FROM stores s
     LEFT JOIN marketplace_credentials c ON c.store_id = s.id
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN c.credentials <> '{}' AND c.marketplace = ANY(%(sends)s) THEN 'api' ELSE 'file' END AS transport
+    ) lane
     LEFT JOIN LATERAL (
         SELECT * FROM imports i WHERE i.store_id = s.id AND i.status = 'complete' AND i.kind IN ('all', 'products')
         ORDER BY i.id DESC LIMIT 1
@@ -58,12 +69,14 @@ _QUERY = b"""
     ) failed ON true
     LEFT JOIN LATERAL (
         SELECT * FROM exports e
-        WHERE e.store_id = s.id AND e.site = c.site AND e.status <> 'dry_run' AND e.scope->'product_ids' = '[]'
+        WHERE e.store_id = s.id AND e.site = c.site AND e.transport = lane.transport AND e.status <> 'dry_run'
+            AND e.scope->'product_ids' = '[]'
         ORDER BY e.planned_at DESC LIMIT 1
     ) planned ON true
     LEFT JOIN LATERAL (
         SELECT import_id, greatest(committed_at, planned_at) AS at FROM exports e
-        WHERE e.store_id = s.id AND e.site = c.site AND e.status = 'committed' ORDER BY planned_at DESC LIMIT 1
+        WHERE e.store_id = s.id AND e.site = c.site AND e.transport = lane.transport AND e.status = 'committed'
+        ORDER BY planned_at DESC LIMIT 1
     ) exported ON true
     ORDER BY s.key, c.site
 """
@@ -82,6 +95,9 @@ class _Found:
     up_to_date: bool
     guarded: int
     live: int
+    refused: int
+    sending: int
+    stuck: int
     blocked: int
     held: int
     last_error: str | None
@@ -91,8 +107,11 @@ class _Found:
 
 def overview(connection: psycopg.Connection[Any]) -> list[Row]:
     """One row a connection, stores in the order of their keys."""
+    from pipeline.marketplaces import load_marketplaces
+
+    sends = [market.name for market in load_marketplaces().values() if market.sends]
     with connection.cursor(row_factory=class_row(_Found)) as cursor:
-        return [_row(found) for found in cursor.execute(_QUERY)]
+        return [_row(found) for found in cursor.execute(_QUERY, {"sends": sends})]
 
 
 def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
@@ -135,6 +154,8 @@ def _row(found: _Found) -> Row:
         found.blocked,
         found.held,
         found.guarded,
+        found.sending,
+        found.refused,
         found.last_error,
         _next(found, waiting),
     )
@@ -150,6 +171,10 @@ def _next(found: _Found, waiting: bool) -> str:
         return f"pipeline import {found.store}"
     if found.site is None:
         return f"pipeline connect {found.store} amazon-us"
+    if found.stuck:
+        return f"pipeline submissions list --store {found.store} --marketplace {found.site} --open"
+    if found.state == "testing":
+        return f"pipeline connection test {found.store} {found.site}"
     if found.state == "inactive":
         return f"pipeline connection resume {found.store} {found.site}"
     if waiting or found.guarded:

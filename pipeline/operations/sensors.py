@@ -4,6 +4,7 @@ No network inside a tick.
 """
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
 import dagster as dg
 
@@ -14,10 +15,16 @@ from pipeline.operations.jobs import (
     import_collections,
     import_inventory,
     import_products,
+    read_verdicts,
 )
 from pipeline.operations.launch import CHAINED_BY
+from pipeline.operations.polling import poll_submissions
 from pipeline.partitions import cell, stores
 
+_UNFINISHED = (
+    dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)  # fmt: skip
 _IMPORTS = {import_all.name, import_products.name, import_inventory.name}
 #: The job that answers a request for this part of the catalog.
 _JOB_OF = {"all": import_all, "products": import_products, "collections": import_collections, "inventory": import_inventory}
@@ -133,4 +140,33 @@ def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"closed: {', '.join(closed)}" if closed else "every started run is alive")
 
 
-SENSORS = [new_imports, export_after_import, failed_exports, dead_runs]
+@dg.sensor(
+    jobs=[poll_submissions, read_verdicts],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Request one run that sends and polls whatever is due, and the tables of connections with new verdicts.",
+)
+def submissions_due(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+    from pipeline.submissions.ledger import ended_since
+    from pipeline.submissions.live import due_cells
+
+    seen = datetime.fromisoformat(context.cursor) if context.cursor else datetime.min.replace(tzinfo=timezone.utc)
+    with Database.open(Settings.load()) as database, database.connect() as connection:
+        due = due_cells(connection)
+        ended = ended_since(connection, seen)
+    if due and not context.instance.get_runs_count(dg.RunsFilter(job_name=poll_submissions.name, statuses=list(_UNFINISHED))):
+        yield dg.RunRequest(job_name=poll_submissions.name)
+    for store, site, at in ended:
+        yield dg.RunRequest(
+            run_key=f"{store}:{site}:{at.isoformat()}", job_name=read_verdicts.name, partition_key=cell(store, site),
+            tags={"store": store, "marketplace": site},
+        )  # fmt: skip
+    if ended:
+        context.update_cursor(max(at for _, _, at in ended).isoformat())
+    if not due and not ended:
+        yield dg.SkipReason("nothing is due")
+
+
+SENSORS = [new_imports, export_after_import, failed_exports, submissions_due, dead_runs]

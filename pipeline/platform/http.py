@@ -110,8 +110,11 @@ class Service:
         patience: Patience | None = None,
         timeout: httpx.Timeout = _TIMEOUT,
         transport: httpx.BaseTransport | None = None,
+        code: Callable[[Answer], str | None] = lambda answer: None,
     ) -> None:
+        """`code` reads the service's own word for an error from an answer that is one, None where it says none."""
         self.name = name
+        self._code = code
         self.patience = patience or Patience()
         self.base_url = base_url.rstrip("/")
         self._loopback = _is_loopback(base_url)
@@ -198,8 +201,8 @@ class Service:
         """The error of an answer: "shopify refused the request (HTTP 400: what it said)"."""
         said = f": {answer.said}" if answer.said else ""
         return ApiError(
-            self.name, f"{self.name} {what} (HTTP {answer.status}{said})", status=answer.status, code=code,
-            request_id=answer.request_id,
+            self.name, f"{self.name} {what} (HTTP {answer.status}{said})", status=answer.status,
+            code=code or self._code(answer), request_id=answer.request_id,
         )  # fmt: skip
 
     def _patiently(self, once: Callable[[], Answer | _Result], *, repeat: bool, waits_only: bool = False) -> Any:

@@ -22,6 +22,10 @@ _SESSION = """
 """
 
 
+class LockBusy(PipelineError):
+    """Somebody else holds the lock."""
+
+
 class HeldLock:
     """A lock that we hold as long as its session lives."""
 
@@ -102,7 +106,7 @@ def _acquire(connection: psycopg.Connection, name: str, wait_seconds: float, che
             check()
         left = deadline - time.monotonic()
         if left <= 0:
-            raise PipelineError(_busy_message(connection, name, busy))
+            raise LockBusy(_busy_message(connection, name, busy))
         time.sleep(min(POLL_SECONDS, left))
 
 

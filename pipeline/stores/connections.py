@@ -194,6 +194,15 @@ def open_credentials(connection: psycopg.Connection, vault: Vault, found: Connec
     return credentials.open_row(connection, vault, "marketplace_credentials", found.id)
 
 
+def set_outcome(connection: psycopg.Connection, connection_id: UUID, error: str | None, status: Status | None = None) -> None:
+    """Note what trying or using the credentials came to. Without a status: error, or active. A paused one stays paused."""
+    text = None if error is None else shown(" ".join(error.split()), _MAX_ERROR)
+    connection.execute(
+        _UPDATE.format("last_error = %(error)s, status = CASE WHEN status = 'inactive' THEN status ELSE %(status)s END"),
+        {"id": connection_id, "error": text, "status": status or ("error" if error else "active")},
+    )
+
+
 def remove(connection: psycopg.Connection, store_key: str, site: str) -> dict[str, int]:
     """Delete the connection with its settings and the state of its listings. Returns the number of rows by table."""
     require_connected(connection, store_key, site)

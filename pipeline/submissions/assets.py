@@ -1,9 +1,11 @@
-"""Assets of the submissions stage: the feeds of a plan handed over, and what the marketplace acknowledged recorded.
+"""Assets of the submissions stage: the feeds of a plan handed over, what the marketplace answered, and how each listing stands.
 
-File mode for now: feeds are written and validated, nothing is sent, and the verdict comes at once.
+In file mode nothing is sent, and the verdict comes at once. Else the ledger sends, and `poll_submissions` reads the verdicts.
 """
 
+import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,27 +15,34 @@ import pandas as pd
 from pipeline.feeds.assets import NAMES
 from pipeline.feeds.pack import set_current
 from pipeline.listings.assets import LOCK_WAIT_SECONDS, connected
-from pipeline.listings.plan_files import load_plan, plan_folder
+from pipeline.listings.cell import Cell
+from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.state import export_status
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
+from pipeline.platform.locks import LockBusy
 from pipeline.platform.progress import stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
-from pipeline.platform.tables import Table, stage
+from pipeline.platform.tables import Table, TableWriter, stage
 from pipeline.stores.connections import record_sync
-from pipeline.submissions.file_mode import commit
-from pipeline.submissions.schema import SUBMISSIONS
+from pipeline.submissions import api_mode, file_mode, status
+from pipeline.submissions.ledger import submission_states
+from pipeline.submissions.schema import LISTING_STATUS, PROCESSING_REPORTS, SUBMISSIONS
+
+GROUP = "submissions"
+OWNERS = ["team:submissions"]
+_TRANSPORT = {"file": "file (written and validated; nothing is sent)", "api": "api (the verdicts are read by poll_submissions)"}
 
 
 @dg.asset(
     partitions_def=store_marketplaces,
-    group_name="submissions",
-    owners=["team:submissions"],
+    group_name=GROUP,
+    owners=OWNERS,
     kinds={"postgres"},
     output_required=False,
     ins={name: dg.AssetIn() for name in NAMES.values()},
-    description="The feeds of the current plan, handed over; in file mode they count as acknowledged at once.",
+    description="The feeds of the current plan, handed over: acknowledged at once in file mode, else sent and followed.",
 )
 def feed_submissions(
     context: dg.AssetExecutionContext,
@@ -47,10 +56,6 @@ def feed_submissions(
         cell = connected(context, workspace)
         if cell is None:
             return
-        if cell.lane.transport != "file":  # never acknowledge here what only a marketplace can
-            raise PipelineError(
-                f"{cell.marketplace.name} says that it can be sent to, but this release sends nothing; uninstall its plug-in"
-            )
         workspace.hold(
             cell.lock,
             holder=f"run {context.run.run_id}",
@@ -69,24 +74,137 @@ def feed_submissions(
                 f"plan {export_id} waits for approval: pipeline export {cell.store.key} {cell.site.key} --approve {export_id}"
             )
             return
-        with workspace.database.connect(autocommit=True) as connection:
-            new = commit(connection, cell.lane, plan, _records(files))
+        records = _records(files)
+        if cell.lane.transport == "file":
+            with workspace.database.connect(autocommit=True) as connection:
+                new = file_mode.commit(connection, cell.lane, plan, records)
+            states = ["done"] * len(files)
+        else:
+            new, states = _send(context, workspace, cell, plan, records)
         set_current(root / "feeds" / cell.store.key / cell.site.key, export_id)
         with workspace.connect() as connection:
             synced, duration = _synced(plan.counts) if new else 0, time.time() - _started(context)
             record_sync(connection, cell.connection.id, products=synced, duration_seconds=duration)
-        rows = files.assign(export_id=export_id, transport="file", status="done")[SUBMISSIONS.names]
+        rows = files.assign(export_id=export_id, transport=cell.lane.transport, status=states)[SUBMISSIONS.names]
         about = {"export_id": export_id, "import_id": plan.import_id}
         table = stage(workspace.scratch("feed_submissions"), "feed_submissions", rows, SUBMISSIONS, about)
     yield dg.Output(
         table,
         metadata={
             "export_id": export_id,
-            "transport": "file (written and validated; nothing is sent)",
+            "transport": _TRANSPORT[cell.lane.transport],
             "messages": int(files["messages"].sum()),
             "files": meta.table(rows),
         },
     )
+
+
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"postgres"},
+    output_required=False,
+    deps=["feed_submissions"],
+    description="What the marketplace said of every message of the newest export with a verdict.",
+)
+def processing_reports(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.Output[Any]]:
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        outcomes, refused, exports = Counter[str](), _Sample(), set[str]()
+        with (
+            workspace.connect() as connection,
+            TableWriter(workspace.scratch("processing_reports"), "processing_reports", PROCESSING_REPORTS, {}) as writer,
+        ):
+            for rows in status.processing_reports(connection, cell):
+                writer.write(rows)
+                outcomes.update(rows["outcome"])
+                exports.update(rows["export_id"])
+                refused.add(rows[rows["outcome"] != "accepted"])
+    yield dg.Output(
+        writer.staged,
+        metadata={
+            "export_id": ", ".join(sorted(exports)) or "none yet",
+            "messages": writer.rows,
+            "by_outcome": meta.counts(outcomes, "outcome"),
+            "not_accepted": refused.shown("sku", "feed", "outcome", "reason"),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"postgres"},
+    output_required=False,
+    deps=["processing_reports"],
+    description="Every SKU that is live, on its way or refused: what the marketplace says of it, and what to do.",
+)
+def listing_status(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.Output[Any]]:
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        states, to_do = Counter[str](), _Sample()
+        with (
+            workspace.connect() as connection,
+            TableWriter(workspace.scratch("listing_status"), "listing_status", LISTING_STATUS, {}) as writer,
+        ):
+            for rows in status.listing_status(connection, cell):
+                writer.write(rows)
+                states.update(rows["state"])
+                to_do.add(rows[rows["state"].isin(["rejected", "uncertain"]) | (rows["errors"] > 0)])
+    yield dg.Output(
+        writer.staged,
+        metadata={
+            "listings": writer.rows,
+            "by_state": meta.counts(states, "state"),
+            "to_do": to_do.shown("sku", "state", "field", "reason", "issue", "hint"),
+        },
+    )
+
+
+class _Sample:
+    """The first rows of what comes in pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[pd.DataFrame] = []
+
+    def add(self, rows: pd.DataFrame) -> None:
+        if len(rows) and sum(map(len, self._pieces)) < meta.MAX_ROWS:
+            self._pieces.append(rows.head(meta.MAX_ROWS))
+
+    def shown(self, *columns: str) -> Any:
+        return meta.table(pd.concat(self._pieces)[list(columns)] if self._pieces else [])
+
+
+def _send(
+    context: dg.AssetExecutionContext, workspace: Workspace, cell: Cell, plan: Plan, files: list[dict[str, Any]]
+) -> tuple[bool, list[str]]:
+    """Put the files into the ledger, and send what can be sent now; the states of their submissions."""
+    from pipeline.submissions.live import Office  # loads httpx
+
+    if cell.connection.status == "testing":
+        raise PipelineError(
+            f"{cell.store.key} on {cell.site.key} is being tested, nothing is sent yet; try its credentials with: "
+            f"pipeline connection test {cell.store.key} {cell.site.key}"
+        )
+    office = Office(workspace.database, workspace.vault, workspace.settings.storage())
+    with office.service(cell) as service:
+        digests = {file["path"]: hashlib.sha256(office.read(file["path"])).hexdigest() for file in files}
+        with workspace.database.connect(autocommit=True) as connection:
+            new = api_mode.commit(connection, cell.lane, plan, files, digests, service.lane)
+        try:
+            reached = office.work(cell, service, holder=f"run {context.run.run_id}")
+            context.log.info(f"submissions: {dict(reached) or 'nothing to do now'}")
+        except LockBusy as busy:
+            context.log.info(f"{busy}; what is planned is sent by poll_submissions")
+    with workspace.connect() as connection:
+        known = submission_states(connection, cell.lane, plan.export_id)
+    return new, [known.get(file["path"], "planned") for file in files]
 
 
 def _one_plan(feeds: tuple[Table, ...]) -> str:
@@ -111,4 +229,4 @@ def _synced(counts: Any) -> int:
     return int(sum(count for kind, count in counts["changes"].items() if kind != "unchanged"))
 
 
-ASSETS = [feed_submissions]
+ASSETS = [feed_submissions, processing_reports, listing_status]

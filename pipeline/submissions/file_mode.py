@@ -6,51 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from pipeline.listings.plan_files import Plan
 from pipeline.listings.state import Lane
-from pipeline.model.errors import PipelineError
-from pipeline.submissions.state import advance, record
+from pipeline.submissions.commit import hand_over
+from pipeline.submissions.state import record
 
 
 def commit(connection: psycopg.Connection[Any], lane: Lane, plan: Plan, feed_files: Sequence[Mapping[str, Any]] = ()) -> bool:
-    """Record in one transaction that a plan was carried out; `feed_files` (kind, path, messages, bytes) go into the ledger.
-
-    Returns False for a plan that is committed already, without doing anything. Raises PipelineError for a dry run, a stale
-    or superseded plan, one that is not registered, and one that waits for approval. The connection must be outside of a
-    transaction; a process killed at any point leaves all of it or nothing.
-    """
-    with connection.transaction():
-        row = connection.execute(
-            b"SELECT status FROM exports WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s FOR UPDATE",
-            (*lane.key, plan.export_id),
-        ).fetchone()
-        status = row[0] if row else "unknown"
-        if status == "committed":
-            return False
-        if status != "planned":
-            raise PipelineError(_refusal(lane, plan, status))
-        effects = plan.effects
-        version = advance(connection, lane, plan) if effects.rows else plan.base_version
-        if effects.rows:
-            record(connection, lane, effects, version)
-        connection.execute(
-            b"UPDATE exports SET status = 'committed', committed_at = now(), feed_files = %s "
-            b"WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s",
-            (Jsonb([dict(file) for file in feed_files]), *lane.key, plan.export_id),
-        )
-    return True
-
-
-def _refusal(lane: Lane, plan: Plan, status: str) -> str:
-    if status == "waiting_approval":
-        return (
-            f"export {plan.export_id} of {lane.store} to {lane.site} waits for approval: look at listing_changes, then "
-            f"`pipeline export {lane.store} {lane.site} --approve {plan.export_id}`"
-        )
-    if status == "dry_run":
-        return f"export {plan.export_id} was a dry run: nothing is sent from it; materialize listing_changes without dry_run"
-    if status == "superseded":
-        return f"export {plan.export_id} is replaced by a newer plan; materialize listing_changes again"
-    return f"export {plan.export_id} is not registered for {lane.store} on {lane.site}; materialize listing_changes again"
+    """Record that a plan was carried out; as `hand_over`."""
+    return hand_over(
+        connection, lane, plan, feed_files, lambda transaction, version: record(transaction, lane, plan.effects, version)
+    )

@@ -1,4 +1,4 @@
-"""The table of `feed_submissions`: one row a feed file that was handed over."""
+"""The tables of the submissions stage."""
 
 from __future__ import annotations
 
@@ -6,4 +6,43 @@ import pyarrow as pa
 
 from pipeline.feeds.schema import FEED_FILES
 
+#: One row a feed file that was handed over. `status`: done in file mode, else the state of the submission.
 SUBMISSIONS = pa.schema([("export_id", pa.string()), *FEED_FILES, ("transport", pa.string()), ("status", pa.string())])
+
+#: One row a message of the newest export with a verdict.
+PROCESSING_REPORTS = pa.schema(
+    [
+        ("submission_id", pa.int64()),
+        ("export_id", pa.string()),
+        ("feed", pa.string()),
+        ("feed_id", pa.string()),  # the marketplace's
+        ("message_id", pa.int64()),
+        ("sku", pa.string()),
+        ("outcome", pa.string()),  # accepted | rejected | unknown
+        ("reason", pa.string()),
+    ]
+)
+
+#: One row a SKU that is live, on its way or refused.
+LISTING_STATUS = pa.schema(
+    [
+        ("sku", pa.string()),
+        ("product_id", pa.string()),
+        ("role", pa.string()),
+        ("state", pa.string()),  # live | pending | rejected | uncertain | leaving
+        ("refused", pa.string()),  # kinds of change, with commas
+        ("reason", pa.string()),  # of what was refused
+        ("item_id", pa.string()),  # ASIN, item id
+        ("marketplace_status", pa.list_(pa.string())),  # its words: BUYABLE, DISCOVERABLE
+        ("price", pa.int64()),  # acknowledged, minor units
+        ("quantity", pa.int64()),  # acknowledged
+        ("errors", pa.int64()),  # issues by severity
+        ("warnings", pa.int64()),
+        ("code", pa.string()),  # of the worst issue
+        ("issue", pa.string()),
+        ("attribute", pa.string()),  # the marketplace's name
+        ("field", pa.string()),  # ours
+        ("rule", pa.string()),  # of ours about that field
+        ("hint", pa.string()),
+    ]
+)

@@ -1,8 +1,14 @@
-"""Writing the state of a lane: in bulk, in the caller's transaction, and only on the version that a plan was made from."""
+"""Writing the state of a lane: in bulk, in the caller's transaction, and only on the version that a plan was made from.
+
+In file mode a hand-over is the verdict, so everything is recorded at once (`record`). Through an API it is only on its way
+(`record_sent`), and `verdicts` moves it on.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -15,22 +21,46 @@ from pipeline.listings.state import Lane
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import Table
 
+_VALUES = EFFECTS.names[2:]  # sku first
 _SET = sql.SQL(
     "INSERT INTO listing_state (store_id, site, transport, version, {columns}) "
     "SELECT %s, %s, %s, %s, {columns} FROM effects WHERE op = 'set' "
     "ON CONFLICT (store_id, site, transport, sku) DO UPDATE SET {values}, "
     "version = excluded.version, left_at = NULL, updated_at = now()"
 ).format(
-    columns=sql.SQL(", ").join(map(sql.Identifier, EFFECTS.names[1:])),
-    values=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in EFFECTS.names[2:]),
+    columns=sql.SQL(", ").join(map(sql.Identifier, _VALUES)),
+    values=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in _VALUES[1:]),
 )
 _LEAVE = b"""
-    UPDATE listing_state s SET left_at = now(), quantity = e.quantity, version = %s, updated_at = now()
+    UPDATE listing_state s SET left_at = coalesce(s.left_at, now()), quantity = e.quantity, version = %s, updated_at = now()
     FROM effects e WHERE e.op = 'leave' AND s.sku = e.sku AND s.store_id = %s AND s.site = %s AND s.transport = %s
 """
 _DELETE = b"""
     DELETE FROM listing_state s USING effects e
     WHERE e.op = 'delete' AND s.sku = e.sku AND s.store_id = %s AND s.site = %s AND s.transport = %s
+"""
+#: What is said anew replaces what was refused before.
+_FORGET_REFUSED = b"""
+    DELETE FROM listing_changes_sent c USING effects e, unnest(string_to_array(e.sent, ',')) AS said (change)
+    WHERE c.store_id = %s AND c.site = %s AND c.transport = %s AND c.status = 'rejected' AND c.sku = e.sku
+        AND (c.change = said.change OR said.change IN ('create', 'delete'))
+"""
+_SENT = sql.SQL(
+    "INSERT INTO listing_changes_sent (store_id, site, transport, version, export_id, change, {columns}) "
+    "SELECT %s, %s, %s, %s, %s, said.change, {prefixed} FROM effects e, unnest(string_to_array(e.sent, ',')) AS said (change)"
+).format(
+    columns=sql.SQL(", ").join(map(sql.Identifier, _VALUES)),
+    prefixed=sql.SQL(", ").join(sql.SQL("e.{}").format(sql.Identifier(name)) for name in _VALUES),
+)
+#: Our own notes, which no message carries: whose family it is, and since when it has left.
+_NOTE = b"""
+    UPDATE listing_state s SET
+        left_at = CASE e.op WHEN 'leave' THEN coalesce(s.left_at, now()) END,
+        product_id = CASE e.op WHEN 'set' THEN e.product_id ELSE s.product_id END,
+        role = CASE e.op WHEN 'set' THEN e.role ELSE s.role END,
+        parent_sku = CASE e.op WHEN 'set' THEN e.parent_sku ELSE s.parent_sku END
+    FROM effects e
+    WHERE e.op IN ('set', 'leave') AND s.sku = e.sku AND s.store_id = %s AND s.site = %s AND s.transport = %s
 """
 
 
@@ -54,21 +84,35 @@ def advance(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> int:
 
 def record(connection: psycopg.Connection[Any], lane: Lane, effects: Table, version: int) -> None:
     """Write EFFECTS rows: `set` replaces a SKU's record, `leave` sets quantity 0 and when it left, `delete` removes it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            b"CREATE TEMP TABLE effects (op text, sku text, product_id text, role text, parent_sku text, content_hash text, "
-            b"images_hash text, price bigint, list_price bigint, quantity bigint) ON COMMIT DROP"
-        )
-        with cursor.copy(b"COPY effects FROM STDIN (FORMAT csv)") as copy:
-            for index in range(effects.batches):
-                copy.write(_csv(effects.arrow_batch(index)))
-        # Without the index the planner, which knows nothing of a state that was just written, may compare each row with each.
-        cursor.execute(b"CREATE INDEX ON effects (op, sku)")
-        cursor.execute(b"ANALYZE effects")
+    with connection.cursor() as cursor, _loaded(cursor, effects):
         cursor.execute(_SET, (*lane.key, version))
         cursor.execute(_LEAVE, (version, *lane.key))
         cursor.execute(_DELETE, lane.key)
-        cursor.execute(b"DROP TABLE effects")
+
+
+def record_sent(connection: psycopg.Connection[Any], lane: Lane, effects: Table, version: int, export_id: str) -> None:
+    """Note EFFECTS rows as on their way: a row for each SKU and kind of change that a message carries."""
+    with connection.cursor() as cursor, _loaded(cursor, effects):
+        cursor.execute(_FORGET_REFUSED, lane.key)
+        cursor.execute(_SENT, (*lane.key, version, export_id))
+        cursor.execute(_NOTE, lane.key)
+
+
+@contextmanager
+def _loaded(cursor: psycopg.Cursor[Any], effects: Table) -> Iterator[None]:
+    """The rows as the temporary table `effects`."""
+    cursor.execute(
+        b"CREATE TEMP TABLE effects (op text, sent text, sku text, product_id text, role text, parent_sku text, "
+        b"content_hash text, images_hash text, price bigint, list_price bigint, quantity bigint) ON COMMIT DROP"
+    )
+    with cursor.copy(b"COPY effects FROM STDIN (FORMAT csv)") as copy:
+        for index in range(effects.batches):
+            copy.write(_csv(effects.arrow_batch(index)))
+    # Without the index the planner, which knows nothing of a state that was just written, may compare each row with each.
+    cursor.execute(b"CREATE INDEX ON effects (op, sku)")
+    cursor.execute(b"ANALYZE effects")
+    yield
+    cursor.execute(b"DROP TABLE effects")
 
 
 def _csv(rows: pa.Table) -> bytes:

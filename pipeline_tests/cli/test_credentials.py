@@ -228,24 +228,22 @@ def test_trying_a_store(cli: Cli, demo: str, catalog: Path, tmp_path: Path, key_
     )  # fmt: skip
 
 
-def test_a_connection_with_credentials_is_not_live(
+def test_credentials_alone_do_not_make_a_connection_live(
     cli: Cli, demo: str, tmp_path: Path, settings: Settings, connection: psycopg.Connection
 ) -> None:
     given = write(tmp_path, "c.json", AMAZON)
-    made = cli("connect", demo, "amazon-us", "--credentials", given, "--json")
+    made = cli("connect", demo, "ebay-us", "--credentials", given, "--json")
     assert made.code == 0, made.err
     assert (made.json["mode"], made.json["credentials"]) == ("file", "sealed with key k1")
-    assert (
-        "nothing is sent (this release cannot send to amazon, the credentials are kept sealed (key k1))" in made.json["sending"]
-    )
+    assert "nothing is sent (this release cannot send to ebay, the credentials are kept sealed (key k1))" in made.json["sending"]
     assert opened(connection, settings, "marketplace_credentials") == AMAZON
-    assert "nothing is sent" in cli("connection", "show", demo, "amazon-us").out
-    changed = cli("connection", "set", demo, "amazon-us", "stock_buffer=2", "--credentials", given, "--json")
+    assert "nothing is sent" in cli("connection", "show", demo, "ebay-us").out
+    changed = cli("connection", "set", demo, "ebay-us", "stock_buffer=2", "--credentials", given, "--json")
     assert (changed.json["export_settings"]["stock_buffer"], changed.json["credentials"]) == (2, "sealed with key k1")
-    gone = cli("connection", "set", demo, "amazon-us", "--forget-credentials", "--json")
+    gone = cli("connection", "set", demo, "ebay-us", "--forget-credentials", "--json")
     assert gone.json["credentials"] is None
     assert opened(connection, settings, "marketplace_credentials") == {}
-    both = cli("connection", "set", demo, "amazon-us", "--forget-credentials", "--credentials", given)
+    both = cli("connection", "set", demo, "ebay-us", "--forget-credentials", "--credentials", given)
     assert both.code == 2 and "exclude each other" in both.err
 
 

@@ -83,9 +83,9 @@ DURING_EXPORT: dict[str, dict[str, tuple[Any, ...]]] = {
     "changes": {MOVE: (die_moving, "listing_changes")},
     "half a feed": {"pipeline.feeds.pack:_replace": (die_within, "product-1.json")},
     "feed table": {MOVE: (die_moving, "inventory_feed")},
-    "commit": {"pipeline.submissions.assets:commit": (die,)},
+    "commit": {"pipeline.submissions.file_mode:commit": (die,)},
     "within the commit": {"pipeline.submissions.file_mode:record": (die_after,)},
-    "committed": {"pipeline.submissions.assets:commit": (die_after,)},
+    "committed": {"pipeline.submissions.file_mode:commit": (die_after,)},
     "pointer": {"pipeline.submissions.assets:set_current": (die_after,)},
     "submissions": {MOVE: (die_moving, "feed_submissions")},
 }
@@ -197,7 +197,7 @@ def test_a_living_run_is_not_closed(imported: Place, tmp_path: Path, monkeypatch
     place = imported.clone(tmp_path)
     monkeypatch.setattr(launch, "_YOUNG_SECONDS", 0.0)
     reached, go = event(), event()
-    living = start(place, "export", "shop", AMAZON, hooks={"pipeline.submissions.assets:commit": (pause, reached, go)})
+    living = start(place, "export", "shop", AMAZON, hooks={"pipeline.submissions.file_mode:commit": (pause, reached, go)})
     assert reached.wait(60)
     with place.instance() as instance:
         assert launch.close_dead_runs(instance, place.database) == []
@@ -208,7 +208,9 @@ def test_a_living_run_is_not_closed(imported: Place, tmp_path: Path, monkeypatch
 def test_of_two_exports_one_waits(imported: Place, undisturbed: Any, tmp_path: Path) -> None:
     place = imported.clone(tmp_path)
     reached, go, waiting = event(), event(), event()
-    first = start(place, "export", "shop", AMAZON, "--json", hooks={"pipeline.submissions.assets:commit": (pause, reached, go)})
+    first = start(
+        place, "export", "shop", AMAZON, "--json", hooks={"pipeline.submissions.file_mode:commit": (pause, reached, go)}
+    )
     assert reached.wait(60)
     second = start(
         place, "export", "shop", AMAZON, "--json", hooks={"pipeline.listings.assets:stop_if_canceled": (tell, waiting)}
@@ -225,7 +227,7 @@ def test_of_two_exports_one_waits(imported: Place, undisturbed: Any, tmp_path: P
 def test_of_two_exports_one_says_why(imported: Place, undisturbed: Any, tmp_path: Path) -> None:
     place = imported.clone(tmp_path)
     reached, go = event(), event()
-    first = start(place, "export", "shop", AMAZON, hooks={"pipeline.submissions.assets:commit": (pause, reached, go)})
+    first = start(place, "export", "shop", AMAZON, hooks={"pipeline.submissions.file_mode:commit": (pause, reached, go)})
     assert reached.wait(60)
     impatient = {"pipeline.listings.assets:LOCK_WAIT_SECONDS": 0.0}
     said = start(place, "export", "shop", AMAZON, "--json", values=impatient).result().error

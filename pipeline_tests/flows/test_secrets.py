@@ -19,6 +19,7 @@ from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.vault.key_files import add_key
 from pipeline.stores.stores import get_store, open_credentials
 from pipeline_tests.canary import Canaries, Hit, recorded_logs
+from pipeline_tests.fakes.amazon import SELLER, FakeAmazon, Fault, running
 from pipeline_tests.flows.place import SITES, Place, Result
 
 ACCOUNT = ("client_id", "client_secret", "refresh_token")
@@ -78,7 +79,15 @@ def scene(shop: Place, tmp_path: Path) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def with_credentials(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
+    with running() as fake:
+        monkeypatch.setenv("AMAZON_API_URL", fake.url)
+        monkeypatch.setenv("AMAZON_LWA_API_URL", fake.url)
+        yield fake
+
+
+@pytest.fixture
+def with_credentials(scene: Scene, amazon: FakeAmazon, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """Stores and connections with credentials, which came in all the ways there are."""
     scene.cli(
         "store",
@@ -99,8 +108,12 @@ def with_credentials(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
     (scene.folder / "stores.csv").write_text("key,source,domain,credentials\nlisted,shopify,listed,listed.json\n")
     scene.cli("store", "add", "--from", str(scene.folder / "stores.csv"))
     for site in SITES:
-        scene.cli("connection", "set", "shop", site, "--credentials", scene.file(site, *ACCOUNT))
-    scene.cli("connect", "static", "amazon-uk", "--credentials", scene.file("uk", *ACCOUNT))
+        file = scene.file(site, *ACCOUNT)
+        if site.startswith("amazon"):
+            amazon.credentials = json.loads(Path(file).read_text())
+        scene.cli("connection", "set", "shop", site, f"seller_id={SELLER}", "--credentials", file)
+    # Amazon does not know these, and says so with the secret in its answer.
+    scene.cli("connect", "static", "amazon-uk", "--set", f"seller_id={SELLER}", "--credentials", scene.file("uk", *ACCOUNT))
     return scene
 
 
@@ -144,7 +157,8 @@ def test_whatever_fails_leaves_no_secret_anywhere(with_credentials: Scene, monke
     scene.cli("store", "test", "pim", code=1)
     assert len(scene.cli("keys", "check", "--json", code=1).json["unreadable"]) == 6
     scene.cli("credentials", "rotate")  # nothing is sealed by another name
-    scene.cli("export", "shop", "amazon-us")  # file mode opens no credentials
+    scene.cli("export", "shop", "ebay-us")  # file mode opens no credentials
+    scene.cli("export", "shop", "amazon-us", code=1)
     rows = {row["store"]: row["state"] for row in scene.cli("status", "--json").json["connections"]}
     assert (rows["static"], rows["pim"], rows["listed"]) == ("error", "error", "not connected")
     scene.keys.chmod(0o644)
@@ -166,6 +180,33 @@ def test_whatever_fails_leaves_no_secret_anywhere(with_credentials: Scene, monke
     scene.keys.write_text(good)
     scene.cli("keys", "check")
     assert scene.search() == []
+
+
+@pytest.mark.parametrize("kind", [401, 500, "lost"])
+def test_whatever_amazon_answers_leaves_no_secret_anywhere(with_credentials: Scene, amazon: FakeAmazon, kind: str | int) -> None:
+    """Each operation fails once or twice on the way of two exports; the token is lost or refused in the middle."""
+    scene = with_credentials
+    operations = ("token", "createFeedDocument", "upload", "createFeed", "getFeed", "getFeeds", "getFeedDocument", "download")
+    amazon.faults = [Fault(operation, kind, times=2) for operation in operations]
+    for percent in ("3", "5"):
+        scene.cli("connection", "set", "shop", "amazon-us", f"price_adjustment_percent={percent}")
+        scene.cli("export", "shop", "amazon-us", code=None)
+        for _ in range(5):
+            amazon.clock.advance(4000)
+            with scene.place.database.connect() as connection:
+                connection.execute(
+                    "UPDATE submissions SET next_at = now(), sending_at = sending_at - interval '1 hour',"
+                    " documented_at = documented_at - interval '1 hour'"
+                )
+                connection.execute("UPDATE rate_limits SET tokens = burst")
+            scene.cli("submissions", "poll", code=None)
+        scene.cli("connection", "test", "shop", "amazon-us", code=None)
+    scene.cli("submissions", "list", "--json")
+    assert len(amazon.feeds) > 0
+    for number, token in enumerate(amazon.tokens):
+        scene.canaries.plant_bytes(f"access token {number}", token.encode())
+    assert scene.search() == []
+    assert not any(b"Atza|" in call or b"X-Amz-Signature" in call for call in amazon.recorded)
 
 
 def test_a_process_that_reads_secrets_has_none_in_its_arguments(scene: Scene) -> None:

@@ -57,7 +57,7 @@ class Desk:
     def commit(self, result: PlanResult) -> None:
         effects = result.plan.effects.read()
         for row in effects.astype(object).where(effects.notna(), None).to_dict("records"):
-            op, sku = row.pop("op"), row["sku"]
+            op, sku, _ = row.pop("op"), row["sku"], row.pop("sent")
             if op == "delete":
                 del self.state[sku]
             elif op == "leave":

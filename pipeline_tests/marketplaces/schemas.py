@@ -28,6 +28,12 @@ def amazon_feed() -> Callable[[Any], Any]:
 
 
 @cache
+def amazon_report() -> Callable[[Any], Any]:
+    path = reference("schemas", "amazon", "feeds", "listings-feed-processing-report-schema-v2.json")
+    return fastjsonschema.compile(json.loads(path.read_text()))
+
+
+@cache
 def amazon_attribute(name: str) -> Callable[[Any], Any] | None:
     """The validator of one attribute of a real product type; None where the excerpt does not have it."""
     document = json.loads(reference("schemas", "amazon", "ptd-excerpt.HAIRBAND.US.json").read_text())

@@ -11,7 +11,7 @@ from pipeline.marketplaces import find_site
 from pipeline.operations import launch
 from pipeline.operations.launch import CHAINED_BY
 from pipeline.operations.partitions import register
-from pipeline.operations.sensors import dead_runs, export_after_import, failed_exports
+from pipeline.operations.sensors import dead_runs, export_after_import, failed_exports, submissions_due
 from pipeline.partitions import cell
 from pipeline.platform.database import Database
 from pipeline.platform.locks import advisory_lock, run_lock_name
@@ -153,5 +153,79 @@ def test_only_dead_runs_are_closed(instance: dg.DagsterInstance, database: Datab
 
 def test_sensors_run_by_default() -> None:
     assert {sensor.name for sensor in defs.sensors or [] if sensor.default_status == dg.DefaultSensorStatus.RUNNING} == {
-        "new_imports", "export_after_import", "failed_exports", "dead_runs",
+        "new_imports", "export_after_import", "failed_exports", "submissions_due", "dead_runs",
     }  # fmt: skip
+
+
+def submission(connection: psycopg.Connection, state: str, **values: object) -> None:
+    """A submission of the store demo to amazon-us, which has credentials."""
+    row = connection.execute(
+        'UPDATE marketplace_credentials SET credentials = \'{"v": 1, "kid": "k", "dek": "", "ct": ""}\''
+        " WHERE site = 'amazon-us' RETURNING store_id"
+    ).fetchone()
+    assert row is not None
+    lane = (row[0], "amazon-us", "api")
+    connection.execute("INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", lane)
+    connection.execute(
+        "INSERT INTO exports (store_id, site, transport, export_id, import_id, base_version, status, counts, scope, committed_at)"
+        " VALUES (%s, %s, %s, 'e', 'i', 0, 'committed', '{}', '{}', now()) ON CONFLICT DO NOTHING",
+        lane,
+    )
+    filled = {
+        "kind": "price", "path": "p", "sha256": "0" * 64, "messages": 1, "lane": "l", "feed_id": "f", "export_id": "e",
+        "next_at": "now", "idem_key": f"{state} {sorted(values.items())}", "state": state, **values,
+    }  # fmt: skip
+    names = ", ".join(filled)
+    marks = ", ".join(["%s"] * len(filled))
+    connection.execute(
+        f"INSERT INTO submissions (store_id, site, transport, {names}) VALUES (%s, %s, %s, {marks})", (*lane, *filled.values())
+    )
+    connection.commit()
+
+
+def asked(instance: dg.DagsterInstance, cursor: str | None = None) -> tuple[list[dg.RunRequest], dg.SensorEvaluationContext]:
+    context = dg.build_sensor_context(instance=instance, cursor=cursor)
+    found = list(submissions_due(context))  # type: ignore[call-overload]
+    return [item for item in found if isinstance(item, dg.RunRequest)], context
+
+
+def test_one_run_polls_whatever_is_due(instance: dg.DagsterInstance, connection: psycopg.Connection) -> None:
+    assert asked(instance)[0] == []
+    submission(connection, "submitted")
+    (request,) = asked(instance)[0]
+    assert (request.job_name, request.partition_key) == ("poll_submissions", None)
+    instance.create_run_for_job(defs.resolve_job_def("poll_submissions"), status=Status.STARTED)
+    assert asked(instance)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "values"),
+    [
+        ("submitted", "active", {"next_at": "tomorrow"}),
+        ("held", "active", {}),
+        ("planned", "inactive", {"feed_id": None}),
+        ("planned", "testing", {"feed_id": None}),
+    ],
+)
+def test_what_waits_is_left_alone(
+    instance: dg.DagsterInstance, connection: psycopg.Connection, state: str, status: str, values: dict[str, object]
+) -> None:
+    submission(connection, state, **values)
+    connection.execute("UPDATE marketplace_credentials SET status = %s", [status])
+    connection.commit()
+    assert asked(instance)[0] == []
+
+
+def test_a_paused_connection_is_followed(instance: dg.DagsterInstance, connection: psycopg.Connection) -> None:
+    submission(connection, "submitted")
+    connection.execute("UPDATE marketplace_credentials SET status = 'inactive'")
+    connection.commit()
+    assert len(asked(instance)[0]) == 1
+
+
+def test_new_verdicts_are_shown_once(instance: dg.DagsterInstance, connection: psycopg.Connection) -> None:
+    submission(connection, "done", ended_at="now")
+    requested, context = asked(instance)
+    (request,) = requested
+    assert (request.job_name, request.partition_key) == ("read_verdicts", cell("demo", "amazon-us"))
+    assert asked(instance, context.cursor)[0] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pandas as pd
@@ -18,7 +18,14 @@ from pipeline.marketplaces.columns import missing, pylist, text
 from pipeline.marketplaces.data import read_sites
 from pipeline.marketplaces.fingerprints import digest, row_documents
 from pipeline.model.credentials import CredentialNames
+from pipeline.model.errors import UsageError
 from pipeline.model.listing import Account, FeedKind, FeedPart, Site
+from pipeline.model.secret import Secret
+
+if TYPE_CHECKING:
+    from pipeline.marketplaces.amazon.spapi.tokens import Tokens
+    from pipeline.marketplaces.live import FeedService
+    from pipeline.platform.rate_limits import Buckets
 
 _FOLDER = Path(__file__).parent
 _CONTENT = (
@@ -27,12 +34,20 @@ _CONTENT = (
 )  # fmt: skip
 
 
+@cache
+def _tokens() -> Tokens:
+    """Of this process: connections of one seller share a token."""
+    from pipeline.marketplaces.amazon.spapi.tokens import Tokens
+
+    return Tokens()
+
+
 class AmazonMarketplace:
     """JSON_LISTINGS_FEED v2 on all sites of `sites.yaml`."""
 
     name = "amazon"
     credentials = CredentialNames((("client_id", "client_secret", "refresh_token"),))  # of Login with Amazon
-    sends = False
+    sends = True
     rules_file = _FOLDER / "rules.yaml"
     version = "2"
     account_settings: Mapping[str, Any] = {"seller_id": ""}
@@ -74,6 +89,17 @@ class AmazonMarketplace:
 
     def zero_quantities(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
         return messages.zero_quantities(rows)
+
+    def feed_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> FeedService:
+        from pipeline.marketplaces.amazon.spapi.client import SpApi
+        from pipeline.marketplaces.amazon.spapi.feeds import AmazonFeeds
+
+        if not account.seller_id:
+            raise UsageError(
+                f"{account.store} has no seller_id (the merchant token) for {site.key}; set it with: "
+                f"pipeline connection set {account.store} {site.key} seller_id=..."
+            )
+        return AmazonFeeds(SpApi(site.region, account.seller_id, credentials, buckets, _tokens()), site)
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)

@@ -1,0 +1,156 @@
+"""`pipeline submissions`: what was sent to marketplaces, what became of it, and deciding where only a person can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.options import Json
+from pipeline.cli.output import say, show_facts, show_json, show_table
+from pipeline.cli.session import Session, session
+
+if TYPE_CHECKING:
+    from pipeline.submissions.machine import Worker
+
+app = typer.Typer(help="Submissions: feeds sent to marketplaces, and their verdicts.", no_args_is_help=True)
+
+Id = Annotated[int, typer.Argument(metavar="ID", help="Number of the submission; see: submissions list.", show_default=False)]
+Why = Annotated[str, typer.Option("--why", help="Why; kept with your name.")]
+
+_COLUMNS = (
+    "id", "store", "marketplace", "export", "feed", "state", "messages", "accepted", "not accepted", "feed id", "since", "reason",
+)  # fmt: skip
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="submissions")
+
+
+@app.command("list", epilog="Example: pipeline submissions list --store my-shop --open")
+def list_(
+    store: Annotated[str | None, typer.Option("--store", help="Only of this store.")] = None,
+    marketplace: Annotated[str | None, typer.Option("--marketplace", help="Only on this site, for example amazon-us.")] = None,
+    open_only: Annotated[bool, typer.Option("--open", help="Only those without a verdict.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List submissions, newest first."""
+    from pipeline.submissions.operators import list_submissions
+
+    with session() as current, current.connect() as connection:
+        found = list_submissions(connection, store=store, site=marketplace, open_only=open_only, limit=limit)
+    if as_json:
+        show_json({"submissions": found})
+        return
+    show_table(
+        _COLUMNS,
+        [
+            (
+                one["id"], one["store"], one["marketplace"], one["export_id"], one["feed"], one["state"], one["messages"],
+                one["counts"].get("accepted", 0), one["counts"].get("rejected", 0) + one["counts"].get("unknown", 0),
+                one["feed_id"], one["ended_at"] or one["submitted_at"] or one["created_at"], (one["reason"] or "")[:70],
+            )
+            for one in found
+        ],
+        empty="nothing was sent yet; connections without credentials send nothing",
+    )  # fmt: skip
+
+
+@app.command(epilog="Example: pipeline submissions show 17")
+def show(submission: Id, as_json: Json = False) -> None:
+    """Show one submission: its way, and the messages that were not accepted."""
+    from pipeline.submissions.operators import get_submission
+
+    with session() as current, current.connect() as connection:
+        found = get_submission(connection, submission)
+    if as_json:
+        show_json(found)
+        return
+    events, refused = found.pop("events"), found.pop("refused")
+    show_facts(found)
+    show_table(("at (UTC)", "state", "who", "note"), [tuple(one.values()) for one in events], empty="")
+    show_table(
+        ("message", "SKU", "outcome", "reason"), [tuple(one.values()) for one in refused], empty="every message so far is fine"
+    )
+
+
+@app.command(epilog="Example: pipeline submissions resend 17 --why 'Amazon support says that it was lost'")
+def resend(submission: Id, why: Why = "", as_json: Json = False) -> None:
+    """Send a held submission again, or let the next export say again what was refused."""
+    from pipeline.submissions import operators
+
+    _decide(submission, lambda worker: operators.resend(worker, submission, why), as_json)
+
+
+@app.command(epilog="Example: pipeline submissions adopt 17 50012 --why 'seen in Seller Central'")
+def adopt(
+    submission: Id,
+    feed: Annotated[str, typer.Argument(metavar="FEED_ID", help="The marketplace's id of the feed.", show_default=False)],
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Say which of the marketplace's feeds a held submission is."""
+    from pipeline.submissions import operators
+
+    _decide(submission, lambda worker: operators.adopt(worker, submission, feed, why), as_json)
+
+
+@app.command(epilog="Example: pipeline submissions cancel 17 --why 'wrong prices'")
+def cancel(submission: Id, why: Why = "", as_json: Json = False) -> None:
+    """Stop a submission that is not sent yet, or not being processed, or held."""
+    from pipeline.submissions import operators
+
+    _decide(submission, lambda worker: operators.cancel(worker, submission, why), as_json)
+
+
+@app.command(epilog="Example: pipeline submissions poll")
+def poll(as_json: Json = False) -> None:
+    """Send and poll whatever is due, as the daemon does by itself."""
+    from pipeline.cli.results import here
+    from pipeline.operations.chain import poll as poll_all
+    from pipeline.submissions.operators import list_submissions
+
+    with session() as current:
+        outcomes = poll_all(here(current))
+        with current.connect() as connection:
+            still = list_submissions(connection, store=None, site=None, open_only=True, limit=1000)
+    failed = [one.error for one in outcomes if one.error is not None]
+    if as_json:
+        show_json({"open": still, "errors": failed})
+    else:
+        say(f"{len(still)} submissions are without a verdict; see: pipeline submissions list --open")
+        for error in failed:
+            say(f"failed: {error}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _decide(submission: int, act: Callable[[Worker], str], as_json: bool) -> None:
+    """Do it as the only worker of the lane, and say what was done."""
+    import getpass
+
+    with session() as current:
+        sentence = _as_worker(current, submission, getpass.getuser(), act)
+    if as_json:
+        show_json({"submission": submission, "done": sentence})
+    else:
+        say(sentence)
+
+
+def _as_worker(current: Session, submission: int, who: str, act: Callable[[Worker], Any]) -> str:
+    from pipeline.listings.cell import find_cell
+    from pipeline.model.errors import UsageError
+    from pipeline.submissions.live import Office
+    from pipeline.submissions.operators import get_submission
+
+    with current.connect() as connection:
+        found = get_submission(connection, submission)
+        cell = find_cell(connection, found["store"], found["marketplace"])
+    if cell is None:
+        raise UsageError(f"{found['store']} is not connected to {found['marketplace']} any more")
+    office = Office(current.database, current.vault, current.settings.storage())
+    with office.service(cell) as service, office.worker(cell, service, holder=who, who=who) as worker:
+        worker.ledger.enter()
+        return str(act(worker))

@@ -1,0 +1,144 @@
+"""What a marketplace can do besides taking files by hand: the protocol of its feed service, and what it answers.
+
+`submissions` sends through this and knows nothing else of a service. Implementations do one thing a call and keep no state;
+what may be repeated, and when, is the ledger's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from pipeline.model.listing import Account, Site
+from pipeline.model.secret import Secret
+from pipeline.platform.http import ApiError
+from pipeline.platform.rate_limits import Buckets
+
+RemoteStatus = Literal["queued", "running", "done", "fatal", "cancelled"]
+Severity = Literal["error", "warning", "info"]
+
+
+class CredentialsRefused(ApiError):
+    """The service no longer takes this connection's credentials: nothing works until an operator gives new ones."""
+
+
+class TryLater(ApiError):
+    """Nothing was done, because our share of requests is used up for `seconds`."""
+
+    def __init__(self, service: str, seconds: float) -> None:
+        super().__init__(service, f"{service} takes no more requests of this account for {seconds:.0f} s", status=429)
+        self.seconds = seconds
+
+
+class NotCreated(ApiError):
+    """The service said, in its own words, that it did not create the feed. Everything else leaves the outcome unknown."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A place for the content of one feed. The URL is a secret: whoever has it can write there. It lives a few minutes."""
+
+    document_id: str
+    url: Secret
+    server_time: datetime  # by the marketplace's clock
+
+
+@dataclass(frozen=True)
+class RemoteFeed:
+    """A feed as the marketplace sees it."""
+
+    feed_id: str
+    status: RemoteStatus
+    created_at: datetime  # by the marketplace's clock
+    report_id: str | None = None
+
+
+@dataclass(frozen=True)
+class FeedIssue:
+    """One sentence of a report. Without message id and SKU it is about the whole feed."""
+
+    severity: Severity
+    code: str
+    text: str
+    message_id: int | None = None
+    sku: str | None = None
+    attribute: str | None = None  # the marketplace's name
+    of_message: bool = True  # why a message was refused; else found in the listing after processing
+    actions: tuple[str, ...] = ()  # what the marketplace did to the listing
+
+
+@dataclass(frozen=True)
+class ListingFacts:
+    """What a report says of a listing itself."""
+
+    item_id: str | None  # ASIN, item id
+    status: tuple[str, ...]  # the marketplace's words
+
+
+@dataclass(frozen=True)
+class FeedReport:
+    """The marketplace's verdict about one feed, as it gave it."""
+
+    processed: int
+    accepted: int
+    invalid: int
+    issues: tuple[FeedIssue, ...] = ()
+    listings: Mapping[str, ListingFacts] = field(default_factory=dict)
+
+
+class FeedService(Protocol):
+    """The feeds of one account on one site. Every method may raise ApiError, CredentialsRefused or TryLater."""
+
+    #: Of the account, the site and the type of feed: feeds that the marketplace lists together.
+    lane: str
+    #: Longest time between sending a feed and its answer, in seconds.
+    timeout_seconds: float
+
+    def new_document(self) -> Upload:
+        """A place to upload to. May be called again at will."""
+
+    def upload(self, place: Upload, content: bytes) -> None:
+        """Put a feed's content there. May be repeated."""
+
+    def prepare(self) -> None:
+        """Everything that may fail before `create_feed` sends anything: tokens, rate limits. Call it right before."""
+
+    def create_feed(self, document_id: str) -> str:
+        """Make the marketplace process the document; the feed's id. Sends once: not idempotent. NotCreated when the service
+        said so; after any other ApiError nobody knows whether the feed exists."""
+
+    def feed(self, feed_id: str) -> RemoteFeed | None:
+        """The feed now; None when the marketplace does not know it."""
+
+    def feeds_since(self, since: datetime) -> Iterable[RemoteFeed]:
+        """All feeds of this lane that were created since (the marketplace's clock), newest first; new ones may lag."""
+
+    def cancel(self, feed_id: str) -> None:
+        """Stop a feed that is not being processed yet."""
+
+    def report(self, report_id: str) -> FeedReport:
+        """The processing report. BadInputError when it cannot be read."""
+
+    def messages(self, content: bytes) -> list[tuple[int, str]]:
+        """Message id and SKU of every message of one of our feed files."""
+        ...
+
+    def field_of(self, attribute: str) -> str | None:
+        """Our column of the listings for an attribute of an issue, where there is one."""
+
+    def check(self) -> list[str]:
+        """What is wrong with the credentials or the account, as sentences; empty when all is well."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class LiveMarketplace(Protocol):
+    """What a marketplace has beside `Marketplace` where it `sends`."""
+
+    def feed_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> FeedService:
+        """The feed service of one account on one site; `buckets` hold its rate limits. Raises UsageError for an account that
+        lacks something. Close it."""
+        ...

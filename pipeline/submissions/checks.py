@@ -1,0 +1,30 @@
+"""Checks of the submissions stage: nothing refused, nothing unknown. They warn."""
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.partitions import store_marketplaces
+from pipeline.platform.checks import check
+from pipeline.platform.tables import Table
+
+
+@check(
+    "listing_status",
+    store_marketplaces,
+    description="The marketplace took everything that was sent, and found nothing wrong with a listing.",
+)
+def nothing_refused(listing_status: Table) -> dg.AssetCheckResult:
+    rows = listing_status.arrow(["state", "errors"])
+    refused = pc.sum(pc.is_in(rows["state"], value_set=pa.array(["rejected", "uncertain"])), min_count=0).as_py()
+    wrong = pc.sum(pc.greater(rows["errors"], 0), min_count=0).as_py()
+    said = f"{refused} listings were refused or are uncertain, {wrong} have errors; what to do is in listing_status"
+    return dg.AssetCheckResult(
+        passed=not refused and not wrong,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said if refused or wrong else "the marketplace is content",
+        metadata={"refused": refused, "with_errors": wrong, "listings": len(rows)},
+    )
+
+
+CHECKS = [nothing_refused]

@@ -1,0 +1,80 @@
+"""What the marketplace said, as tables for people: each message of the last export with a verdict, and each listing as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import psycopg
+
+from pipeline.listings.cell import Cell
+from pipeline.submissions.schema import LISTING_STATUS
+
+#: Rows in memory at once.
+_ROWS = 20_000
+_REPORTS = b"""
+    SELECT s.id AS submission_id, s.export_id, s.kind AS feed, s.feed_id, r.message_id, r.sku, r.outcome, r.reason
+    FROM submission_results r JOIN submissions s ON s.id = r.submission_id
+    WHERE s.store_id = %(store)s AND s.site = %(site)s AND s.transport = %(transport)s AND s.export_id = (
+        SELECT export_id FROM submissions e WHERE e.store_id = %(store)s AND e.site = %(site)s AND e.transport = %(transport)s
+            AND e.ended_at IS NOT NULL ORDER BY e.id DESC LIMIT 1)
+    ORDER BY s.id, r.message_id
+"""
+_STATUS = b"""
+    WITH sent AS (
+        SELECT sku, max(product_id) AS product_id, max(role) AS role, bool_or(status = 'pending') AS pending,
+            string_agg(change, ', ' ORDER BY change) FILTER (WHERE status = 'rejected') AS refused,
+            min(reason) FILTER (WHERE status = 'rejected') AS reason,
+            max(submission_id) FILTER (WHERE status = 'rejected') AS submission_id
+        FROM listing_changes_sent WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s GROUP BY sku
+    ), state AS (
+        SELECT * FROM listing_state WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s
+    ), said AS (
+        SELECT sku, count(*) FILTER (WHERE severity = 'error') AS errors,
+            count(*) FILTER (WHERE severity = 'warning') AS warnings,
+            (array_agg(ARRAY[code, text, attribute, field, rule]
+                ORDER BY array_position('{error,warning,info}', severity), code))[1:1] AS worst
+        FROM marketplace_issues WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s GROUP BY sku
+    )
+    SELECT sku, coalesce(s.product_id, p.product_id) AS product_id, coalesce(s.role, p.role) AS role,
+        CASE WHEN p.refused IS NOT NULL THEN 'rejected' WHEN p.pending THEN 'pending' WHEN s.uncertain THEN 'uncertain'
+            WHEN s.left_at IS NOT NULL THEN 'leaving' ELSE 'live' END AS state,
+        p.refused, p.reason, p.submission_id, s.marketplace_item_id AS item_id, s.marketplace_status, s.price, s.quantity,
+        coalesce(i.errors, 0) AS errors, coalesce(i.warnings, 0) AS warnings,
+        i.worst[1][1] AS code, i.worst[1][2] AS issue, i.worst[1][3] AS attribute, i.worst[1][4] AS field, i.worst[1][5] AS rule
+    FROM state s FULL JOIN sent p USING (sku) LEFT JOIN said i USING (sku) ORDER BY sku
+"""
+
+
+def processing_reports(connection: psycopg.Connection[Any], cell: Cell) -> Iterator[pd.DataFrame]:
+    """PROCESSING_REPORTS in pieces: one row a message of the newest export of which a feed has ended."""
+    return _pieces(connection, _REPORTS, cell)
+
+
+def listing_status(connection: psycopg.Connection[Any], cell: Cell) -> Iterator[pd.DataFrame]:
+    """LISTING_STATUS in pieces: one row a SKU that is live, on its way or refused, with what to do about it."""
+    store, site = cell.store.key, cell.site.key
+    for piece in _pieces(connection, _STATUS, cell):
+        told = piece[["sku", "state", "field", "submission_id"]].itertuples(index=False)
+        piece["hint"] = [_hint(store, site, sku, state, field, submission) for sku, state, field, submission in told]
+        yield pd.DataFrame(piece, columns=LISTING_STATUS.names)
+
+
+def _hint(store: str, site: str, sku: str, state: str, field: str | None, submission: Any) -> str | None:
+    if state == "rejected":
+        what = f"the {field}" if field else "what the reason names"
+        back = f"; to send the same again: pipeline submissions resend {int(submission)}" if pd.notna(submission) else ""
+        return f"{sku} of {store}: correct {what} at the source, then pipeline import {store}{back}"
+    if state == "uncertain":
+        return f"{sku} of {store}: nobody knows what {site} holds; all of it is said again by: pipeline export {store} {site}"
+    return None
+
+
+def _pieces(connection: psycopg.Connection[Any], query: bytes, cell: Cell) -> Iterator[pd.DataFrame]:
+    store, site, transport = cell.lane.key
+    with connection.cursor(name="status") as cursor:
+        cursor.execute(query, {"store": store, "site": site, "transport": transport})
+        names = [column.name for column in cursor.description or ()]
+        while rows := cursor.fetchmany(_ROWS):
+            yield pd.DataFrame(rows, columns=names, dtype=object)

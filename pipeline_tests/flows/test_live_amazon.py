@@ -1,0 +1,208 @@
+"""A store that sells live, driven by the command line against the fake Amazon: connect, export, poll, look, decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_tests.fakes.amazon import MARKETPLACE, SELLER, FakeAmazon, Fault, running
+from pipeline_tests.fakes.clock import Clock
+from pipeline_tests.flows import catalogs
+from pipeline_tests.flows.conftest import NewPlace
+from pipeline_tests.flows.place import Place
+
+SITE = "amazon-us"
+
+
+@pytest.fixture
+def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
+    with running(Clock()) as fake:
+        monkeypatch.setenv("AMAZON_API_URL", fake.url)
+        monkeypatch.setenv("AMAZON_LWA_API_URL", fake.url)
+        yield fake
+        assert fake.violations == []
+
+
+@pytest.fixture
+def place(new_place: NewPlace, amazon: FakeAmazon, tmp_path: Path) -> Place:
+    """A store of ten products, and a key for credentials."""
+    place = new_place()
+    keys = tmp_path / "credential.keys"
+    place.cli("keys", "generate", "--file", str(keys), code=0)
+    place = replace(place, settings=replace(place.settings, credential_keys_file=keys))
+    file = catalogs.write(tmp_path / "shop.csv", catalogs.products(10))
+    place.cli("store", "add", "shop", "--file", str(file), code=0)
+    place.cli("import", "shop", code=0)
+    return place
+
+
+def credentials(tmp_path: Path, amazon: FakeAmazon, **wrong: str) -> str:
+    file = tmp_path / "credentials.json"
+    file.write_text(json.dumps({**amazon.credentials, **wrong}))
+    file.chmod(0o600)
+    return str(file)
+
+
+def connect(place: Place, file: str) -> Any:
+    settings = ("--set", "default_category=PRODUCT", "--set", f"seller_id={SELLER}")
+    return place.summary("connect", "shop", SITE, *settings, "--credentials", file)
+
+
+def failure(place: Place) -> str:
+    """The sentence of an export that fails."""
+    (error,) = place.cli("export", "shop", SITE, "--json", code=1).json["errors"]
+    return str(error)
+
+
+def later(place: Place, amazon: FakeAmazon, seconds: int) -> None:
+    """Time passes for Amazon and for the ledger."""
+    amazon.clock.advance(seconds)
+    with place.database.connect() as connection:
+        connection.execute("UPDATE submissions SET next_at = next_at - make_interval(secs => %s)", [seconds])
+
+
+def test_from_connecting_to_the_verdict(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    found = connect(place, credentials(tmp_path, amazon))
+    assert (found["mode"], found["status"], found["problems"]) == ("live", "active", [])
+    summary = place.summary("export", "shop", SITE)["marketplaces"][SITE]
+    assert summary["changes"]["create"] == 10
+    (open_,) = place.summary("submissions", "list", "--open")["submissions"]
+    assert (open_["state"], open_["messages"]) == ("submitted", 10)
+    sku = amazon.created()[0][3]["sku"]
+    amazon.catalog.refuses[sku] = {"code": "90220", "severity": "ERROR", "message": "required", "attributeName": "item_name"}
+    later(place, amazon, 130)
+    assert place.summary("submissions", "poll") == {"open": [], "errors": []}
+    shown = place.summary("submissions", "show", str(open_["id"]))
+    assert (shown["state"], shown["counts"]) == ("done", {"accepted": 9, "rejected": 1})
+    assert [event["state"] for event in shown["events"]] == ["documented", "uploaded", "sending", "submitted", "done"]
+    assert [(one["sku"], one["reason"]) for one in shown["refused"]] == [(sku, "90220: required")]
+
+    status = place.table("listing_status", "shop", SITE).read().set_index("sku")
+    assert len(status) == 10
+    assert status["state"].value_counts().to_dict() == {"live": 9, "rejected": 1}
+    assert status.loc[sku, "field"] == "title"
+    assert status.loc[sku, "rule"] is not None
+    assert status.loc[sku, "hint"].endswith(f"to send the same again: pipeline submissions resend {open_['id']}")
+    reports = place.table("processing_reports", "shop", SITE).read()
+    assert sorted(reports["message_id"]) == list(range(1, 11))
+
+    again = place.summary("export", "shop", SITE)["marketplaces"][SITE]
+    assert (again["changes"]["unchanged"], again["held"]) == (9, 1)
+    assert amazon.calls["createFeed"] == 1
+    done = place.summary("submissions", "resend", str(open_["id"]), "--why", "the title is allowed now")["done"]
+    assert done == f"1 refused messages of submission {open_['id']} may be sent again: they are in the next export"
+    amazon.catalog.refuses.clear()
+    place.summary("export", "shop", SITE)
+    later(place, amazon, 130)
+    place.summary("submissions", "poll")
+    assert len(amazon.catalog.listings) == 10
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"client_secret": "CANARY-secret-1"}, "the client id or the client secret is wrong"),
+        ({"refresh_token": "CANARY-secret-2"}, "the refresh token is wrong or was revoked"),
+    ],
+)
+def test_wrong_credentials(place: Place, amazon: FakeAmazon, tmp_path: Path, wrong: dict[str, str], said: str) -> None:
+    found = connect(place, credentials(tmp_path, amazon, **wrong))
+    assert (found["status"], len(found["problems"])) == ("error", 1)
+    assert said in found["problems"][0]
+    assert said in failure(place)
+    assert amazon.feeds == {}
+    assert "CANARY" not in json.dumps(
+        place.rows("SELECT to_jsonb(c) - 'credentials' FROM marketplace_credentials c"), default=str
+    )
+    place.cli("connection", "set", "shop", SITE, "--credentials", credentials(tmp_path, amazon), code=0)
+    place.summary("submissions", "poll")
+    assert len(amazon.feeds) == 1
+
+
+def test_another_marketplace_than_the_sellers(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    amazon.sells_on = {"A1PA6795UKMFR9"}
+    found = connect(place, credentials(tmp_path, amazon))
+    assert found["problems"] == [
+        "the seller of these credentials is not registered on amazon-us; check the region and the marketplace"
+    ]
+    assert place.cli("connection", "test", "shop", SITE).code == 1
+
+
+def test_amazon_cannot_be_asked(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    amazon.faults = [Fault("getMarketplaceParticipations", 400)]
+    found = connect(place, credentials(tmp_path, amazon))
+    assert found["status"] == "testing"
+    assert "is being tested" in failure(place)
+    place.cli("connection", "test", "shop", SITE, code=0)
+    assert place.summary("connection", "show", "shop", SITE)["status"] == "active"
+
+
+def test_without_credentials_nothing_is_sent(place: Place, amazon: FakeAmazon) -> None:
+    place.cli("connect", "shop", SITE, "--set", "default_category=PRODUCT", "--set", f"seller_id={SELLER}", code=0)
+    place.summary("export", "shop", SITE)
+    place.summary("submissions", "poll")
+    assert amazon.recorded == []
+    assert place.summary("submissions", "list")["submissions"] == []
+    assert "is in file mode" in place.cli("connection", "test", "shop", SITE).error
+
+
+def test_a_paused_connection_is_followed_but_sends_nothing(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    connect(place, credentials(tmp_path, amazon))
+    place.summary("export", "shop", SITE)
+    place.cli("connection", "pause", "shop", SITE, code=0)
+    later(place, amazon, 130)
+    assert place.summary("submissions", "poll")["open"] == []
+    assert len(amazon.feeds) == 1
+
+
+def test_a_person_decides(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    connect(place, credentials(tmp_path, amazon))
+    amazon.faults = [Fault("createFeed", "lost")]
+    place.summary("export", "shop", SITE)
+    (submission,) = place.summary("submissions", "list")["submissions"]
+    number = str(submission["id"])
+    assert "is being looked for" in place.cli("submissions", "resend", number).error
+    (ours,) = amazon.feeds.values()
+    amazon.feeds["foreign"] = type(ours)(**{**vars(ours), "feed_id": "foreign"})
+    later(place, amazon, 70)
+    (held,) = place.summary("submissions", "poll")["open"]
+    assert (held["state"], ours.feed_id in held["reason"]) == ("held", True)
+    assert "knows no feed" in place.cli("submissions", "adopt", number, "nonsense").error
+    place.summary("submissions", "adopt", number, ours.feed_id, "--why", "seen in Seller Central")
+    later(place, amazon, 60)
+    assert place.summary("submissions", "poll")["open"] == []
+    shown = place.summary("submissions", "show", number)
+    assert (shown["state"], shown["counts"]) == ("done", {"accepted": 10})
+    assert any(event["who"] and event["note"] == "adopted: seen in Seller Central" for event in shown["events"])
+    assert "cannot be cancelled" in place.cli("submissions", "cancel", number).error
+    assert "no submission 999" in place.cli("submissions", "show", "999").error
+
+
+def test_cancelling_in_the_queue(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    connect(place, credentials(tmp_path, amazon))
+    place.summary("export", "shop", SITE)
+    (submission,) = place.summary("submissions", "list")["submissions"]
+    place.summary("submissions", "cancel", str(submission["id"]), "--why", "wrong prices")
+    place.summary("submissions", "poll")
+    shown = place.summary("submissions", "show", str(submission["id"]))
+    assert (shown["state"], shown["counts"]) == ("cancelled", {"rejected": 10})
+    assert (MARKETPLACE, shown["refused"][0]["sku"]) not in amazon.catalog.listings
+
+
+def test_removing_a_connection_says_what_stays(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    connect(place, credentials(tmp_path, amazon))
+    place.summary("export", "shop", SITE)
+    asked = place.cli("connection", "remove", "shop", SITE, code=2)
+    assert "1 submissions are without a verdict, and what they say may still happen" in asked.err
+    later(place, amazon, 130)
+    place.summary("submissions", "poll")
+    assert "10 listings stay live on the marketplace as they are" in place.cli("store", "remove", "shop", code=2).err
+    removed = place.summary("connection", "remove", "shop", SITE, "--yes")
+    assert removed["stays"] == "10 listings stay live on the marketplace as they are"
+    assert place.rows("SELECT count(*) FROM submissions") == [(0,)]
+    assert len(amazon.catalog.listings) == 10
