@@ -167,7 +167,7 @@ def test_logs_are_searched_with_their_exceptions() -> None:
     canaries = Canaries()
     token = canaries.plant("token")
     with recorded_logs() as lines:
-        logging.getLogger("httpx").info("GET https://example.com/?key=%s", token)
+        logging.getLogger("a.client").info("GET https://example.com/?key=%s", token)
         try:
             raise ValueError(token)
         except ValueError:

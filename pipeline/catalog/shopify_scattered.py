@@ -116,6 +116,8 @@ class _Spool:
 
     def read(self, places: Ints) -> list[bytes]:
         """These lines; those that stand together are read together."""
+        if not len(places):
+            return []
         ordered = np.sort(places)
         breaks = np.flatnonzero(np.diff(ordered) > 1)
         firsts, lasts = ordered[np.append(0, breaks + 1)], ordered[np.append(breaks, len(ordered) - 1)]
