@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -20,6 +21,9 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 _numbers = count(1)
 #: Variables that decide how the code under test behaves; the developer's own must not reach it.
 _FOREIGN = (

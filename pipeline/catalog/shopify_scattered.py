@@ -102,6 +102,8 @@ class Regrouped:
 
     def _read(self, spool: _Spool, links: _Links) -> Iterator[Line]:
         order = _order(links, spool)
+        if not len(order):
+            return
         for places in _parts(links.sizes, order):
             yield from zip((places + 1).tolist(), spool.read(places), strict=True)
             self.done += len(places) / len(order)
@@ -116,8 +118,6 @@ class _Spool:
 
     def read(self, places: Ints) -> list[bytes]:
         """These lines; those that stand together are read together."""
-        if not len(places):
-            return []
         ordered = np.sort(places)
         breaks = np.flatnonzero(np.diff(ordered) > 1)
         firsts, lasts = ordered[np.append(0, breaks + 1)], ordered[np.append(breaks, len(ordered) - 1)]
