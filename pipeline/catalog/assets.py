@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 import pandas as pd
+import psycopg
 import pyarrow as pa
 
 from pipeline.catalog.importer import ImportResult
@@ -85,12 +87,8 @@ def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
         folder = workspace.settings.data_dir / "raw" / store.key / opened.import_id
         base = None if opened.base_import_id is None else folder.with_name(opened.base_import_id)
         job = FetchJob(opened.kind, opened.since, opened.reconcile, state, reporter(context, "raw_products"), base)
-        try:
+        with _closed_by_errors(workspace, opened.import_id, store):
             raw = source.fetch(folder, job)
-        except PipelineError as error:
-            with workspace.connect() as connection:
-                fail_import(connection, opened.import_id, str(error))
-            raise
         with workspace.connect() as connection:
             note_raw(connection, opened.import_id, raw)
         files = pd.DataFrame(
@@ -131,15 +129,11 @@ def catalog(
         wanted = [name for name in SCHEMAS if name in selected and name in source.tables(raw)]
         if not wanted:
             raise PipelineError(f"import {import_id} has read {found.kind} only; read the rest with: pipeline import {store.key}")
-        try:
+        with _closed_by_errors(workspace, import_id, store):
             result, raw = normalize(
                 source, raw, workspace.scratch("catalog"), found=found, currency=store.currency,
                 stored=_stored(workspace, store), progress=reporter(context, wanted[0]),
             )  # fmt: skip
-        except PipelineError as error:
-            with workspace.connect() as connection:
-                fail_import(connection, import_id, str(error))
-            raise
     problem = shrink_problem(before, result.counts["products"]) if "products" in wanted else None
     if NOT_SHRUNK.key in context.selected_asset_check_keys:
         yield dg.AssetCheckResult(passed=problem is None, check_name=NOT_SHRUNK.name, asset_key="products", description=problem)
@@ -232,6 +226,26 @@ def _open(context: dg.AssetExecutionContext, workspace: Workspace) -> tuple[Stor
     with workspace.connect() as connection:
         credentials = open_credentials(connection, workspace.vault, store)
     return store, source_of(store, credentials)
+
+
+@contextmanager
+def _closed_by_errors(workspace: Workspace, import_id: str, store: Store) -> Iterator[None]:
+    """An import that ends in an error is over, and `pipeline status` shows why; one that is interrupted, or that has lost its
+    database, is not."""
+    try:
+        yield
+    except psycopg.OperationalError:
+        raise
+    except Exception as error:
+        reason = str(error)
+        if not isinstance(error, PipelineError):
+            reason = (
+                f"{type(error).__name__} in the importer, which is a fault of it: report it, and read everything anew with: "
+                f"pipeline import {store.key} --full"
+            )
+        with workspace.connect() as connection:
+            fail_import(connection, import_id, reason)
+        raise
 
 
 def _save_state(workspace: Workspace, import_id: str, values: Mapping[str, Any]) -> None:

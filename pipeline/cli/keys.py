@@ -109,7 +109,10 @@ def check(as_json: Json = False) -> int:
             say(f"{what}: {reason}")
         idle = [name for name in known[1:] if not any(counts[name].values())]
         if idle:
-            say(f"nothing is sealed with {', '.join(idle)} any more; next: pipeline keys remove {idle[0]}")
+            say(
+                f"nothing is sealed with {', '.join(idle)}; a new key: pipeline keys promote {idle[0]}; "
+                f"an old one whose rotation is over: pipeline keys remove {idle[0]}"
+            )
     return 1 if found.unreadable else 0
 
 

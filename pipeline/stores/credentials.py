@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from pipeline.model.errors import PipelineError
 from pipeline.model.secret import Secret
 from pipeline.platform.vault.envelope import MalformedEnvelope, Vault
-from pipeline.platform.vault.keys import DecryptError, UnknownKeyError
+from pipeline.platform.vault.keys import DecryptError, KeyFormatError, UnknownKeyError
 
 BATCH = 100
 _UNREADABLE = (DecryptError, UnknownKeyError, MalformedEnvelope)
@@ -75,6 +75,8 @@ class Row:
 def save(connection: psycopg.Connection, vault: Vault, table: str, row_id: UUID, credentials: Mapping[str, Secret]) -> None:
     """Seal and store, in place of what was there; clears an error of the row. None at all takes the credentials away."""
     row = _get(connection, table, row_id)
+    if credentials:
+        _known_key(connection, vault)
     envelope = vault.seal(credentials, **row.place) if credentials else {}
     connection.execute(_SAVE.format(table=sql.Identifier(table), well=_WELL), [Jsonb(envelope), row_id])
 
@@ -89,6 +91,9 @@ def open_row(connection: psycopg.Connection, vault: Vault, table: str, row_id: U
         return {}
     try:
         opened = vault.open(row.envelope, **row.place)
+    except KeyFormatError as error:
+        _note(connection, row, f"credential keys cannot be used: {error}")
+        raise
     except _UNREADABLE as error:
         reason = str(error)
     else:
@@ -96,12 +101,23 @@ def open_row(connection: psycopg.Connection, vault: Vault, table: str, row_id: U
             query = _CLEAR_ERROR.format(table=sql.Identifier(table), well=_WELL)
             connection.execute(query, [row.id, Jsonb(dict(row.envelope))])
         return opened
-    connection.execute(_NOTE_ERROR.format(table=sql.Identifier(table)), [reason, row.id, Jsonb(dict(row.envelope))])
-    connection.commit()
+    _note(connection, row, reason)
     raise CredentialError(
         f"{row.what}: {reason}; give the key that sealed it (pipeline keys check), or enter it again: "
         f"{row.enter} --credentials FILE"
     )
+
+
+def _note(connection: psycopg.Connection, row: Row, reason: str) -> None:
+    connection.execute(_NOTE_ERROR.format(table=sql.Identifier(row.table)), [reason, row.id, Jsonb(dict(row.envelope))])
+    connection.commit()
+
+
+def _known_key(connection: psycopg.Connection, vault: Vault) -> str | None:
+    """The primary key where something is sealed already. Raises KeyFormatError when it is lost: a new one in its place would
+    leave everything else unreadable, without a word."""
+    sealed = any(True for table in TABLES for _ in _select(connection, table, "t.credentials <> '{}' LIMIT 1", {}))
+    return vault.primary if sealed else None
 
 
 @dataclass

@@ -253,3 +253,26 @@ def test_a_row_that_was_saved_while_it_was_rewrapped_keeps_what_was_saved(
     done = rotate(once(connection), Slow(moving._keys))
     assert done.moved["stores"] == 0
     assert stores.open_credentials(connection, vault(), sealed[0])["access_token"].reveal() == "newer"
+
+
+def test_a_lost_key_is_not_replaced_without_a_word(connection: psycopg.Connection, sealed: Both) -> None:
+    made = []
+
+    def make() -> Keyring:
+        made.append(1)
+        return Keyring({"k2": KEYS["k2"]})
+
+    lost = Vault(LazyKeys(no_keys, make))
+    with pytest.raises(KeyFormatError, match="no key was given"):
+        stores.save_credentials(connection, lost, sealed[0], {"access_token": Secret("new")})
+    assert not made
+
+
+def test_keys_that_cannot_be_used_are_noted_on_the_row(database: Database, sealed: Both) -> None:
+    with database.connect() as connection, pytest.raises(KeyFormatError):
+        stores.open_credentials(connection, Vault(LazyKeys(no_keys, no_keys)), sealed[0])
+    with database.connect() as connection:
+        store = stores.get_store(connection, "demo")
+        assert (store.status, store.last_error) == ("error", "credential keys cannot be used: no key was given")
+        stores.open_credentials(connection, vault(), store)
+        assert stores.get_store(connection, "demo").status == "active"

@@ -29,13 +29,24 @@ def problems(shop: Shop, *, currency: str, location_ids: Collection[str] | None)
         said.append(f"Shopify no longer supports API version {shop.version}; set {newest} with --api-version")
     if (problem := currency_problem(found["shop"]["currencyCode"], currency)) is not None:
         said.append(problem)
+    if "read_locations" not in missing_scopes(found):
+        said += _location_problems(shop, location_ids or ())
+    return said + [note for note in shop.notes if note not in said]
+
+
+def _location_problems(shop: Shop, location_ids: Collection[str]) -> list[str]:
+    try:
+        found = shop.ask(queries.LOCATIONS)
+    except ApiError as error:
+        return [str(error)]
+    said = []
     locations = {node["id"].rpartition("/")[2]: node["isActive"] for node in found["locations"]["nodes"]}
-    for location in location_ids or ():
+    for location in location_ids:
         if location not in locations:
             said.append(f"the shop has no location {location}; correct it with: pipeline store set STORE --location ID")
         elif not locations[location]:
             said.append(f"the location {location} is not active; its stock counts as 0")
-    return said + [note for note in shop.notes if note not in said]
+    return said
 
 
 def missing_scopes(found: dict[str, Any]) -> list[str]:

@@ -171,7 +171,10 @@ RECENT_BULK = """query RecentBulk {
 
 HEALTH = """query Health {
     shop { name myshopifyDomain currencyCode }
-    locations(first: 250, includeInactive: true) { nodes { id name isActive } }
     currentAppInstallation { accessScopes { handle } }
     publicApiVersions { handle supported }
+}"""
+
+LOCATIONS = """query Locations {
+    locations(first: 250, includeInactive: true) { nodes { id name isActive } }
 }"""

@@ -115,7 +115,7 @@ def parse_keys(text: str, where: str) -> Keyring:
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     entries = [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
     if not entries:
-        raise KeyFormatError(f"{where} holds no key; {_ADVICE}")
+        raise KeyFormatError(f"{where} holds no key; put its content back, or move it away and {_ADVICE}")
     found: dict[str, bytes] = {}
     for number, entry in enumerate(entries, 1):
         kid, key = _parse_entry(entry, f"key {number} in {where}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,19 @@ def test_the_newest_change(shop: FakeShopify) -> None:
 def test_comparable_rows_have_no_line(imports: Imports) -> None:
     imports.run()
     assert "line" not in comparable(imports.tables["products"])[0]
+
+
+def test_nothing_that_changed_leaves_the_tables_as_they_are(imports: Imports) -> None:
+    imports.run()
+    before = imports.rows()["products"]
+    result = imports.run(since=datetime(2999, 1, 1, tzinfo=timezone.utc))
+    assert result.counts["products"] == 3 and imports.rows()["products"] == before
+
+
+def test_the_newest_product_is_deleted_and_nothing_else_changed(imports: Imports) -> None:
+    imports.run()
+    data = imports.shop.data
+    newest = max(data.products, key=lambda identity: data.products[identity]["updatedAt"])
+    data.delete_product(newest)
+    result = imports.run(since=datetime(2999, 1, 1, tzinfo=timezone.utc), reconcile=True)
+    assert result.counts["products"] == 2
