@@ -22,7 +22,7 @@ import pytest
 from pipeline.cli.app import run
 from pipeline.platform.database import Database
 from pipeline.platform.tables import Table
-from pipeline.settings import Settings
+from pipeline.settings import SERVICES, Settings
 from pipeline_tests.conftest import new_database
 
 if TYPE_CHECKING:
@@ -159,7 +159,10 @@ def start(
     """One command in a process of its own. `hooks`: "module:name" -> (hook, what it is given before the original ...);
     `values`: "module:name" -> another value of a constant; `environment`: variables beside those of the place."""
     ours, theirs = _CHILDREN.Pipe(duplex=False)
-    given = (theirs, {**place.settings.environment(), **(environment or {})}, arguments, dict(hooks or {}), dict(values or {}))
+    # The process that children are forked from has the environment of whoever started it.
+    urls = {f"{service}_API_URL": os.environ.get(f"{service}_API_URL", "") for service in SERVICES}
+    variables = {**place.settings.environment(), **urls, **(environment or {})}
+    given = (theirs, variables, arguments, dict(hooks or {}), dict(values or {}))
     process = _CHILDREN.Process(target=_child, args=given)
     process.start()
     theirs.close()
