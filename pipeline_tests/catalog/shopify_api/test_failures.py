@@ -213,8 +213,7 @@ def test_a_result_with_too_few_lines(imports: Imports) -> None:
 def test_missing_permissions_are_named(imports: Imports) -> None:
     imports.shop.scopes = ("write_products",)
     source = source_of(imports.shop, **imports.settings)
-    (problem,) = source.check()
-    assert "read_locations" in problem
+    assert [word in said for word, said in zip(("read_inventory", "read_locations"), source.check(), strict=True)] == [True, True]
     imports.shop.scopes = ()
     with pytest.raises(ApiError, match="read_products"):
         imports.run()
