@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 
 import typer
@@ -42,6 +43,8 @@ for module in (demo, up, webhooks, stores, connections, imports, exports, submis
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave the process with its exit code: 0 ok, 1 failed, 2 wrong use, 130 interrupted."""
+    # Dagster warns of a parameter that it sets itself when sensors name asset jobs.
+    warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
