@@ -109,8 +109,11 @@ class Client:
         answer = self._send(path, params, token)
         if self.began is None:
             self.began = _date(answer.headers.get("date", ""))
-        if answer.status == 401:
-            answer = self._send(path, params, self._token(instead_of=token))
+        for _ in range(1, _TRIES):  # a new token may have ended too while this thread waited for its turn
+            if answer.status != 401:
+                break
+            token = self._token(instead_of=token)
+            answer = self._send(path, params, token)
         return answer
 
     def _send(self, path: str, params: Mapping[str, str | int] | None, token: Secret) -> Answer:
