@@ -15,6 +15,7 @@ from pipeline.labels.summary import coverage, untranslated_sample
 from pipeline.labels.work import carry_out, prepare
 from pipeline.language.glossary import read_glossary
 from pipeline.language.ledger import spending
+from pipeline.language.metadata import spent_metadata
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import stores
 from pipeline.platform import metadata as meta
@@ -120,10 +121,7 @@ def translated_labels(
             "coverage": meta.table(coverage(rows)),
             "by_engine": meta.counts(Counter(rows["engine"]), "engine"),
             "untranslated": meta.table(untranslated_sample(rows)),
-            "calls": spent.calls,
-            "tokens_in": spent.tokens_in,
-            "tokens_out": spent.tokens_out,
-            "spent_usd": spent.usd_micro / 1e6,
+            **spent_metadata(spent),
             "pending": work.pending,
             "stopped": work.stopped or "no",
         },

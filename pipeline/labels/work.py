@@ -17,6 +17,7 @@ from pipeline.labels.groups import groups_of
 from pipeline.labels.translation import TASK, LabelPlan, plan_labels, read_locales, rows_of
 from pipeline.language.glossary import read_glossary
 from pipeline.language.ledger import Account, limited, read_budgets
+from pipeline.language.metadata import estimate_metadata
 from pipeline.language.plan import Estimate, estimate
 from pipeline.language.run import NOTHING, Model, ask_model, configured_model
 from pipeline.language.translate import Work
@@ -36,13 +37,7 @@ class Prepared:
     @property
     def metadata(self) -> dict[str, Any]:
         """The estimate as operators see it before anything is spent."""
-        return {
-            "model": self.model.endpoint.model if self.model else "none",
-            "texts_to_ask_for": self.estimate.texts,
-            "estimated_calls": self.estimate.calls,
-            "estimated_usd": (self.estimate.usd_micro or 0) / 1e6,
-            "reserved_usd": (self.estimate.most_usd_micro or 0) / 1e6,
-        }
+        return estimate_metadata(self.estimate, self.model)
 
 
 def prepare(

@@ -79,3 +79,13 @@ def recall(
     for digest, context, target in rows:
         found.setdefault(digest, []).append(Remembered(context, target))
     return found
+
+
+def memory_version(connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str) -> str:
+    """Another text when anything between these languages was remembered, changed or forgotten."""
+    row = connection.execute(
+        "SELECT count(*), max(updated_at) FROM translation_memory WHERE store_id = %s AND source_locale = %s"
+        " AND target_locale = %s",
+        (store_id, source_locale, target_locale),
+    ).fetchone()
+    return "" if row is None else f"{row[0]} {row[1]}"

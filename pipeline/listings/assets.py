@@ -7,20 +7,25 @@ from typing import Any
 import dagster as dg
 
 from pipeline.catalog.imports import require_verdict
+from pipeline.language.ledger import Account, read_budgets, spending
+from pipeline.language.metadata import estimate_metadata, spent_metadata
+from pipeline.language.run import configured_model
 from pipeline.listings.build import ListingsResult, build_listings, one_import
 from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.localize import Localizer, translates
+from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope
 from pipeline.listings.schema import SCHEMAS
 from pipeline.listings.state import approved_changes, lane_version, read_refused, read_state, register, removed_lately
-from pipeline.listings.summary import blocked_sample, changes_sample
+from pipeline.listings.summary import blocked_sample, changes_sample, not_translated
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
 from pipeline.platform import metadata as meta
-from pipeline.platform.io_manager import stored_import, stored_tables
+from pipeline.platform.io_manager import stored_import, stored_table, stored_tables
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
-from pipeline.platform.tables import Table
+from pipeline.platform.tables import Table, empty_frame, stage
 from pipeline.quality.summary import fix_sample, score_histogram_svg, top_issues
 
 GROUP = "listings"
@@ -47,6 +52,60 @@ def connected(context: dg.AssetExecutionContext, workspace: Workspace) -> Cell |
     return cell
 
 
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet", "openai"},
+    output_required=False,
+    description="Texts of products in the marketplace's language, where auto_translate is on: by people, glossary or model.",
+)
+def localized_products(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    export_options: ExportOptions,
+    fixed_products: Table,
+    fixed_variants: Table,
+) -> Iterator[dg.Output[Any]]:
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        folder = workspace.scratch("localized_products")
+        if not translates(cell, export_options.translate):
+            nothing = stage(folder, "localized_products", empty_frame(LOCALIZED), LOCALIZED, {})
+            yield dg.Output(nothing, metadata={"translated": "no"})
+            return
+        import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
+        with workspace.database.connect(autocommit=True) as connection:
+            model = configured_model(workspace.settings.data_dir) if export_options.translate is not False else None
+            before = stored_table(workspace.settings, "localized_products", LOCALIZED, cell.site.key, cell.store.key)
+            catalog = (fixed_products, fixed_variants)
+            languages = (cell.store.language, cell.site.language)
+            work = Localizer(connection, cell.store.id, *languages, model, *catalog, before, export_options.product_ids)
+            expected = {"translated": " to ".join(languages), **estimate_metadata(work.expect(), model)}
+            # Seen in the UI before anything is spent.
+            partition = context.partition_key
+            context.log_event(dg.AssetObservation("localized_products", partition=partition, metadata=expected))
+            payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
+            report = counted(reporter(context, "localized_products"), "batches of products")
+            table, outcome = work.write(folder, import_id, None if export_options.dry_run else payer, report)
+            spent = spending(connection, run_id=context.run.run_id)
+    yield dg.Output(
+        table,
+        metadata={
+            **expected,
+            "by_state": meta.counts(outcome.states, "state"),
+            "by_engine": meta.counts(outcome.engines, "engine"),
+            "products_reused": outcome.reused,
+            "pending_texts": outcome.pending,
+            "stopped": outcome.stopped or "no",
+            **spent_metadata(spent),
+            "not_translated": meta.table(not_translated(table.open())),
+        },
+    )
+
+
 @dg.multi_asset(
     name="build_listings",
     partitions_def=store_marketplaces,
@@ -56,6 +115,7 @@ def connected(context: dg.AssetExecutionContext, workspace: Workspace) -> Cell |
         "fixed_variants": dg.AssetIn(),
         "inventory": dg.AssetIn(),
         "collections": dg.AssetIn(),
+        "localized_products": dg.AssetIn(),
     },
     outs={
         name: dg.AssetOut(description=text, owners=OWNERS, kinds={"parquet", "pandera"}, is_required=False)
@@ -69,6 +129,7 @@ def listings(
     fixed_variants: Table,
     inventory: Table,
     collections: Table,
+    localized_products: Table,
 ) -> Iterator[dg.Output[Any]]:
     with expected_failures():
         cell = connected(context, workspace)
@@ -86,6 +147,7 @@ def listings(
             collections,
             cell.recipe(),
             workspace.scratch(context.op_execution_context.op.name),
+            translated=localized_products,
             previous=before,
             progress=counted(reporter(context, "listings"), "batches of products"),
         )
@@ -197,4 +259,4 @@ def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, 
     }
 
 
-ASSETS = [listings, listing_changes]
+ASSETS = [localized_products, listings, listing_changes]

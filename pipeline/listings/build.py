@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from pipeline.listings.assortment import Collections, excluded
 from pipeline.listings.categories import categorize
 from pipeline.listings.families import parent_like, parent_skus
+from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes
 from pipeline.listings.prices import site_prices
 from pipeline.listings.reuse import revisions
 from pipeline.listings.rows import listing_rows, owners
@@ -141,10 +142,13 @@ def build_listings(
     recipe: Recipe,
     folder: Path,
     *,
+    translated: Table | None = None,
     previous: Mapping[str, Table] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ListingsResult:
     """Make the listings, their issues, scores and fixes; `progress` gets (batches done, batches in all).
+
+    `translated` is the overlay `localized_products`.
 
     Each variant of a sold product is exactly one row, and each product of several variants has a parent row before them.
     Raises PipelineError for inputs of different imports, naming the asset to materialize; collections are only looked up in
@@ -166,7 +170,8 @@ def build_listings(
             products = fixed_products.arrow_batch(index, PRODUCT_COLUMNS)
             variants = fixed_variants.arrow_batch(index, VARIANT_COLUMNS)
             stock = inventory.arrow_batch(index)
-            _write(job.batch(products, variants, stock, reusable, counts), out, counts)
+            words = None if translated is None else batch_of(translated, index, fixed_products, "localized_products")
+            _write(job.batch(products, variants, stock, words, reusable, counts), out, counts)
             if progress is not None:
                 progress(index + 1, fixed_products.batches)
     return ListingsResult({name: writer.staged for name, writer in out.items()}, import_id, counts)
@@ -201,9 +206,15 @@ class _Job:
     engine: Engine
 
     def batch(
-        self, products: pa.Table, variants: pa.Table, inventory: pa.Table, reusable: Reusable, counts: Counts
+        self,
+        products: pa.Table,
+        variants: pa.Table,
+        inventory: pa.Table,
+        words: pa.Table | None,
+        reusable: Reusable,
+        counts: Counts,
     ) -> dict[str, pa.Table]:
-        """The four tables for one batch of products."""
+        """The four tables for one batch of products; `words` has their translations."""
         settings = self.recipe.settings
         out = excluded(products, settings.assortment, self.collections)
         owner = owners(variants, products)
@@ -223,7 +234,7 @@ class _Job:
         known = stock.assign(available=stock["available"].fillna(-1)).to_numpy("int64")
         parts = [
             products["revision"].to_pylist(), [parents.get(product_id) for product_id in ids],
-            categories["category"].to_list(), categories["category_source"].to_list(),
+            categories["category"].to_list(), categories["category_source"].to_list(), digests(words, products["product_id"]),
         ]  # fmt: skip
         texts = [[None if text is pd.NA else text for text in part] for part in parts]
         revision = revisions(self.recipe.fingerprint, texts, known, sizes.tolist())
@@ -237,6 +248,7 @@ class _Job:
             _chosen(variants, of_fresh),
             stock[of_fresh].reset_index(drop=True),
             categories[fresh].reset_index(drop=True),
+            words,
             parents,
             dict(zip(ids, revision, strict=True)),
         )
@@ -248,6 +260,7 @@ class _Job:
         variants: pa.Table,
         stock: pd.DataFrame,
         categories: pd.DataFrame,
+        words: pa.Table | None,
         parents: Mapping[str, str],
         revision: Mapping[str, str],
     ) -> dict[str, pa.Table]:
@@ -260,10 +273,12 @@ class _Job:
             store_currency=recipe.currency, site_currency=recipe.site.currency, site=recipe.site.key,
         )  # fmt: skip
         stock = stock.assign(quantity=quantity_to_send(stock, recipe.settings))
+        products, variants = localized(products, variants, words)
         rows = listing_rows(
             products, variants, stock=stock, prices=prices, categories=categories, parents=parents, currency=recipe.site.currency
         )
-        findings = self._findings(rows, variants["variant_id"], prices["problem"])
+        rows["attributes"] = localized_attributes(rows["product_id"], rows["attributes"], words)
+        findings = [*self._findings(rows, variants["variant_id"], prices["problem"]), *self._untranslated(rows, words)]
         rows = recipe.marketplace.project(rows, recipe.site, recipe.project_settings).reset_index(drop=True)
 
         found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)
@@ -305,6 +320,21 @@ class _Job:
             messages = text.where(children > most).astype(_TEXT)
             found.append(Finding("LISTING_FAMILY_SIZE", "compliance", "parent_sku", hint, messages))
         return found
+
+    def _untranslated(self, rows: pd.DataFrame, words: pa.Table | None) -> list[Finding]:
+        """A warning where a buyer reads the store's language: the title or the description was not translated."""
+        if words is None:
+            return []
+        problems = words["problems"].to_pylist()
+        by_product = dict(zip(words["product_id"].to_pylist(), problems, strict=True))
+        said = {key: [text for text in found if text.startswith(("title:", "description:"))] for key, found in by_product.items()}
+        messages = [
+            f"Not in the language of {self.recipe.site.key}: {'; '.join(found)}" if (found := said.get(key)) else pd.NA
+            for key in rows["product_id"].tolist()
+        ]
+        hint = "Translate it in the store, remember a translation, or configure a model; see localized_products."
+        series = pd.Series(messages, index=rows.index, dtype=_TEXT)
+        return [Finding("LISTING_LANGUAGE", "content", "title", hint, series, "warning")]
 
 
 def _chosen(table: pa.Table, mask: npt.NDArray[np.bool_]) -> pa.Table:

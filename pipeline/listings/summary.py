@@ -56,6 +56,12 @@ def _arrow(before: pd.Series, after: pd.Series, currency: str | None) -> list[st
     return [new if old in ("", new) else f"{old} → {new or '?'}" for old, new in pairs]
 
 
+def not_translated(overlay: Table) -> pd.DataFrame:
+    """The first products of `localized_products` with a text that stayed in the source language, and why."""
+    frame = _first(overlay, ["product_id", "state", "problems"], "state", pa.array(["partly", "untranslated"]))
+    return frame.assign(problems=[problems[0] if len(problems) else "" for problems in frame["problems"]])
+
+
 def _first(table: Table, columns: list[str], by: str, values: pa.Array) -> pd.DataFrame:
     found: list[pa.Table] = []
     for index in range(table.batches):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +26,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Finding:
-    """An error that no rule over one row can see, such as a price below its floor or a family that is too large."""
+    """What no rule over one row can see, such as a price below its floor or a family that is too large."""
 
     rule: str
     dimension: Dimension
     field: str
     hint: str
     messages: pd.Series  # one a row, null where it does not apply
+    severity: Literal["error", "warning"] = "error"  # a warning blocks nothing and costs no points
 
 
 def with_findings(
@@ -39,7 +41,7 @@ def with_findings(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`issues` and `scores` of the rules, completed by the findings.
 
-    A finding weighs nothing within its dimension, so points lost still add up; it moves the score into the band of errors.
+    A finding weighs nothing within its dimension, so points lost still add up; an error moves the score into its band.
     """
     hit = np.zeros(len(rows), dtype=bool)
     found = [issues]
@@ -47,9 +49,9 @@ def with_findings(
         mask = finding.messages.notna().to_numpy("bool")
         if mask.any():
             found.append(_issues(rows[mask], finding, finding.messages[mask]))
-            hit |= mask
+            hit |= mask & (finding.severity == "error")
     if not hit.any():
-        return issues, scores
+        return (pd.concat(found, ignore_index=True) if len(found) > 1 else issues), scores
     fresh = hit & ~scores["worst"].isin(BLOCKING).to_numpy("bool")
     scores = scores.copy()
     scores.loc[fresh, "score"] = (scores.loc[fresh, "score"] - _ERROR_COSTS).round(2)
@@ -60,7 +62,7 @@ def with_findings(
 
 def _issues(rows: pd.DataFrame, finding: Finding, messages: pd.Series) -> pd.DataFrame:
     frame = rows[["product_id", "variant_id", "sku"]].assign(
-        rule=finding.rule, dimension=finding.dimension, severity="error", field=finding.field, value=None,
+        rule=finding.rule, dimension=finding.dimension, severity=finding.severity, field=finding.field, value=None,
         message=messages, hint=finding.hint, points_lost=0.0,
     )  # fmt: skip
     return pd.DataFrame(frame[ISSUES.names]).astype(empty_frame(ISSUES).dtypes.to_dict())

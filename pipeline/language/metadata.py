@@ -1,0 +1,29 @@
+"""What operators see of a stage that may ask a model: the estimate before, the bill after. Same names wherever money is spent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.language.ledger import Spending
+    from pipeline.language.plan import Estimate
+    from pipeline.language.run import Model
+
+
+def estimate_metadata(estimate: Estimate, model: Model | None) -> dict[str, Any]:
+    return {
+        "model": model.endpoint.model if model else "none",
+        "texts_to_ask_for": estimate.texts,
+        "estimated_calls": estimate.calls,
+        "estimated_usd": (estimate.usd_micro or 0) / 1e6,
+        "reserved_usd": (estimate.most_usd_micro or 0) / 1e6,
+    }
+
+
+def spent_metadata(spent: Spending) -> dict[str, Any]:
+    return {
+        "calls": spent.calls,
+        "tokens_in": spent.tokens_in,
+        "tokens_out": spent.tokens_out,
+        "spent_usd": spent.usd_micro / 1e6,
+    }

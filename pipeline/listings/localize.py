@@ -1,0 +1,289 @@
+"""Products in the language of a marketplace site: what has to be asked and what it would cost (`Localizer.expect`), then the
+overlay `localized_products` (`Localizer.write`).
+
+Two passes over the catalog, so that an operator sees the price before anything is spent and no more than one batch is in memory.
+Products whose texts did not change are taken over; equal texts of different products are one question.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.language import guards, prompts
+from pipeline.language.glossary import Glossary, Term, read_glossary
+from pipeline.language.languages import base
+from pipeline.language.ledger import Account
+from pipeline.language.memory import memory_version
+from pipeline.language.plan import Estimate, Pair, Plan, estimate, make_plan
+from pipeline.language.run import Model, ask_model
+from pipeline.language.segments import TEXT, Result, Segment
+from pipeline.listings.cell import Cell
+from pipeline.listings.facts import facts
+from pipeline.listings.overlays import LOCALIZED
+from pipeline.platform.tables import StagedTable, Table, TableWriter
+from pipeline.quality.fixes.markup import plain_text, sanitize
+from pipeline.quality.reuse import Reusable
+
+TASK = "product"
+#: Bump when the same texts would be asked or written differently.
+VERSION = 1
+PRODUCT_COLUMNS = ["product_id", "title", "description_html", "vendor", "tags", "metafields"] + [
+    f"option{number}_name" for number in (1, 2, 3)
+]
+VARIANT_COLUMNS = ["product_id", "option1", "option2", "option3", "metafields"]
+#: A longer description is no text for a listing; one answer of that length would cost more than the rest of the catalog.
+MAX_CHARACTERS = 20_000
+#: Brands are not translated; more than so many different vendors are not brands of one store.
+_MOST_BRANDS = 200
+#: Sizes and codes: XL, 42, W32/L34.
+_CODE = re.compile(r"[A-Z0-9][A-Z0-9/+.\- ]{0,7}")
+_TAG_IS_CODE = re.compile(r"[:_=/]|^[\W\d]*$")
+_MOST_PROBLEMS = 20
+_NOT_ASKED = "the model was not asked in this run"
+
+
+def translates(cell: Cell, wanted: bool | None) -> bool:
+    """Whether a connection's listings are translated: by its setting, or because this run wants it. A run that does not want
+    it pays for nothing, but what is translated stays so."""
+    return (cell.connection.export_settings.auto_translate or wanted is True) and base(cell.store.language) != base(
+        cell.site.language
+    )
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What there is to translate of one product, in the source's words."""
+
+    product_id: str
+    title: str
+    description_html: str
+    words: tuple[str, ...]  # names and values of options, tags, values of facts; each once
+
+    @property
+    def too_long(self) -> bool:
+        return len(self.description_html) > MAX_CHARACTERS
+
+    @property
+    def markup(self) -> str:
+        return "" if self.too_long else self.description_html
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """What is asked: the title, the description, then the words; without those that are empty."""
+        title = [Segment({TEXT: self.title})] if self.title else []
+        markup = [Segment({TEXT: self.markup}, html=True)] if self.markup else []
+        return [*title, *markup, *(Segment({TEXT: word}) for word in self.words)]
+
+    def revision(self, fingerprint: bytes) -> str:
+        said = "\x1f".join((self.title, self.description_html, *self.words))
+        return hashlib.blake2b(said.encode(), digest_size=16, key=fingerprint).hexdigest()
+
+
+@dataclass
+class Outcome:
+    """What a run did; `states` and `engines` count products."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    engines: Counter[str] = field(default_factory=Counter)
+    reused: int = 0
+    pending: int = 0  # texts that a model was not asked for, or did not answer
+    stopped: str | None = None
+
+
+@dataclass(frozen=True)
+class Localizer:
+    """Translates one store's catalog into one language. `model` None: people's translations, the glossary and earlier answers do
+    what they can. `scope`: the model is asked only for these products (empty: all)."""
+
+    connection: psycopg.Connection[Any]
+    store_id: UUID
+    source: str
+    target: str
+    model: Model | None
+    products: Table
+    variants: Table
+    previous: Table | None = None
+    scope: Collection[str] = ()
+
+    def expect(self) -> Estimate:
+        """What asking would take. Equal texts of products far apart are counted twice, so it is rather too much."""
+        price = self.model.price if self.model else None
+        found = [estimate([part.plan for part in self._parts(batch)], price) for batch in self._batches()]
+        spent = None if price is None else sum(each.usd_micro or 0 for each in found)
+        most = None if price is None else sum(each.most_usd_micro or 0 for each in found)
+        texts, calls = sum(each.texts for each in found), sum(each.calls for each in found)
+        return Estimate(texts, calls, sum(each.tokens_in for each in found), sum(each.tokens_out for each in found), spent, most)
+
+    def write(
+        self, folder: Path, import_id: str, account: Account | None, progress: Callable[[int, int], None]
+    ) -> tuple[StagedTable, Outcome]:
+        """The overlay, a row group for each one of the products. `account` pays; without one nobody is asked (a dry run)."""
+        outcome, about = Outcome(), {"import_id": import_id, "language": self.target}
+        with TableWriter(folder, "localized_products", LOCALIZED, about) as writer:
+            for number, batch in enumerate(self._batches(), 1):
+                parts = self._parts(batch)
+                if account is not None and self.model is not None and outcome.stopped is None:
+                    done = ask_model(self.connection, self.model, account, TASK, [part.plan for part in parts], _quietly)
+                    outcome.stopped = done.stopped
+                rows = [row for part in parts for row in self._rows(part, batch, outcome)]
+                outcome.reused += len(batch.ids) - len(rows)
+                table = pa.concat_tables([_table(rows), *batch.reused])
+                writer.write(table.take(pc.index_in(pa.array(batch.ids), value_set=table["product_id"].combine_chunks())))
+                progress(number, self.products.batches)
+        return writer.staged, outcome
+
+    @cached_property
+    def _pair(self) -> Pair:
+        glossary = _with_brands(read_glossary(self.connection, self.store_id), self.products)
+        return Pair(self.store_id, TASK, self.source, self.target, glossary, self.model.endpoint.model if self.model else None)
+
+    @cached_property
+    def _fingerprint(self) -> bytes:
+        """Changes when any text may come out differently."""
+        terms = sorted((term.term, term.target_locale, term.translation or "") for term in self._pair.glossary.terms)
+        remembered = memory_version(self.connection, self.store_id, self.source, self.target)
+        facts_ = [VERSION, guards.VERSION, prompts.VERSION, self.source, self.target, self._pair.model, terms, remembered]
+        return hashlib.blake2b(orjson.dumps(facts_), digest_size=32).digest()
+
+    def _batches(self) -> Iterator[_Batch]:
+        previous = {"localized_products": self.previous} if self.previous is not None else None
+        known = Reusable(previous, "localized_products")
+        for index in range(self.products.batches):
+            products = self.products.arrow_batch(index, PRODUCT_COLUMNS)
+            texts = texts_of(products, self.variants.arrow_batch(index, VARIANT_COLUMNS))
+            ids = [each.product_id for each in texts]
+            revisions = [each.revision(self._fingerprint) for each in texts]
+            taken, before = known.take(ids, revisions)
+            changed = [each for each, same in zip(texts, taken, strict=True) if not same]
+            yield _Batch(ids, changed, dict(zip(ids, revisions, strict=True)), list(before.values()))
+
+    def _parts(self, batch: _Batch) -> list[_Part]:
+        """The changed products with what can be resolved without asking: those that may be asked for, and those that may not."""
+        inside = [each for each in batch.changed if not self.scope or each.product_id in self.scope]
+        outside = [each for each in batch.changed if self.scope and each.product_id not in self.scope]
+        nobody = replace(self._pair, model=None, nobody="its product was not in the scope of the run")
+        return [
+            _Part(part, make_plan(self.connection, pair, [segment for each in part for segment in each.segments]))
+            for pair, part in ((self._pair, inside), (nobody, outside))
+            if part
+        ]
+
+    def _rows(self, part: _Part, batch: _Batch, outcome: Outcome) -> Iterator[dict[str, Any]]:
+        results = iter(part.plan.results)
+        for texts in part.texts:
+            own = [next(results) or Result("untranslated", "none", problems=(_NOT_ASKED,)) for _ in texts.segments]
+            row = _row(texts, own, self.target)
+            waits = sum(each.state == "untranslated" and each.engine == "none" for each in own) if self.model else 0
+            outcome.pending += waits
+            outcome.states[row["state"]] += 1
+            outcome.engines.update(filter(None, [row["engine"]]))
+            yield {**row, "revision": "" if waits else batch.revisions[texts.product_id]}
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """One row group of the products; `reused` has the rows of those that are not `changed`."""
+
+    ids: list[str]
+    changed: list[Texts]
+    revisions: Mapping[str, str]
+    reused: list[pa.Table]
+
+
+@dataclass(frozen=True)
+class _Part:
+    texts: list[Texts]
+    plan: Plan
+
+
+def texts_of(products: pa.Table, variants: pa.Table) -> list[Texts]:
+    """The texts of one batch of fixed products and their variants, in the order of the products."""
+    owner = pc.index_in(variants["product_id"].combine_chunks(), value_set=products["product_id"].combine_chunks())
+    said = facts(products["metafields"].combine_chunks().take(owner), variants["metafields"].combine_chunks())
+    words: list[dict[str, None]] = [{} for _ in range(len(products))]
+    for name in ("option1_name", "option2_name", "option3_name"):
+        for own, text in zip(words, products[name].to_pylist(), strict=True):
+            own[text or ""] = None
+    pairs = dict.fromkeys(
+        (row, name, text)
+        for name, column in [(name, variants[name]) for name in VARIANT_COLUMNS[1:4]] + [("facts", said["attributes"])]
+        for row, text in zip(owner.to_pylist(), column.to_pylist(), strict=True)
+        if row is not None and text
+    )
+    for row, name, text in pairs:
+        words[row].update(dict.fromkeys(_fact_values(text) if name == "facts" else [text]))
+    for own, tags in zip(words, products["tags"].to_pylist(), strict=True):
+        own.update(dict.fromkeys(tag for tag in tags or () if not _TAG_IS_CODE.search(tag)))
+    columns = zip(*(products[name].to_pylist() for name in ("product_id", "title", "description_html")), words, strict=True)
+    return [
+        Texts(product_id, title or "", markup or "", tuple(word for word in own if word and not _CODE.fullmatch(word)))
+        for product_id, title, markup, own in columns
+    ]
+
+
+def _fact_values(attributes: str) -> Iterator[str]:
+    for value in orjson.loads(attributes).values():
+        yield from value if isinstance(value, list) else [value]
+
+
+def _row(texts: Texts, results: Sequence[Result], language: str) -> dict[str, Any]:
+    """A row of LOCALIZED without `description`, `revision` and `digest`."""
+    done = iter(results)
+    title = next(done) if texts.title else None
+    markup = next(done) if texts.markup else None
+    words = list(zip(texts.words, done, strict=True))
+    named = [("title", title), ("description", markup), *((f"{word!r}", result) for word, result in words)]
+    problems = [f"{name}: {problem}" for name, result in named if result for problem in result.problems[:1]]
+    if texts.too_long:
+        problems.append(f"description: it has more than {MAX_CHARACTERS:,} characters and is not translated")
+    left = sum(result.state == "untranslated" for result in results) + texts.too_long
+    engines = sorted({result.engine for result in results if result.state == "translated"})
+    return {
+        "product_id": texts.product_id,
+        "language": language,
+        "state": "translated" if not left else "untranslated" if left == len(results) + texts.too_long else "partly",
+        "engine": ", ".join(engines) or None,
+        "title": _said(title),
+        "description_html": sanitize(found) if (found := _said(markup)) else None,
+        "words": [{"source": word, "target": text} for word, result in words if (text := _said(result)) and text != word],
+        "problems": problems[:_MOST_PROBLEMS],
+    }
+
+
+def _said(result: Result | None) -> str | None:
+    return result.forms.get(TEXT) if result is not None and result.state == "translated" else None
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    table = pa.Table.from_pylist(list(rows), schema=pa.schema([f for f in LOCALIZED if f.name not in ("description", "digest")]))
+    table = table.append_column("description", plain_text(table["description_html"].combine_chunks()))
+    said = [orjson.dumps([row["title"], row["description_html"], row["words"]]) for row in rows]
+    digests = [hashlib.blake2b(text, digest_size=16).hexdigest() for text in said]
+    return table.append_column("digest", pa.array(digests, pa.string())).select(LOCALIZED.names).cast(LOCALIZED)
+
+
+def _with_brands(glossary: Glossary, products: Table) -> Glossary:
+    """Vendors of the catalog stay as they are written, unless the store's own terms say otherwise."""
+    vendors = pc.unique(products.arrow(["vendor"])["vendor"]).drop_null().to_pylist()
+    if len(vendors) > _MOST_BRANDS:
+        return glossary
+    known = {term.term.casefold() for term in glossary.terms}
+    brands = [Term(vendor, "", None) for vendor in sorted(vendors) if len(vendor) > 2 and vendor.casefold() not in known]
+    return Glossary((*glossary.terms, *brands))
+
+
+def _quietly(done: int, total: int) -> None:
+    """Progress is told by batches of products."""

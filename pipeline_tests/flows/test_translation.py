@@ -1,0 +1,155 @@
+"""Products in the marketplace's language: a store in English on a German site, driven by the commands that operators type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from pipeline.listings.schema import SCHEMAS
+from pipeline_tests.fakes.openai_server import FakeOpenAI, running
+from pipeline_tests.flows import catalogs, feeds
+from pipeline_tests.flows.catalogs import Row
+from pipeline_tests.flows.conftest import NewPlace
+from pipeline_tests.flows.place import Place
+from pipeline_tests.flows.test_changes import materialize
+
+SITE = "amazon-de"
+MUG: Row = {
+    "Title": "Blue Mug by Potter & Sons", "Body (HTML)": "<p>A <b>mug</b> for 300 ml.</p>", "Tags": "kitchen, intern:7",
+    "Option1 Name": "Color", "Option1 Value": "Blue", "Vendor": "Potter & Sons",
+}  # fmt: skip
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpenAI]:
+    with running(FakeOpenAI()) as found:
+        for name, value in found.environment().items():
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+@pytest.fixture
+def place(new_place: NewPlace, tmp_path: Path) -> Place:
+    found = new_place()
+    catalogs.write(tmp_path / "shop.csv", catalogs.products(5, {1: MUG}))
+    found.cli("store", "add", "shop", "--file", str(tmp_path / "shop.csv"), "--currency", "EUR", code=0)
+    found.cli("connect", "shop", SITE, "--set", "default_category=PRODUCT", "--set", "auto_translate=true", code=0)
+    found.cli("import", "shop", code=0)
+    return found
+
+
+def export(place: Place, *options: str) -> Any:
+    return place.summary("export", "shop", SITE, *options)["marketplaces"][SITE]
+
+
+def listing(place: Place, sku: str) -> dict[str, Any]:
+    found = [row for row in place.table("listings", "shop", SITE).arrow().to_pylist() if row["sku"] == sku]
+    assert len(found) == 1
+    return dict(found[0])
+
+
+def overlay(place: Place) -> dict[str, dict[str, Any]]:
+    rows = place.table("localized_products", "shop", SITE).arrow().to_pylist()
+    return {row["product_id"]: row for row in rows}
+
+
+def change(place: Place, tmp_path: Path, rows: dict[int, Row]) -> None:
+    catalogs.write(tmp_path / "shop.csv", catalogs.products(5, rows))
+    place.cli("import", "shop", code=0)
+
+
+def test_a_product_is_sold_in_the_language_of_the_site(place: Place, model: FakeOpenAI) -> None:
+    found = export(place)
+    assert (found["changes"]["create"], found["blocked"]) == (5, 0)
+    mug = listing(place, "SKU-1")
+    assert mug["title"] == "Blueo Mugo byo Potter & Sons"  # the brand stays
+    assert mug["description_html"] == "<p>Ao <b>mugo</b> foro 300 mlo.</p>"
+    assert mug["description"] == "Ao mugo foro 300 mlo."
+    assert (mug["option1_name"], mug["option1"]) == ("Coloro", "Blueo")
+    assert mug["keywords"] == "kitcheno" and "intern:7" not in {item["text"] for item in model.items}
+    feeds.check_official(place, found)
+    assert all("⟦" not in text for text in place.path(found["feeds"][0]).read_text().split())
+
+
+def test_only_what_changed_is_asked_for(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
+    export(place)
+    asked = [item["text"] for item in model.items]
+    assert len(asked) == len(set(asked))
+    model.clear()
+    assert export(place)["changes"]["unchanged"] == 5
+    change(place, tmp_path, {1: MUG, 2: {"Variant Price": "21.00"}})
+    assert {kind for kind, count in export(place)["changes"].items() if count} == {"price", "unchanged"}
+    assert model.requests == []
+    change(place, tmp_path, {1: {**MUG, "Body (HTML)": "<p>A mug for 400 ml.</p>"}, 2: {"Variant Price": "21.00"}})
+    assert export(place)["changes"]["update"] == 1
+    assert [item["text"] for item in model.items] == ["<p>A mug for 400 ml.</p>"]
+
+
+def test_without_a_model_the_source_is_sold_and_said(place: Place) -> None:
+    place.cli("glossary", "add", "shop", "Blue", "--locale", "de", "--as", "Blau", code=0)
+    found = export(place)
+    assert (found["changes"]["create"], found["blocked"]) == (5, 0)
+    mug = listing(place, "SKU-1")
+    assert (mug["title"], mug["option1"]) == (MUG["Title"], "Blau")
+    assert overlay(place)[mug["product_id"]]["state"] == "partly"
+    issues = [row for row in place.table("listing_issues", "shop", SITE).arrow().to_pylist() if row["rule"] == "LISTING_LANGUAGE"]
+    assert {row["severity"] for row in issues} == {"warning"} and len(issues) == 5
+    assert "no model is configured" in issues[0]["message"]
+    again = export(place)
+    assert again["changes"]["unchanged"] == 5
+
+
+def test_a_model_that_appears_later_does_the_rest(place: Place, request: pytest.FixtureRequest) -> None:
+    export(place)
+    request.getfixturevalue("model")
+    assert export(place)["changes"]["update"] == 5
+    assert {row["state"] for row in overlay(place).values()} == {"translated"}
+
+
+def test_a_run_may_limit_what_is_paid_for(place: Place, model: FakeOpenAI) -> None:
+    mug = listing_id(place)
+    export(place, "--dry-run")
+    assert model.requests == [] and {row["revision"] for row in overlay(place).values()} == {""}
+    export(place, "--product-id", mug)
+    states = {key: row["state"] for key, row in overlay(place).items()}
+    assert states.pop(mug) == "translated" and set(states.values()) <= {"untranslated", "partly"}
+    model.clear()
+    export(place, "--no-translate")
+    assert model.requests == [] and listing(place, "SKU-1")["title"].startswith("Blueo")
+    export(place)
+    assert model.requests and {row["state"] for row in overlay(place).values()} == {"translated"}
+
+
+def test_what_the_guards_refuse_stays_in_the_source_language(place: Place, model: FakeOpenAI) -> None:
+    model.say = lambda item, locale: item["text"].replace("300", "500") + " Gratis 50 %!"
+    export(place)
+    mug = listing(place, "SKU-1")
+    assert (mug["title"], mug["description_html"]) == (MUG["Title"], MUG["Body (HTML)"])
+    assert any("number" in problem for problem in overlay(place)[mug["product_id"]]["problems"])
+
+
+def test_an_overlay_of_another_import_is_refused(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
+    export(place)
+    change(place, tmp_path, {1: {**MUG, "Title": "Green Mug"}})
+    done, said = materialize(place, *SCHEMAS, site=SITE)
+    assert not done and "localized_products is of another import than fixed_products; materialize localized_products" in said
+
+
+def listing_id(place: Place) -> str:
+    found = place.table("variants", "shop").read()
+    return str(found.loc[found["sku"] == "SKU-1", "product_id"].iloc[0])
+
+
+def test_the_bill_is_metadata(place: Place, model: FakeOpenAI) -> None:
+    export(place)
+    with place.instance() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("localized_products"))
+        assert event is not None and event.asset_materialization is not None
+        said = event.asset_materialization.metadata
+    assert said["calls"].value == len(model.requests) and said["spent_usd"].value > 0
+    assert said["estimated_calls"].value == len(model.requests)
+    assert said["translated"].value == "en to de-DE"
