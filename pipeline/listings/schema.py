@@ -26,7 +26,7 @@ LISTINGS = pa.schema(
         ("gtin", pa.string()),
         ("condition", pa.string()),  # new
         ("category", pa.string()),  # Amazon product type, eBay leaf category id ...
-        ("category_source", pa.string()),  # rule | default, null when there is none
+        ("category_source", pa.string()),  # rule | suggested | item | default, null when there is none
         ("option1_name", pa.string()),
         ("option1", pa.string()),
         ("option2_name", pa.string()),
@@ -36,6 +36,7 @@ LISTINGS = pa.schema(
         ("attributes", pa.string()),  # JSON object of further facts (material, country_of_origin ...), sorted keys, or null
         ("weight_grams", pa.float64()),
         ("images", _TEXTS),  # the row's own first
+        ("item_id", pa.string()),  # an item of the marketplace's catalog (ASIN) that this is only an offer on; null: its own item
         ("currency", pa.string()),
         ("price", pa.int64()),  # what a buyer pays, minor units of `currency`; null for a parent
         ("list_price", pa.int64()),  # the price before a sale, null when there is no sale

@@ -6,7 +6,7 @@ what may be repeated, and when, is the ledger's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -135,10 +135,74 @@ class FeedService(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class CatalogItem:
+    """An item of the marketplace's catalog, whoever sells it."""
+
+    item_id: str  # ASIN
+    title: str | None = None
+    category: str | None = None
+
+
+@dataclass(frozen=True)
+class FetchedDefinition:
+    """What the marketplace says that a category wants. Without a document and a problem: the known one is still the newest."""
+
+    checksum: str
+    document: bytes | None = None
+    version: str | None = None
+    label: str | None = None  # the category's name for people
+    problem: str | None = None  # nothing can be listed in this category, and why
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the marketplace's own validation says of a message that was not carried out."""
+
+    valid: bool
+    issues: tuple[FeedIssue, ...] = ()
+
+
+class LookupService(Protocol):
+    """Questions to a marketplace's catalog; nothing is changed by them. Every method may raise ApiError, CredentialsRefused or
+    TryLater, and BadInputError for an answer that cannot be used."""
+
+    #: Sets of requirements that a listing may have to meet, the general one first.
+    requirements: Sequence[str]
+    #: Most GTINs of one question.
+    most_gtins: int
+
+    def definition(self, category: str, requirements: str, known: str | None) -> FetchedDefinition:
+        """What a category wants; `known` is the checksum of the document that is there."""
+        ...
+
+    def search(self, words: str) -> list[tuple[str, str]]:
+        """Categories (and their names) for words."""
+        ...
+
+    def suggest(self, title: str) -> list[str]:
+        """Categories for a product's title, the likeliest first."""
+        ...
+
+    def items(self, gtins: Sequence[str]) -> dict[str, list[CatalogItem]]:
+        """The items of the catalog for each GTIN."""
+        ...
+
+    def preview(self, message: bytes) -> Preview:
+        """Have a message of a plan validated, and not carried out."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class LiveMarketplace(Protocol):
     """What a marketplace has beside `Marketplace` where it `sends`."""
 
     def feed_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> FeedService:
         """The feed service of one account on one site; `buckets` hold its rate limits. Raises UsageError for an account that
         lacks something. Close it."""
+        ...
+
+    def lookup_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> LookupService:
+        """Likewise, for questions to the catalog."""
         ...

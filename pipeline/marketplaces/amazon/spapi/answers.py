@@ -1,0 +1,45 @@
+"""Reading Amazon's answers: what an answer lacks that the API promises is an error, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.platform.http import Answer, ApiError
+
+
+def object_of(answer: Answer) -> Mapping[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise odd("a JSON object")
+    return found
+
+
+def text_of(found: Mapping[str, Any], name: str) -> str:
+    value = found.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 8192 or not value.isprintable():
+        raise odd(name)
+    return value
+
+
+def said(found: Mapping[str, Any], name: str, most: int = 200) -> str | None:
+    """A text for people, one line, where there is one."""
+    value = found.get(name)
+    return (
+        " ".join("".join(c if c.isprintable() else " " for c in value).split())[:most] or None if isinstance(value, str) else None
+    )
+
+
+def objects(found: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list, which may be absent."""
+    value = found.get(name)
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, dict):
+            yield item
+
+
+def odd(what: str) -> ApiError:
+    return ApiError("Amazon", f"Amazon gave an answer without {what}, which the API promises; try again later")
