@@ -93,7 +93,8 @@ def known_definitions(connection: psycopg.Connection[Any], site: str) -> dict[tu
 
 
 def save_definition(
-    connection: psycopg.Connection[Any], site: str, category: str, requirements: str, found: FetchedDefinition, *, given: bool = False
+    connection: psycopg.Connection[Any], site: str, category: str, requirements: str, found: FetchedDefinition,
+    given: bool = False,
 ) -> None:  # fmt: skip
     """Keep what the marketplace said; without a document (unchanged) only that it was asked."""
     if found.document is None and found.problem is None:

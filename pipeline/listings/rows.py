@@ -50,7 +50,7 @@ def listing_rows(
 
     `stock` (available, quantity), `prices` (price, list_price) and `items` (item_id, category: what the marketplace's catalog
     has already) are aligned with `variants`, `categories` with `products`; `parents` gives the parent SKU by product_id of every
-    product whose variants are a family, all but those that are offers on an existing item. A product without variants gives no row.
+    product whose variants are a family, all but those that are offers on an existing item. A product without variants gives none.
     """
     owner = owners(variants, products)
     several = np.array([key in parents for key in products["product_id"].to_pylist()], dtype=bool)

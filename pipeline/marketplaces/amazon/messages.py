@@ -6,7 +6,7 @@ update   PATCH that replaces the content attributes present. Price, stock and im
          may own them. Search terms that are gone are deleted (never required, nobody sees them); a description, bullet points or
          facts that are gone stay, because product types require some of them and refuse the whole message.
          A child's relationship is resent only when its parent is created in the same plan: Amazon limits relationships most.
-         Attributes that the product type lets nobody change later are left out; an offer on an existing item has only its condition.
+         Attributes that the product type lets nobody change later are left out; an offer on an existing item only its condition.
 price    PATCH that replaces `purchasable_offer` whole; without a sale `list_price` is deleted. A Shopify sale has no end date,
          and `discounted_price` needs one: so our_price is what a buyer pays now, list_price the price before the sale.
 quantity PATCH of `fulfillment_availability`, merchant fulfilled.

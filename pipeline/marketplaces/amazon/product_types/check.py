@@ -1,4 +1,4 @@
-"""Local validation of listings before anything is sent: the shape of the message, then its product type's schema. The third layer,
+"""Local validation of listings before anything is sent: the shape of a message, then its product type's schema. The third layer,
 our policy rules, is `rules.yaml`, which the quality engine runs first."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values as people type them in the shape that a definition wants: "yes" -> true, "500 g" -> value and unit, a label -> its word."""
+"""Values as people type them, in the shape that a definition wants: "yes" -> true, "500 g" -> value and unit, label -> word."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ def theme_attributes(theme: str, definition: Definition) -> frozenset[str]:
 
 def _attribute(word: str, definition: Definition) -> str:
     for suffix in ("", *fills()["theme_suffixes"]):
-        name = word.removesuffix(suffix) if suffix else word
-        for attribute in (name.lower(), _words().get(name)):
+        name = word.removesuffix(suffix)
+        for attribute in (name.lower(), _words().get(name, "")):
             if attribute in definition.attributes:
                 return attribute
     return word.lower()

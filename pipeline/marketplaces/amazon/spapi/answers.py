@@ -1,4 +1,4 @@
-"""Reading Amazon's answers: what an answer lacks that the API promises is an error, in one sentence."""
+"""Reading answers of the Selling Partner API without trusting their shape."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pipeline.platform.http import Answer, ApiError
 
 
 def object_of(answer: Answer) -> Mapping[str, Any]:
+    """The JSON object that an answer is. Raises ApiError for another."""
     try:
         found = answer.json()
     except ValueError:
@@ -19,6 +20,7 @@ def object_of(answer: Answer) -> Mapping[str, Any]:
 
 
 def text_of(found: Mapping[str, Any], name: str) -> str:
+    """A text that the API promises."""
     value = found.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= 8192 or not value.isprintable():
         raise odd(name)
@@ -26,11 +28,11 @@ def text_of(found: Mapping[str, Any], name: str) -> str:
 
 
 def said(found: Mapping[str, Any], name: str, most: int = 200) -> str | None:
-    """A text for people, one line, where there is one."""
+    """A text for people, on one line, where there is one."""
     value = found.get(name)
-    return (
-        " ".join("".join(c if c.isprintable() else " " for c in value).split())[:most] or None if isinstance(value, str) else None
-    )
+    if not isinstance(value, str):
+        return None
+    return " ".join("".join(one if one.isprintable() else " " for one in value).split())[:most] or None
 
 
 def objects(found: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
