@@ -44,7 +44,7 @@ def read_knowledge(
     return Knowledge(
         _definitions(connection, site),
         read_items(connection, store_id, site) if items else {},
-        _suggested(connection, site) if suggested else {},
+        read_suggested(connection, site) if suggested else {},
     )
 
 
@@ -78,7 +78,8 @@ def read_items(connection: psycopg.Connection[Any], store_id: UUID, site: str) -
     return found
 
 
-def _suggested(connection: psycopg.Connection[Any], site: str) -> dict[str, str]:
+def read_suggested(connection: psycopg.Connection[Any], site: str) -> dict[str, str]:
+    """The likeliest category by title."""
     query = b"SELECT title, categories[1] FROM category_suggestions WHERE site = %s AND cardinality(categories) > 0"
     return {title: category for title, category in connection.execute(query, [site])}
 

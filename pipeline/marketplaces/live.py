@@ -128,6 +128,9 @@ class ListingsService(Protocol):
         """What the marketplace would say of a whole listing (of a change, where `body` has patches); nothing is stored."""
         ...
 
+    def field_of(self, attribute: str) -> str | None:
+        """Our column of the listings for an attribute of an issue, where there is one."""
+
     def close(self) -> None: ...
 
 

@@ -15,7 +15,7 @@ from pipeline.marketplaces.amazon.product_types.definition import Definition
 from pipeline.marketplaces.amazon.product_types.themes import theme_problem
 from pipeline.marketplaces.amazon.product_types.types import ProductTypes, requirements_of
 from pipeline.marketplaces.amazon.product_types.validator import Problem, Validator
-from pipeline.marketplaces.amazon.spapi.client import tables
+from pipeline.marketplaces.amazon.spapi.client import field_of
 from pipeline.marketplaces.amazon.validate import usable
 from pipeline.marketplaces.base import ListingProblem
 from pipeline.marketplaces.columns import pylist
@@ -73,7 +73,7 @@ _MESSAGE_HINT = "Correct what the metafields amazon.*, the category rule or the 
 
 def _listing_problem(row: int, problem: Problem, definition: Definition, site: Site, account: Account) -> ListingProblem:
     name = problem.attribute
-    field = tables()["fields"].get(name, "attributes")
+    field = field_of(name) or "attributes"
     if not name:
         sentence = f"{definition.product_type}: attributes {problem.text}."
         return ListingProblem(row, problem.rule, field, sentence, _show_hint(definition, site, account))
