@@ -36,7 +36,7 @@ def ask(
     settings, now = cell.connection.export_settings, datetime.now(timezone.utc)
     asked = Asked()
     try:
-        with lookups.lookup_service(database, vault(), cell) as service:
+        with lookups.lookup_service(database, vault, cell) as service:
             asking = Lookups(database, cell, service, now, stop=stop)
             asked = asking.asked
             titles = _undecided(cell, products, collections) if _suggests(cell) else Counter()

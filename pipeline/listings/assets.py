@@ -271,7 +271,7 @@ def listing_previews(
             plan_folder(workspace.settings.storage(), cell.store.key, cell.site.key, listing_changes.metadata["export_id"])
         )
         found = preview_plan(
-            workspace.database, workspace.vault, cell, plan, listing_changes.arrow(["sku", "product_id"]),
+            workspace.database, lambda: workspace.vault, cell, plan, listing_changes.arrow(["sku", "product_id"]),
             progress=counted(reporter(context, "listing_previews"), "listings validated by the marketplace"),
         )  # fmt: skip
         table = stage(

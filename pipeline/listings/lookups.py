@@ -45,7 +45,7 @@ class Asked:
 
 
 @contextmanager
-def lookup_service(database: Database, vault: Vault, cell: Cell) -> Iterator[LookupService]:
+def lookup_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[LookupService]:
     """Questions to the catalog of a live connection. Raises UsageError for one in file mode."""
     with _credentials(database, vault, cell) as (market, credentials, buckets):
         opened = market.lookup_service(cell.site, cell.account, credentials, buckets)
@@ -54,7 +54,7 @@ def lookup_service(database: Database, vault: Vault, cell: Cell) -> Iterator[Loo
 
 
 @contextmanager
-def listings_service(database: Database, vault: Vault, cell: Cell) -> Iterator[ListingsService]:
+def listings_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[ListingsService]:
     """The account's own listings; likewise."""
     with _credentials(database, vault, cell) as (market, credentials, buckets):
         opened = market.listings_service(cell.site, cell.account, credentials, buckets)
@@ -63,14 +63,14 @@ def listings_service(database: Database, vault: Vault, cell: Cell) -> Iterator[L
 
 
 @contextmanager
-def _credentials(database: Database, vault: Vault, cell: Cell) -> Iterator[tuple[LiveMarketplace, Any, Buckets]]:
+def _credentials(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[tuple[LiveMarketplace, Any, Buckets]]:
     if cell.lane.transport != "api":
         raise UsageError(
             f"{cell.store.key} on {cell.site.key} is in file mode, nobody is asked; give it credentials with: "
             f"pipeline connection set {cell.store.key} {cell.site.key} --credentials FILE"
         )
     with database.connect() as connection:
-        credentials = open_credentials(connection, vault, cell.connection)
+        credentials = open_credentials(connection, vault(), cell.connection)
     with Buckets(database.connect) as buckets:
         yield cast(LiveMarketplace, cell.marketplace), credentials, buckets
 

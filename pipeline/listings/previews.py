@@ -45,7 +45,7 @@ class Previewed:
 
 
 def preview_plan(
-    database: Database, vault: Vault, cell: Cell, plan: Plan, changes: pa.Table, *,
+    database: Database, vault: Callable[[], Vault], cell: Cell, plan: Plan, changes: pa.Table, *,
     progress: Callable[[int, int], None] = lambda done, total: None, clock: Callable[[], float] = time.monotonic,
 ) -> Previewed:  # fmt: skip
     """Validate at most `preview_skus` messages of the plan that were not yet, parents first as in the plan."""
