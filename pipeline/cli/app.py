@@ -19,6 +19,8 @@ from pipeline.cli import (
     keys,
     labels,
     language,
+    matches,
+    product_types,
     status,
     stores,
     submissions,
@@ -37,7 +39,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 #: In the order of the help page.
-for module in (demo, up, webhooks, stores, connections, imports, exports, submissions, labels, language, status, jobs, keys):
+for module in (
+    demo,
+    up,
+    webhooks,
+    stores,
+    connections,
+    product_types,
+    matches,
+    imports,
+    exports,
+    submissions,
+    labels,
+    language,
+    status,
+    jobs,
+    keys,
+):
     module.register(app)
 
 

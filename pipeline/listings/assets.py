@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from pipeline.catalog.imports import require_verdict
 from pipeline.language.ledger import Account, read_budgets, spending
@@ -12,11 +13,13 @@ from pipeline.language.metadata import estimate_metadata, spent_metadata
 from pipeline.language.run import configured_model
 from pipeline.listings.build import ListingsResult, build_listings, one_import
 from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.knowledge import read_knowledge
 from pipeline.listings.localize import Localizer, translates
+from pipeline.listings.lookups import Asked
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.plan import PlanResult, plan_changes
-from pipeline.listings.plan_files import Scope
-from pipeline.listings.schema import SCHEMAS
+from pipeline.listings.plan_files import Scope, load_plan, plan_folder
+from pipeline.listings.schema import LOOKUPS, SCHEMAS
 from pipeline.listings.state import approved_changes, lane_version, read_refused, read_state, register, removed_lately
 from pipeline.listings.summary import blocked_sample, changes_sample, not_translated
 from pipeline.model.errors import PipelineError
@@ -106,10 +109,45 @@ def localized_products(
     )
 
 
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet", "postgres"},
+    output_required=False,
+    ins={
+        "fixed_products": dg.AssetIn(),
+        "fixed_variants": dg.AssetIn(metadata={"columns": ["sku", "barcode"]}),
+        "collections": dg.AssetIn(),
+    },
+    description="What a live marketplace was asked: what its categories want, which suit a title, which items have our GTINs.",
+)
+def marketplace_lookups(
+    context: dg.AssetExecutionContext, workspace: Workspace, fixed_products: Table, fixed_variants: Table, collections: Table
+) -> Iterator[dg.Output[Any]]:
+    from pipeline.listings.asking import ask, lookup_rows
+
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        asked = ask(
+            workspace.database, lambda: workspace.vault, cell, fixed_products, fixed_variants, collections,
+            lambda: stop_if_canceled(context),
+        )  # fmt: skip
+        for problem in asked.problems:
+            context.log.warning(f"{problem}; what is known already is used")
+        with workspace.connect() as connection:
+            rows = lookup_rows(connection, cell, asked)
+    folder = workspace.scratch(context.op_execution_context.op.name)
+    yield dg.Output(stage(folder, "marketplace_lookups", rows, LOOKUPS, {}), metadata=_lookups_metadata(asked, rows, cell))
+
+
 @dg.multi_asset(
     name="build_listings",
     partitions_def=store_marketplaces,
     group_name=GROUP,
+    deps=["marketplace_lookups"],
     ins={
         "fixed_products": dg.AssetIn(),
         "fixed_variants": dg.AssetIn(),
@@ -139,13 +177,14 @@ def listings(
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants, "inventory": inventory})
         with workspace.connect() as connection:
             require_verdict(connection, cell.store, import_id)
+            knowledge = read_knowledge(connection, cell.store.id, cell.site.key)
         before = stored_tables(workspace.settings, SCHEMAS, cell.site.key, cell.store.key)
         result = build_listings(
             fixed_products,
             fixed_variants,
             inventory,
             collections,
-            cell.recipe(),
+            cell.recipe(knowledge),
             workspace.scratch(context.op_execution_context.op.name),
             translated=localized_products,
             previous=before,
@@ -195,10 +234,11 @@ def listing_changes(
             refused = read_refused(connection, cell.lane)
             approved = approved_changes(connection, cell.lane, root, now)
             lately = removed_lately(connection, cell.lane, now)
+            marketplace = cell.informed(connection)
         result = plan_changes(
             listings,
             state,
-            marketplace=cell.marketplace,
+            marketplace=marketplace,
             site=cell.site,
             account=cell.account,
             settings=cell.connection.export_settings,
@@ -215,6 +255,18 @@ def listing_changes(
         with workspace.connect() as connection:
             status = register(connection, cell.lane, result.plan)
     yield dg.Output(result.changes, metadata=_plan_metadata(result, status, cell.site.currency))
+
+
+def _lookups_metadata(asked: Asked, rows: pd.DataFrame, cell: Cell) -> dict[str, Any]:
+    unaccepted = asked.suggestions if not cell.connection.export_settings.accept_suggested_product_types else {}
+    return {
+        "definitions": meta.table(rows),
+        "titles_asked": asked.suggested,
+        "gtins_asked": asked.gtins,
+        "left_for_the_next_run": asked.left,
+        "suggested_categories": meta.counts(unaccepted, "category"),
+        "not_answered": meta.table([{"what": text} for text in asked.problems]),
+    }
 
 
 def _listings_metadata(result: ListingsResult) -> dict[str, dict[str, Any]]:
@@ -259,4 +311,42 @@ def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, 
     }
 
 
-ASSETS = [localized_products, listings, listing_changes]
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet", "postgres"},
+    output_required=False,
+    ins={"listing_changes": dg.AssetIn(metadata={"columns": ["sku", "product_id"]})},
+    description="Of a dry run: what the marketplace's own validation says of listings that the plan would create or change.",
+)
+def listing_previews(
+    context: dg.AssetExecutionContext, workspace: Workspace, export_options: ExportOptions, listing_changes: Table
+) -> Iterator[dg.Output[Any]]:
+    from pipeline.listings.previews import PREVIEWED, preview_plan
+
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None or not export_options.dry_run or cell.lane.transport != "api":
+            return
+        plan = load_plan(
+            plan_folder(workspace.settings.storage(), cell.store.key, cell.site.key, listing_changes.metadata["export_id"])
+        )
+        found = preview_plan(
+            workspace.database, lambda: workspace.vault, cell, plan, listing_changes.arrow(["sku", "product_id"]),
+            progress=counted(reporter(context, "listing_previews"), "listings validated by the marketplace"),
+        )  # fmt: skip
+        table = stage(
+            workspace.scratch("listing_previews"), "listing_previews", found.issues, PREVIEWED,
+            {"export_id": plan.export_id, "import_id": plan.import_id},
+        )  # fmt: skip
+    metadata = {
+        "export_id": plan.export_id,
+        **found.counts,
+        "issues": meta.table(found.issues[["sku", "severity", "rule", "value", "message"]]),
+        "not_answered": meta.table([{"what": text} for text in found.problems]),
+    }
+    yield dg.Output(table, metadata=metadata)
+
+
+ASSETS = [marketplace_lookups, localized_products, listings, listing_changes, listing_previews]

@@ -1,12 +1,14 @@
-"""The marketplace category of each product: the first rule of the connection that matches, else its default."""
+"""The marketplace category of each product: the first rule of the connection that matches, else the marketplace's own
+suggestion where that is accepted, else the connection's default."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,18 +19,30 @@ from pipeline.stores.export_settings import CategoryRule
 _TEXT = pd.StringDtype("pyarrow")
 
 
-def categorize(products: pa.Table, rules: Sequence[CategoryRule], default: str | None, collections: Collections) -> pd.DataFrame:
-    """`category` and `category_source` (rule | default, null when there is none) of rows of quality.schema.FIXED_PRODUCTS."""
+def categorize(
+    products: pa.Table, rules: Sequence[CategoryRule], default: str | None, collections: Collections,
+    suggested: Mapping[str, str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """`category`, `category_source` (rule | suggested | default, null when there is none) and `category_attributes` (JSON of what
+    the rule says of its products) of rows of quality.schema.FIXED_PRODUCTS. `suggested`: categories by title."""
     category = np.full(len(products), default, dtype=object)
     source = np.full(len(products), "default" if default is not None else None, dtype=object)
+    attributes = np.full(len(products), None, dtype=object)
+    if suggested:
+        for row, title in enumerate(products["title"].to_pylist()):
+            if title in suggested:
+                category[row], source[row] = suggested[title], "suggested"
     open_rows = np.ones(len(products), dtype=bool)
     for rule in rules:
         if not open_rows.any():
             break
         hit = open_rows & _matches(rule, products, collections)
         category[hit], source[hit] = rule.category, "rule"
+        if rule.attributes:
+            attributes[hit] = orjson.dumps(rule.attributes, option=orjson.OPT_SORT_KEYS).decode()
         open_rows &= ~hit
-    return pd.DataFrame({"category": pd.array(category, dtype=_TEXT), "category_source": pd.array(source, dtype=_TEXT)})
+    columns = {"category": category, "category_source": source, "category_attributes": attributes}
+    return pd.DataFrame({name: pd.array(values, dtype=_TEXT) for name, values in columns.items()})
 
 
 def _matches(rule: CategoryRule, products: pa.Table, collections: Collections) -> npt.NDArray[np.bool_]:

@@ -26,7 +26,7 @@ LISTINGS = pa.schema(
         ("gtin", pa.string()),
         ("condition", pa.string()),  # new
         ("category", pa.string()),  # Amazon product type, eBay leaf category id ...
-        ("category_source", pa.string()),  # rule | default, null when there is none
+        ("category_source", pa.string()),  # rule | suggested | item | default, null when there is none
         ("option1_name", pa.string()),
         ("option1", pa.string()),
         ("option2_name", pa.string()),
@@ -36,6 +36,7 @@ LISTINGS = pa.schema(
         ("attributes", pa.string()),  # JSON object of further facts (material, country_of_origin ...), sorted keys, or null
         ("weight_grams", pa.float64()),
         ("images", _TEXTS),  # the row's own first
+        ("item_id", pa.string()),  # an item of the marketplace's catalog (ASIN) that this is only an offer on; null: its own item
         ("currency", pa.string()),
         ("price", pa.int64()),  # what a buyer pays, minor units of `currency`; null for a parent
         ("list_price", pa.int64()),  # the price before a sale, null when there is no sale
@@ -65,6 +66,20 @@ CHANGES = pa.schema(
         ("content_hash", pa.string()),  # the state that a commit of this plan records
         ("images_hash", pa.string()),
         ("list_price_after", pa.int64()),
+    ]
+)
+
+#: One row a category in use and set of requirements: what is known of what it wants.
+LOOKUPS = pa.schema(
+    [
+        ("category", pa.string()),
+        ("requirements", pa.string()),
+        ("label", pa.string()),  # the category's name for people
+        ("version", pa.string()),
+        ("fetched_at", pa.string()),
+        ("checked_at", pa.string()),
+        ("outcome", pa.string()),  # of this run: known | unchanged | new | unknown | failed
+        ("problem", pa.string()),
     ]
 )
 

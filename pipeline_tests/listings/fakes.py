@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipeline.catalog.schema import COLLECTIONS, INVENTORY
 from pipeline.listings.build import Recipe
 from pipeline.listings.schema import LISTINGS
-from pipeline.marketplaces.base import Outcome, outcome
+from pipeline.marketplaces.base import Definitions, ListingProblem, Outcome, outcome
 from pipeline.model.credentials import CredentialNames
 from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
 from pipeline.model.quality import RuleSet
@@ -72,6 +72,12 @@ class FakeMarketplace:
     def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
         self.projected += len(rows)
         return rows
+
+    def informed(self, definitions: Definitions) -> FakeMarketplace:
+        return self
+
+    def problems(self, rows: pd.DataFrame, site: Site, account: Account) -> Sequence[ListingProblem]:
+        return ()
 
     def hashes(self, rows: pd.DataFrame, site: Site, account: Account) -> pd.DataFrame:
         content = [self._content(rows, row) for row in rows.itertuples()]

@@ -84,7 +84,7 @@ SHELVES = Collections(
 
 def categories(*rules: tuple[str, str, str], default: str | None = None) -> list[tuple[object, object]]:
     settings = export_settings(category_rules=[dict(zip(("field", "pattern", "category"), rule, strict=True)) for rule in rules])
-    found = categorize(PRODUCTS, settings.category_rules, default, SHELVES).astype(object)
+    found = categorize(PRODUCTS, settings.category_rules, default, SHELVES)[["category", "category_source"]].astype(object)
     return [tuple(row) for row in found.where(found.notna(), None).to_numpy().tolist()]
 
 
