@@ -77,12 +77,16 @@ class ExportSettings(_Settings):
     auto_translate: bool = False
     category_rules: tuple[CategoryRule, ...] = Field(default=(), max_length=_MAX_VALUES)
     default_category: str | None = Field(default=None, min_length=1, max_length=100)
+    #: The marketplace's categories, in a file as listings/categories/taxonomy.py reads it; without it none is guessed from words.
+    category_file: str | None = Field(default=None, min_length=1, max_length=1000)
+    #: Guessed categories that are less sure than this are suggestions; 1 accepts none without a person.
+    category_confidence: float = Field(default=0.9, ge=0, le=1)
     gtin_exempt: bool = False
     assortment: Assortment = Assortment()
     require_approval: bool = False
     delete_after_days: int = Field(default=7, ge=0, le=365)  # grace of a listing that left the assortment, at quantity 0
 
-    @field_validator("default_category")
+    @field_validator("default_category", "category_file")
     @classmethod
     def _no_control_characters(cls, value: str | None) -> str | None:
         if value is not None and re.search(r"[\x00-\x1f\x7f]", value):

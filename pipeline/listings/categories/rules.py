@@ -1,4 +1,4 @@
-"""The marketplace category of each product: the first rule of the connection that matches, else its default."""
+"""The category rules of a connection: the first one that matches a product counts."""
 
 from __future__ import annotations
 
@@ -7,28 +7,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.listings.assortment import Collections
 from pipeline.stores.export_settings import CategoryRule
 
-_TEXT = pd.StringDtype("pyarrow")
 
-
-def categorize(products: pa.Table, rules: Sequence[CategoryRule], default: str | None, collections: Collections) -> pd.DataFrame:
-    """`category` and `category_source` (rule | default, null when there is none) of rows of quality.schema.FIXED_PRODUCTS."""
-    category = np.full(len(products), default, dtype=object)
-    source = np.full(len(products), "default" if default is not None else None, dtype=object)
-    open_rows = np.ones(len(products), dtype=bool)
-    for rule in rules:
-        if not open_rows.any():
+def first_rules(products: pa.Table, rules: Sequence[CategoryRule], collections: Collections) -> npt.NDArray[np.int64]:
+    """For each product (rows of quality.schema.FIXED_PRODUCTS) which rule is the first to match, -1 where none does."""
+    found = np.full(len(products), -1, dtype=np.int64)
+    for number, rule in enumerate(rules):
+        if not (found < 0).any():
             break
-        hit = open_rows & _matches(rule, products, collections)
-        category[hit], source[hit] = rule.category, "rule"
-        open_rows &= ~hit
-    return pd.DataFrame({"category": pd.array(category, dtype=_TEXT), "category_source": pd.array(source, dtype=_TEXT)})
+        found[(found < 0) & _matches(rule, products, collections)] = number
+    return found
 
 
 def _matches(rule: CategoryRule, products: pa.Table, collections: Collections) -> npt.NDArray[np.bool_]:
