@@ -1,4 +1,4 @@
--- What people decided about the categories of a connection, and what a live marketplace suggested.
+-- What people decided about the categories of a connection.
 
 -- For a product, for all of a product type, or for all that Shopify's taxonomy puts into a category: one category is accepted,
 -- any number are rejected, which are not suggested again. Decisions are about ids and names, so an import leaves them alone.
@@ -16,13 +16,3 @@ CREATE TABLE category_decisions (
 );
 
 CREATE UNIQUE INDEX category_decisions_accepted ON category_decisions (store_id, site, scope, key) WHERE accepted;
-
--- Answers of a marketplace's own search for categories, so that the same words are asked for once in a while only.
-CREATE TABLE category_suggestions (
-    store_id uuid NOT NULL REFERENCES stores (id) ON DELETE CASCADE,
-    site text NOT NULL,
-    query text NOT NULL CHECK (query <> ''),
-    found jsonb NOT NULL CHECK (jsonb_typeof(found) = 'array'), -- [[id, name], ...], the best first
-    asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (store_id, site, query)
-);

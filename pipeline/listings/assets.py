@@ -7,20 +7,26 @@ from typing import Any
 import dagster as dg
 
 from pipeline.catalog.imports import require_verdict
+from pipeline.language.choices import estimate_choices
+from pipeline.language.ledger import spending
+from pipeline.language.run import Model, configured_model
 from pipeline.listings.build import ListingsResult, build_listings, one_import
+from pipeline.listings.categories import model as choosing
+from pipeline.listings.categories import overlay
+from pipeline.listings.categories.inputs import given_now, proposer_of
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope
-from pipeline.listings.schema import SCHEMAS
+from pipeline.listings.schema import CATEGORIES, SCHEMAS
 from pipeline.listings.state import approved_changes, lane_version, read_refused, read_state, register, removed_lately
 from pipeline.listings.summary import blocked_sample, changes_sample
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
 from pipeline.platform import metadata as meta
-from pipeline.platform.io_manager import stored_import, stored_tables
+from pipeline.platform.io_manager import stored_import, stored_table, stored_tables
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
-from pipeline.platform.tables import Table
+from pipeline.platform.tables import StagedTable, Table
 from pipeline.quality.summary import fix_sample, score_histogram_svg, top_issues
 
 GROUP = "listings"
@@ -47,6 +53,77 @@ def connected(context: dg.AssetExecutionContext, workspace: Workspace) -> Cell |
     return cell
 
 
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    output_required=False,
+    ins={"fixed_products": dg.AssetIn(), "collections": dg.AssetIn()},
+    description="The category of each product here: chosen, by rule, or guessed from its words, with how sure it is and why.",
+)
+def listing_categories(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    export_options: ExportOptions,
+    fixed_products: Table,
+    collections: Table,
+) -> Iterator[dg.Output[Any]]:
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        settings = cell.connection.export_settings
+        asked = settings.use_ai_optimization if export_options.ai is None else export_options.ai
+        model = configured_model(workspace.settings.data_dir) if asked else None
+        with workspace.connect() as connection:
+            proposer = proposer_of(connection, cell, model=model.endpoint.model if model else None)
+        table, counts = overlay.build_categories(
+            fixed_products,
+            collections,
+            proposer,
+            workspace.scratch("listing_categories"),
+            previous=stored_table(workspace.settings, overlay.NAME, CATEGORIES, cell.site.key, cell.store.key),
+            progress=counted(reporter(context, "listing_categories"), "batches of products"),
+        )
+        spent: dict[str, Any] = {}
+        if model is not None:
+            wanted = frozenset(export_options.product_ids)
+            table, spent = _let_choose(context, workspace, cell, model, table.open(), fixed_products, wanted)
+    yield dg.Output(table, metadata={**_mapped_metadata(table.open(), counts, cell), **spent})
+
+
+def _let_choose(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    cell: Cell,
+    model: Model,
+    table: Table,
+    products: Table,
+    wanted: frozenset[str],
+) -> tuple[StagedTable, dict[str, Any]]:
+    """The table with what the model chose of its suggestions, and what that cost."""
+    with workspace.database.connect(autocommit=True) as connection:
+        chooser = choosing.prepare(connection, cell.store, model, table, products, wanted)
+        expected = estimate_choices(chooser, model.price)
+        seen: dict[str, Any] = {
+            "model": model.endpoint.model,
+            "products_to_ask_for": expected.texts,
+            "estimated_calls": expected.calls,
+            "estimated_usd": (expected.usd_micro or 0) / 1e6,
+            "reserved_usd": (expected.most_usd_micro or 0) / 1e6,
+        }
+        # Seen in the UI before anything is spent.
+        context.log_event(dg.AssetObservation("listing_categories", partition=str(context.partition_key), metadata=seen))
+        report = counted(reporter(context, "listing_categories"), "products shown to the model")
+        choosing.carry_out(connection, cell.store, model, chooser, context.run.run_id, report)
+        spent = spending(connection, run_id=context.run.run_id)
+    threshold = cell.connection.export_settings.category_confidence
+    chosen = choosing.with_choices(table, chooser.found, threshold, workspace.scratch("chosen_categories"))
+    facts = {"calls": spent.calls, "spent_usd": spent.usd_micro / 1e6, "stopped": chooser.stopped or "no"}
+    return chosen, {**seen, **facts}
+
+
 @dg.multi_asset(
     name="build_listings",
     partitions_def=store_marketplaces,
@@ -56,6 +133,7 @@ def connected(context: dg.AssetExecutionContext, workspace: Workspace) -> Cell |
         "fixed_variants": dg.AssetIn(),
         "inventory": dg.AssetIn(),
         "collections": dg.AssetIn(),
+        "listing_categories": dg.AssetIn(),
     },
     outs={
         name: dg.AssetOut(description=text, owners=OWNERS, kinds={"parquet", "pandera"}, is_required=False)
@@ -69,6 +147,7 @@ def listings(
     fixed_variants: Table,
     inventory: Table,
     collections: Table,
+    listing_categories: Table,
 ) -> Iterator[dg.Output[Any]]:
     with expected_failures():
         cell = connected(context, workspace)
@@ -78,12 +157,15 @@ def listings(
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants, "inventory": inventory})
         with workspace.connect() as connection:
             require_verdict(connection, cell.store, import_id)
+            if listing_categories.metadata.get("given") != given_now(connection, cell):
+                raise PipelineError("category rules or choices were changed; materialize listing_categories, then listings again")
         before = stored_tables(workspace.settings, SCHEMAS, cell.site.key, cell.store.key)
         result = build_listings(
             fixed_products,
             fixed_variants,
             inventory,
             collections,
+            listing_categories,
             cell.recipe(),
             workspace.scratch(context.op_execution_context.op.name),
             previous=before,
@@ -182,6 +264,21 @@ def _listings_metadata(result: ListingsResult) -> dict[str, dict[str, Any]]:
     }
 
 
+def _mapped_metadata(table: Table, counts: overlay.Counts, cell: Cell) -> dict[str, Any]:
+    of_people = table.arrow(overlay.SHOWN)
+    place = f"{cell.store.key} {cell.site.key}"
+    return {
+        "import_id": table.metadata.get("import_id", ""),
+        "products": counts.products,
+        "products_reused": counts.reused,
+        "by_status": meta.counts(overlay.tally(table, "status"), "status"),
+        "by_engine": meta.counts(overlay.tally(table, "engine"), "engine"),
+        "suggested": meta.table(overlay.sample(of_people, "suggested")),
+        "without_category": meta.table(overlay.sample(of_people, "none")),
+        "what_to_press": f"pipeline categories list {place}; then accept, set or reject, or set category_file on the connection",
+    }
+
+
 def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, Any]:
     plan = result.plan
     changes = plan.counts["changes"]
@@ -197,4 +294,4 @@ def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, 
     }
 
 
-ASSETS = [listings, listing_changes]
+ASSETS = [listing_categories, listings, listing_changes]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -21,14 +21,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.listings.assortment import Collections, excluded
-from pipeline.listings.categories import categorize
+from pipeline.listings.categories.overlay import USED, used
 from pipeline.listings.families import parent_like, parent_skus
+from pipeline.listings.knowledge import NOTHING, Knowledge
+from pipeline.listings.matches import catalog_items
 from pipeline.listings.prices import site_prices
 from pipeline.listings.reuse import revisions
 from pipeline.listings.rows import listing_rows, owners
 from pipeline.listings.schema import LISTINGS, SCHEMAS
 from pipeline.listings.stock import quantity_to_send, stock_of
-from pipeline.listings.verdict import Finding, status_and_reason, with_findings
+from pipeline.listings.verdict import Finding, of_category, status_and_reason, with_findings
 from pipeline.marketplaces.base import Marketplace
 from pipeline.model.errors import PipelineError
 from pipeline.model.listing import Account, Site
@@ -56,7 +58,8 @@ _TEXT = pd.StringDtype("pyarrow")
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that shapes the listings of a connection beside the catalog itself."""
+    """All that shapes the listings of a connection beside the catalog itself. Of `knowledge` only what a product needs is in its
+    revision: what is learned of one category changes no other."""
 
     store: str  # key
     currency: str  # of the store's prices
@@ -65,6 +68,18 @@ class Recipe:
     account: Account
     settings: ExportSettings
     ruleset: RuleSet
+    knowledge: Knowledge = NOTHING
+    live: bool = False  # exports are sent, and the marketplace can be asked
+
+    @property
+    def matching(self) -> bool:
+        """Variants are looked for in the marketplace's catalog, and wait until they were."""
+        return self.live and self.settings.match_existing_asins
+
+    @cached_property
+    def market(self) -> Marketplace:
+        """The marketplace, knowing what its categories want."""
+        return self.marketplace.informed(self.knowledge.definitions)
 
     @cached_property
     def context(self) -> Context:
@@ -138,6 +153,7 @@ def build_listings(
     fixed_variants: Table,
     inventory: Table,
     collections: Table,
+    categories: Table,
     recipe: Recipe,
     folder: Path,
     *,
@@ -150,10 +166,15 @@ def build_listings(
     Raises PipelineError for inputs of different imports, naming the asset to materialize; collections are only looked up in
     and may be of another one.
     """
-    together = {"fixed_products": fixed_products, "fixed_variants": fixed_variants, "inventory": inventory}
+    together = {
+        "fixed_products": fixed_products,
+        "fixed_variants": fixed_variants,
+        "inventory": inventory,
+        "listing_categories": categories,
+    }
     import_id = one_import(together)
     if len({table.batches for table in together.values()}) > 1:
-        raise PipelineError("fixed_products, fixed_variants and inventory do not belong together; materialize them again")
+        raise PipelineError(f"{', '.join(together)} do not belong together; materialize them again")
     job = _Job(
         recipe,
         Collections(collections.arrow(["handle", "product_ids"])),
@@ -166,7 +187,7 @@ def build_listings(
             products = fixed_products.arrow_batch(index, PRODUCT_COLUMNS)
             variants = fixed_variants.arrow_batch(index, VARIANT_COLUMNS)
             stock = inventory.arrow_batch(index)
-            _write(job.batch(products, variants, stock, reusable, counts), out, counts)
+            _write(job.batch(products, variants, stock, categories.arrow_batch(index, USED), reusable, counts), out, counts)
             if progress is not None:
                 progress(index + 1, fixed_products.batches)
     return ListingsResult({name: writer.staged for name, writer in out.items()}, import_id, counts)
@@ -201,7 +222,7 @@ class _Job:
     engine: Engine
 
     def batch(
-        self, products: pa.Table, variants: pa.Table, inventory: pa.Table, reusable: Reusable, counts: Counts
+        self, products: pa.Table, variants: pa.Table, inventory: pa.Table, mapped: pa.Table, reusable: Reusable, counts: Counts
     ) -> dict[str, pa.Table]:
         """The four tables for one batch of products."""
         settings = self.recipe.settings
@@ -212,18 +233,21 @@ class _Job:
         counts.excluded.update(out.dropna().tolist())
 
         sold = out.isna().to_numpy("bool")
+        categories = used(mapped, products, settings.default_category)[sold].reset_index(drop=True)
         products, sizes = _chosen(products, sold), sizes[sold]
         variants = _grouped(variants, products)
         stock = stock_of(variants["variant_id"], inventory)
         ids = products["product_id"].to_pylist()
-        categories = categorize(products, settings.category_rules, settings.default_category, self.collections)
-        several = [product_id for product_id, size in zip(ids, sizes, strict=True) if size > 1]
+        items = catalog_items(variants["barcode"], self.recipe)
+        families = _families(sizes, items, settings.families)
+        several = [product_id for product_id, family in zip(ids, families, strict=True) if family]
         parents = dict(zip(several, parent_skus(several, self.skus), strict=True))
 
         known = stock.assign(available=stock["available"].fillna(-1)).to_numpy("int64")
         parts = [
             products["revision"].to_pylist(), [parents.get(product_id) for product_id in ids],
             categories["category"].to_list(), categories["category_source"].to_list(),
+            categories["category_attributes"].to_list(), self._known(pa.array(categories["category"]).to_pylist(), items, sizes),
         ]  # fmt: skip
         texts = [[None if text is pd.NA else text for text in part] for part in parts]
         revision = revisions(self.recipe.fingerprint, texts, known, sizes.tolist())
@@ -237,6 +261,7 @@ class _Job:
             _chosen(variants, of_fresh),
             stock[of_fresh].reset_index(drop=True),
             categories[fresh].reset_index(drop=True),
+            items[of_fresh].reset_index(drop=True),
             parents,
             dict(zip(ids, revision, strict=True)),
         )
@@ -248,6 +273,7 @@ class _Job:
         variants: pa.Table,
         stock: pd.DataFrame,
         categories: pd.DataFrame,
+        items: pd.DataFrame,
         parents: Mapping[str, str],
         revision: Mapping[str, str],
     ) -> dict[str, pa.Table]:
@@ -261,33 +287,54 @@ class _Job:
         )  # fmt: skip
         stock = stock.assign(quantity=quantity_to_send(stock, recipe.settings))
         rows = listing_rows(
-            products, variants, stock=stock, prices=prices, categories=categories, parents=parents, currency=recipe.site.currency
-        )
-        findings = self._findings(rows, variants["variant_id"], prices["problem"])
-        rows = recipe.marketplace.project(rows, recipe.site, recipe.project_settings).reset_index(drop=True)
+            products, variants, stock=stock, prices=prices, categories=categories, parents=parents, items=items,
+            currency=recipe.site.currency,
+        )  # fmt: skip
+        findings = self._findings(rows, variants["variant_id"], prices["problem"], items["problem"])
+        rows = recipe.market.project(rows, recipe.site, recipe.project_settings).reset_index(drop=True)
 
         found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)
         rows = pd.DataFrame(found.variants[LISTINGS.names]).reset_index(drop=True)
+        findings += of_category(rows, found.issues, recipe.market.problems(rows, recipe.site, recipe.account))
         issues, scores = with_findings(rows, found.issues, found.scores.reset_index(drop=True), findings)
         verdict = status_and_reason(rows, issues, scores, recipe.ruleset)
         rows["status"], rows["reason"] = verdict["status"], verdict["reason"]
         rows["score"] = scores["score"]
         rows["revision"] = pd.array([revision[product_id] for product_id in rows["product_id"].tolist()], _TEXT)
         ready = rows["status"].eq("ready").to_numpy("bool")
-        hashes = recipe.marketplace.hashes(rows if ready.all() else rows[ready], recipe.site, recipe.account)
+        hashes = recipe.market.hashes(rows if ready.all() else rows[ready], recipe.site, recipe.account)
         for name in ("content_hash", "images_hash"):
             rows[name] = hashes[name].reindex(rows.index)
         frames = {"listings": rows, "listing_issues": issues, "listing_scores": scores, "listing_fixes": found.fixes}
         return {name: to_arrow(frames[name], schema) for name, schema in SCHEMAS.items()}
 
-    def _findings(self, rows: pd.DataFrame, variant_ids: pa.ChunkedArray, problems: pd.Series) -> list[Finding]:
+    def _known(self, categories: list[str | None], items: pd.DataFrame, sizes: npt.NDArray[np.int64]) -> list[str | None]:
+        """By product: what its category wants, and what the marketplace's catalog says of its variants."""
+        version = cache(self.recipe.knowledge.version)
+        found = [version(category) for category in categories]
+        if self.recipe.matching:
+            texts = [f"{item} {problem}" for item, problem in items[["item_id", "problem"]].itertuples(index=False)]
+            ends = np.cumsum(sizes).tolist()
+            parts = [texts[end - size : end] for size, end in zip(sizes.tolist(), ends, strict=True)]
+            found = [" ".join([known, *part]) for known, part in zip(found, parts, strict=True)]
+        return list(found)
+
+    def _findings(
+        self, rows: pd.DataFrame, variant_ids: pa.ChunkedArray, problems: pd.Series, of_items: pd.Series
+    ) -> list[Finding]:  # fmt: skip
         """Errors of a row that only this stage can see."""
         found = []
-        if problems.notna().any():
-            by_variant = pd.Series(problems.array, index=variant_ids.to_pylist())
-            hint = "Change the price settings of the connection, or the price or cost in the store."
-            messages = rows["variant_id"].map(by_variant).astype(_TEXT)
-            found.append(Finding("LISTING_PRICE", "correctness", "price", hint, messages))
+        of_price = "Change the price settings of the connection, or the price or cost in the store."
+        place = f"{self.recipe.store} {self.recipe.site.key}"
+        of_match = f"Choose one, or none, with: pipeline matches choose {place} GTIN ITEM; or export again."
+        for rule, field_name, hint, of_variants in (
+            ("LISTING_PRICE", "price", of_price, problems),
+            ("LISTING_MATCH", "gtin", of_match, of_items),
+        ):
+            if of_variants.notna().any():
+                by_variant = pd.Series(of_variants.array, index=variant_ids.to_pylist())
+                messages = rows["variant_id"].map(by_variant).astype(_TEXT)
+                found.append(Finding(rule, "correctness", field_name, hint, messages))
         spoiled = self.recipe.marketplace.account_problems(self.recipe.site, self.recipe.account)
         if spoiled:
             hint = f"Correct it: pipeline connection set {self.recipe.store} {self.recipe.site.key} NAME=VALUE."
@@ -309,6 +356,16 @@ class _Job:
 
 def _chosen(table: pa.Table, mask: npt.NDArray[np.bool_]) -> pa.Table:
     return table if mask.all() else table.filter(pa.array(mask))
+
+
+def _families(sizes: npt.NDArray[np.int64], items: pd.DataFrame, families: str) -> npt.NDArray[np.bool_]:
+    """Products whose variants are sold as one family: several that are not offers on an existing item."""
+    if families == "single":
+        return np.zeros(len(sizes), dtype=bool)
+    joining = items["item_id"].isna().to_numpy("int64")
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    several: npt.NDArray[np.bool_] = np.bincount(owner, weights=joining, minlength=len(sizes)) > 1
+    return several
 
 
 def _ascending(values: npt.NDArray[np.int64]) -> bool:

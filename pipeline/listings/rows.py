@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,15 +43,18 @@ def listing_rows(
     prices: pd.DataFrame,
     categories: pd.DataFrame,
     parents: Mapping[str, str],
+    items: pd.DataFrame,
     currency: str,
 ) -> pd.DataFrame:
     """Rows (columns of LISTINGS; status, reason, score, hashes and revision null) in the order of `products`.
 
-    `stock` (available, quantity) and `prices` (price, list_price) are aligned with `variants`, `categories` with `products`;
-    `parents` gives the parent SKU by product_id of every product with several variants. A product without variants gives no row.
+    `stock` (available, quantity), `prices` (price, list_price) and `items` (item_id, category: what the marketplace's catalog
+    has already) are aligned with `variants`, `categories` with `products`; `parents` gives the parent SKU by product_id of every
+    product whose variants are a family, all but those that are offers on an existing item. A product without variants gives none.
     """
     owner = owners(variants, products)
-    several = np.bincount(owner, minlength=len(products)) > 1
+    several = np.array([key in parents for key in products["product_id"].to_pylist()], dtype=bool)
+    apart = items["item_id"].notna().to_numpy("bool")
     product_of = np.concatenate([np.flatnonzero(several), owner])
     variant_of = np.concatenate([np.full(int(several.sum()), -1), np.arange(len(variants))])
     order = np.argsort(product_of * 2 + (variant_of >= 0), kind="stable")
@@ -59,7 +63,8 @@ def listing_rows(
     of_variant = pa.array(variant_of, mask=variant_of < 0)
     product = products.select(_OF_PRODUCT).take(product_of)
     variant = variants.select(_OF_VARIANT).take(of_variant)
-    is_parent, is_child = variant_of < 0, (variant_of >= 0) & several[product_of]
+    is_parent = variant_of < 0
+    is_child = ~is_parent & several[product_of] & ~np.where(is_parent, False, apart[variant_of])
     family = pa.array([parents.get(key) for key in products["product_id"].to_pylist()], pa.string()).take(product_of)
     tags = pc.binary_join(products["tags"], ", ")
     of_products, of_variants = (table["metafields"].combine_chunks().dictionary_encode() for table in (products, variants))
@@ -76,7 +81,7 @@ def listing_rows(
         "mpn": fact["mpn"],
         "gtin": variant["barcode"],
         "condition": fact["condition"].fill_null("new"),
-        "attributes": fact["attributes"],
+        "attributes": with_rules(fact["attributes"], pa.array(categories["category_attributes"]).take(product_of)),
         "weight_grams": variant["weight_grams"],
         "images": own_first(variant["image"], product["images"]),
         "currency": pa.repeat(currency, len(product)),
@@ -85,13 +90,29 @@ def listing_rows(
         columns[name] = product[name]
     for name in _OPTIONS:
         columns[name] = variant[name]
-    for name in ("category", "category_source"):
-        columns[name] = pa.array(categories[name]).take(product_of)
+    item = pa.array(items["item_id"]).take(of_variant)
+    of_item = pa.array(items["category"]).take(of_variant)
+    columns["item_id"] = item
+    columns["category"] = pc.coalesce(of_item, pa.array(categories["category"]).take(product_of))
+    columns["category_source"] = pc.if_else(of_item.is_valid(), "item", pa.array(categories["category_source"]).take(product_of))
     for frame, names in ((prices, ("price", "list_price")), (stock, ("available", "quantity"))):
         for name in names:
             columns[name] = pa.array(frame[name]).take(of_variant)
     missing = {field.name: pa.nulls(len(product), field.type) for field in LISTINGS if field.name not in columns}
     return to_frame(pa.table({**columns, **missing}).select(LISTINGS.names).cast(LISTINGS))
+
+
+def with_rules(facts: pa.ChunkedArray, of_rules: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Facts (JSON objects) with what category rules say of their products, each name with `rule.` before it."""
+    if of_rules.null_count == len(of_rules):
+        return facts
+    said: dict[tuple[str | None, str | None], str | None] = {}
+    pairs = list(zip(facts.to_pylist(), of_rules.to_pylist(), strict=True))
+    for fact, rule in set(pairs):
+        named = {f"rule.{name}": value for name, value in orjson.loads(rule).items()} if rule else {}
+        found = {**(orjson.loads(fact) if fact else {}), **named}
+        said[fact, rule] = orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode() if found else None
+    return pa.array([said[pair] for pair in pairs], pa.string())
 
 
 def own_first(own: pa.ChunkedArray, shared: pa.ChunkedArray) -> pa.Array:

@@ -26,7 +26,10 @@ LISTINGS = pa.schema(
         ("gtin", pa.string()),
         ("condition", pa.string()),  # new
         ("category", pa.string()),  # Amazon product type, eBay leaf category id ...
-        ("category_source", pa.string()),  # engine of `listing_categories` (choice, rule ...) | default, null when there is none
+        (
+            "category_source",
+            pa.string(),
+        ),  # choice | rule | lexical | marketplace | model:... | item | default, or null
         ("option1_name", pa.string()),
         ("option1", pa.string()),
         ("option2_name", pa.string()),
@@ -36,6 +39,7 @@ LISTINGS = pa.schema(
         ("attributes", pa.string()),  # JSON object of further facts (material, country_of_origin ...), sorted keys, or null
         ("weight_grams", pa.float64()),
         ("images", _TEXTS),  # the row's own first
+        ("item_id", pa.string()),  # an item of the marketplace's catalog (ASIN) that this is only an offer on; null: its own item
         ("currency", pa.string()),
         ("price", pa.int64()),  # what a buyer pays, minor units of `currency`; null for a parent
         ("list_price", pa.int64()),  # the price before a sale, null when there is no sale
@@ -60,6 +64,7 @@ CATEGORIES = pa.schema(
         ("confidence", pa.float64()),  # 0-1, null for none
         ("engine", pa.string()),  # choice | rule | lexical | marketplace | model:<name>; null for none
         ("reason", pa.string()),
+        ("attributes", pa.string()),  # JSON object: what the rule says of its products, in the marketplace's words, or null
         ("taxonomy", pa.string()),  # id of its category in Shopify's taxonomy, the store's own or the likeliest
         ("taxonomy_name", pa.string()),
         ("taxonomy_confidence", pa.float64()),  # 1 for the store's own

@@ -29,6 +29,30 @@ NO_MESSAGES = MESSAGES.empty_table()
 
 
 @dataclass(frozen=True)
+class StoredDefinition:
+    """What a marketplace says that a category wants, as it was downloaded; without a document when it could not be had."""
+
+    document: bytes | None
+    checksum: str  # of the document; also changes with `problem`
+    problem: str | None = None  # why the category cannot be used
+
+
+#: By category and set of requirements (the marketplace's word).
+Definitions = Mapping[tuple[str, str], StoredDefinition]
+
+
+@dataclass(frozen=True)
+class ListingProblem:
+    """What the marketplace would refuse of one listing, beyond the rules that the quality engine knows."""
+
+    row: int  # position
+    rule: str  # its code
+    field: str  # our column
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of changes: a table of MESSAGES, and what the marketplace would refuse."""
 
@@ -85,6 +109,14 @@ class Marketplace(Protocol):
         """Shape generic listing rows (columns of `listings.schema.LISTINGS`, product-aligned, parents included and before
         their children) to this marketplace before its rules run: titles of children, bullets, attributes, identifiers.
         Same rows, same columns, same order."""
+
+    def informed(self, definitions: Definitions) -> Marketplace:
+        """This marketplace, knowing what its categories want. Nothing is asked: definitions come from the cache."""
+        ...
+
+    def problems(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterable[ListingProblem]:
+        """What `rows` (as `project` and the fixes left them, whole products) lack of what their categories want."""
+        ...
 
     def hashes(self, rows: pd.DataFrame, site: Site, account: Account) -> pd.DataFrame:
         """`content_hash` and `images_hash` of each row (index as given): equal hashes mean equal messages. Where a family is

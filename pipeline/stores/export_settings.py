@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _MAX_PRICE = 1_000_000_000
 _MAX_VALUES = 10_000
 _Values = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(max_length=_MAX_VALUES)]
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)]
+#: Attribute -> its value: a text, or lists and mappings of texts where the attribute has parts.
+_Attributes = dict[_Name, Any]
 RuleField = Literal["product_type", "category", "vendor", "tag", "title", "collection"]
 
 
@@ -34,6 +37,7 @@ class CategoryRule(_Settings):
     field: RuleField
     pattern: str = Field(min_length=1, max_length=200)
     category: str = Field(min_length=1, max_length=100)
+    attributes: _Attributes = Field(default={}, max_length=200)  # what these products have, in the marketplace's words
 
 
 class Selection(_Settings):
@@ -81,6 +85,13 @@ class ExportSettings(_Settings):
     category_file: str | None = Field(default=None, min_length=1, max_length=1000)
     #: Guessed categories that are less sure than this are suggestions; 1 accepts none without a person.
     category_confidence: float = Field(default=0.9, ge=0, le=1)
+    #: Values for the attributes that categories want and the catalog does not say: category (or `all`) -> attribute -> value.
+    attributes: dict[_Name, _Attributes] = Field(default={}, max_length=_MAX_VALUES)
+    accept_suggested_product_types: bool = False  # the marketplace's guess by the title, where no category rule decides
+    definition_days: int = Field(default=1, ge=0, le=90)  # older definitions of categories are asked for again
+    match_existing_asins: bool = False  # sell on items that the marketplace's catalog has already, found by their GTIN
+    families: Literal["family", "single"] = "family"  # single: each variant is a listing by itself
+    preview_skus: int = Field(default=25, ge=0, le=5000)  # most listings that a dry run has the marketplace itself validate
     gtin_exempt: bool = False
     assortment: Assortment = Assortment()
     require_approval: bool = False

@@ -13,8 +13,10 @@ import pyarrow as pa
 
 from pipeline.catalog.schema import COLLECTIONS, INVENTORY
 from pipeline.listings.build import Recipe
+from pipeline.listings.categories.overlay import build_categories
+from pipeline.listings.categories.propose import Proposer
 from pipeline.listings.schema import LISTINGS
-from pipeline.marketplaces.base import Outcome, outcome
+from pipeline.marketplaces.base import Definitions, ListingProblem, Outcome, outcome
 from pipeline.model.credentials import CredentialNames
 from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
 from pipeline.model.quality import RuleSet
@@ -72,6 +74,12 @@ class FakeMarketplace:
     def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
         self.projected += len(rows)
         return rows
+
+    def informed(self, definitions: Definitions) -> FakeMarketplace:
+        return self
+
+    def problems(self, rows: pd.DataFrame, site: Site, account: Account) -> Sequence[ListingProblem]:
+        return ()
 
     def hashes(self, rows: pd.DataFrame, site: Site, account: Account) -> pd.DataFrame:
         content = [self._content(rows, row) for row in rows.itertuples()]
@@ -200,6 +208,14 @@ class Catalog:
                     writer.write(arrow(rows, schema))
             tables[name] = Table(writer.path)
         return tables
+
+
+def mapped(tables: Mapping[str, Table], how: Recipe, folder: Path) -> Table:
+    """`listing_categories` for the tables of a catalog."""
+    folder.mkdir(exist_ok=True, parents=True)
+    proposer = Proposer(how.store, how.site.key, how.settings)
+    staged, _ = build_categories(tables["fixed_products"], tables["collections"], proposer, folder)
+    return staged.open()
 
 
 def arrow(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

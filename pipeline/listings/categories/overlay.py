@@ -6,13 +6,12 @@ Products whose texts and whose operators' settings did not change are not ranked
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
@@ -23,28 +22,27 @@ from pipeline.listings.categories.propose import Proposer
 from pipeline.listings.categories.rules import first_rules
 from pipeline.listings.schema import CATEGORIES
 from pipeline.model.errors import PipelineError
-from pipeline.platform.tables import StagedTable, Table, writers
+from pipeline.platform.tables import StagedTable, Table, to_frame, writers
 from pipeline.quality.reuse import Reusable
 
 NAME = "listing_categories"
 #: What is read of a product.
 _COLUMNS = ["product_id", "title", "vendor", "product_type", "category", "tags"]
-_TEXT = pd.StringDtype("pyarrow")
+
+
+#: What listings read of it.
+USED = ["product_id", "category", "status", "engine", "attributes"]
+
+#: What people read of it.
+SHOWN = ["product_id", "category", "name", "status", "confidence", "engine", "reason", "taxonomy_name"]
 
 
 @dataclass
 class Counts:
-    """What a run did, in products."""
+    """How many products there are, and how many of them were not ranked again."""
 
     products: int = 0
     reused: int = 0
-    by_status: Counter[str] = field(default_factory=Counter)
-    by_engine: Counter[str] = field(default_factory=Counter)
-
-    def add(self, rows: pa.Table) -> None:
-        self.products += len(rows)
-        self.by_status.update(rows["status"].to_pylist())
-        self.by_engine.update(engine or "none" for engine in rows["engine"].to_pylist())
 
 
 def build_categories(
@@ -65,7 +63,7 @@ def build_categories(
         for number in range(fixed_products.batches):
             products = fixed_products.arrow_batch(number, _COLUMNS)
             rows = _batch(products, proposer, members, reusable, counts)
-            counts.add(rows)
+            counts.products += len(rows)
             out[NAME].write(rows)
             if progress is not None:
                 progress(number + 1, fixed_products.batches)
@@ -75,14 +73,14 @@ def build_categories(
 def _batch(products: pa.Table, proposer: Proposer, members: Collections, reusable: Reusable, counts: Counts) -> pa.Table:
     matched = first_rules(products, proposer.settings.category_rules, members).tolist()
     records = products.to_pylist()
-    revisions = [_revision(proposer.fingerprint, one, rule) for one, rule in zip(records, matched, strict=True)]
+    revisions = [_revision(proposer, one, rule) for one, rule in zip(records, matched, strict=True)]
     taken, before = reusable.take([one["product_id"] for one in records], revisions)
     counts.reused += sum(taken)
     rows = []
     for product, rule, revision, known in zip(records, matched, revisions, taken, strict=True):
         if not known:
             found = proposer.propose(product, rule)
-            rows.append({"product_id": product["product_id"], "revision": revision if found.settled else None, **found.columns})
+            rows.append({"product_id": product["product_id"], "revision": revision, **vars(found)})
     made = pa.Table.from_pylist(rows, schema=CATEGORIES)
     if not before:
         return made
@@ -91,25 +89,38 @@ def _batch(products: pa.Table, proposer: Proposer, members: Collections, reusabl
     return together.take(position)
 
 
-def _revision(fingerprint: bytes, product: Mapping[str, Any], rule: int) -> str:
+def _revision(proposer: Proposer, product: Mapping[str, Any], rule: int) -> str:
     texts = [product[name] for name in _COLUMNS]
-    return blake2b(orjson.dumps([texts, rule]), digest_size=16, key=fingerprint).hexdigest()
+    suggested = list(proposer.suggested.get(product["title"] or "", ()))
+    return blake2b(orjson.dumps([texts, rule, suggested]), digest_size=16, key=proposer.fingerprint).hexdigest()
 
 
 def used(categories: pa.Table, products: pa.Table, default: str | None) -> pd.DataFrame:
-    """`category` and `category_source` of a batch's products as listings use them: what is accepted, else the default.
-
-    Raises PipelineError when the rows are of other products."""
+    """`category`, `category_source` and `category_attributes` of a batch's products as listings use them: what is accepted, else
+    the default. Raises PipelineError when the rows are of other products."""
     if categories["product_id"].to_pylist() != products["product_id"].to_pylist():
         raise PipelineError("listing_categories and fixed_products do not belong together; materialize listing_categories again")
-    accepted = pc.equal(categories["status"], "accepted").to_numpy(zero_copy_only=False)
-    category: np.ndarray[Any, Any] = np.where(accepted, np.array(categories["category"].to_pylist(), dtype=object), default)
-    source = np.where(accepted, np.array(categories["engine"].to_pylist(), dtype=object), None if default is None else "default")
-    return pd.DataFrame({"category": pd.array(category, dtype=_TEXT), "category_source": pd.array(source, dtype=_TEXT)})
+    accepted = pc.equal(categories["status"], "accepted")
+    source = None if default is None else "default"
+    columns = {
+        "category": pc.if_else(accepted, categories["category"], pa.scalar(default, pa.string())),
+        "category_source": pc.if_else(accepted, categories["engine"], pa.scalar(source, pa.string())),
+        "category_attributes": pc.if_else(accepted, categories["attributes"], pa.scalar(None, pa.string())),
+    }
+    return to_frame(pa.table(columns))
 
 
-def sample(rows: pa.Table, status: str, most: int = 50) -> list[dict[str, Any]]:
-    """Products of one status for people, the least sure first."""
-    chosen = rows.filter(pc.equal(rows["status"], status)).sort_by([("confidence", "ascending"), ("product_id", "ascending")])
-    names: Sequence[str] = ("product_id", "category", "name", "confidence", "engine", "reason", "taxonomy_name")
-    return chosen.select(list(names)).slice(0, most).to_pylist()
+def tally(categories: Table, column: str) -> Counter[str]:
+    """Products by status or engine."""
+    found: Counter[str] = Counter()
+    for number in range(categories.batches):
+        found.update(value or "none" for value in categories.arrow_batch(number, [column])[column].to_pylist())
+    return found
+
+
+def sample(categories: pa.Table, status: str, most: int = 50) -> list[dict[str, Any]]:
+    """Products of one status, the least sure first; of a table of the columns SHOWN."""
+    chosen = categories.filter(pc.equal(categories["status"], status))
+    chosen = chosen.sort_by([("confidence", "ascending"), ("product_id", "ascending")]).slice(0, most)
+    rows: list[dict[str, Any]] = chosen.to_pylist()
+    return rows

@@ -5,7 +5,7 @@ A guess below the connection's `category_confidence` is a suggestion, which list
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -17,7 +17,6 @@ from pipeline.listings.categories import index
 from pipeline.listings.categories.decisions import Decisions, Scope, key_of
 from pipeline.listings.categories.taxonomy import Taxonomy, shipped_words, shopify
 from pipeline.listings.categories.text import Query
-from pipeline.marketplaces.suggestions import SuggestedCategory
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this module decides otherwise about the same product.
@@ -31,13 +30,10 @@ _MOST_TAGS, _MOST_REASON = 20, 400
 #: How sure the first of a marketplace's own suggestions is, alone and among others, where its name shares no word.
 _ALONE, _FIRST = 0.8, 0.5
 
-#: The marketplace's own answer for some words; None when it cannot be asked now.
-Suggest = Callable[[str], "Sequence[SuggestedCategory] | None"]
-
 
 @dataclass(frozen=True)
 class Proposal:
-    """The columns of listings.schema.CATEGORIES beside product and revision. `settled`: the same inputs give the same."""
+    """The columns of listings.schema.CATEGORIES beside product and revision."""
 
     status: str  # accepted | suggested | none
     category: str | None = None
@@ -45,17 +41,13 @@ class Proposal:
     confidence: float | None = None
     engine: str | None = None
     reason: str = ""
+    attributes: str | None = None
     taxonomy: str | None = None
     taxonomy_name: str | None = None
     taxonomy_confidence: float | None = None
     google_category: str | None = None
     candidates: Sequence[str] = ()
     candidate_names: Sequence[str] = ()
-    settled: bool = True
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "settled"}
 
 
 @dataclass(frozen=True)
@@ -76,13 +68,13 @@ class Proposer:
     settings: ExportSettings
     decisions: Decisions = field(default_factory=Decisions)
     file: Taxonomy | None = None  # the marketplace's categories
-    suggest: Suggest | None = None
+    suggested: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by the marketplace itself, for titles
     model: str | None = None  # that is asked about suggestions afterwards
 
     @cached_property
     def fingerprint(self) -> bytes:
         """Changes when any product may get another category."""
-        facts = [VERSION, index.VERSION, shopify().version, self.suggest is not None, self.model, self.given]
+        facts = [VERSION, index.VERSION, shopify().version, self.model, self.given]
         return blake2b(orjson.dumps(facts), digest_size=32).digest()
 
     @cached_property
@@ -134,7 +126,10 @@ class Proposer:
                 return self._accepted(chosen, "choice", f"chosen for {what}")
         if rule >= 0:
             found = self.settings.category_rules[rule]
-            return self._accepted(found.category, "rule", f"rule {rule + 1}: {found.field} is {found.pattern}")
+            made = self._accepted(found.category, "rule", f"rule {rule + 1}: {found.field} is {found.pattern}")
+            if not found.attributes:
+                return made
+            return replace(made, attributes=orjson.dumps(found.attributes, option=orjson.OPT_SORT_KEYS).decode())
         if place is None:
             return None
         for key in _upwards(shopify().ids[place.row]):
@@ -147,43 +142,30 @@ class Proposer:
 
     def _guessed(self, product: Mapping[str, Any], query: Query, place: Place | None) -> Proposal:
         refused = self.decisions.refuses([*_keys(product), *_taxonomy_keys(place)])
-        if self.file is not None:
-            query = self._with_place(query, place)
-            matches = self.file.index.rank(query, MOST_CANDIDATES + len(refused))
-            ids, names = self.file.ids, self.file.full
-            ranked = [(ids[m.row], names(m.row), m) for m in matches if ids[m.row] not in refused][:MOST_CANDIDATES]
-            if not ranked:
-                return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
-            key, name, match = ranked[0]
-            candidates = [(one[0], one[1]) for one in ranked]
-            reason = f"{_quoted(match.because)} in its words"
-            confidence = match.confidence if match is matches[0] else min(match.confidence, 0.5)
-            return self._judged(key, name, confidence, "lexical", reason, candidates)
-        if self.suggest is not None:
-            return self._suggested(self.suggest, product, query, place, refused)
-        return Proposal("none", reason=f"the categories of {self.site} are not known here; {self._press()}")
+        query = self._with_place(query, place)
+        suggested = [one for one in self.suggested.get(product["title"] or "", ()) if one not in refused][:MOST_CANDIDATES]
+        if suggested:
+            return self._suggested(suggested, query)
+        if self.file is None:
+            return Proposal("none", reason=f"the categories of {self.site} are not known here; {self._press()}")
+        matches = self.file.index.rank(query, MOST_CANDIDATES + len(refused))
+        left = [match for match in matches if self.file.ids[match.row] not in refused][:MOST_CANDIDATES]
+        if not left:
+            return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
+        candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
+        return self._judged(*candidates[0], left[0].confidence, "lexical", f"{_quoted(left[0].because)} in its words", candidates)
 
-    def _suggested(
-        self, suggest: Suggest, product: Mapping[str, Any], query: Query, place: Place | None, refused: frozenset[str]
-    ) -> Proposal:
-        """By the marketplace's own search, for the category in Shopify's taxonomy or else for the product's words."""
-        if place is not None and place.confidence >= _HELPFUL:
-            asked = shopify().paths[place.row][-1]
-        else:
-            asked = product["product_type"] or product["title"] or ""
-        answer = suggest(asked) if asked else []
-        if answer is None:
-            return Proposal("none", reason=f'{self.site} could not be asked for "{asked}" in this run', settled=False)
-        found = [(one.key, one.name) for one in answer if one.key not in refused][:MOST_CANDIDATES]
-        if not found:
-            return Proposal("none", reason=f'{self.site} knows no category for "{asked}"; {self._press()}')
-        matches = _small_index(tuple(name for _, name in found)).rank(self._with_place(query, place), len(found))
-        order = [match.row for match in matches] + [row for row in range(len(found)) if row not in {m.row for m in matches}]
-        least = _ALONE if len(found) == 1 else _FIRST
+    def _suggested(self, suggested: Sequence[str], query: Query) -> Proposal:
+        """The marketplace's own suggestions for the title, ordered by the product's words. It says nothing of how sure it is."""
+        names = [self._name(key) or key.replace("_", " ").capitalize() for key in suggested]
+        matches = _small_index(tuple(names)).rank(query, len(names))
+        order = list(dict.fromkeys([*(match.row for match in matches), *range(len(names))]))
+        least = _ALONE if len(names) == 1 else _FIRST
         sure = max(least, matches[0].confidence) if matches else least
         said = f", {_quoted(matches[0].because)} in its words" if matches else ""
-        candidates = [found[row] for row in order]
-        return self._judged(*candidates[0], sure, "marketplace", f'suggested by {self.site} for "{asked}"{said}', candidates)
+        candidates = [(suggested[row], names[row]) for row in order]
+        found = self._judged(*candidates[0], sure, "marketplace", f"suggested by {self.site} for its title{said}", candidates)
+        return replace(found, status="accepted") if self.settings.accept_suggested_product_types else found
 
     def _with_place(self, query: Query, place: Place | None) -> Query:
         if place is None or place.confidence < _HELPFUL:
@@ -224,7 +206,8 @@ class Proposer:
 def given_version(settings: ExportSettings, decisions: Decisions, file: Taxonomy | None) -> str:
     """Changes when operators change anything that categories depend on."""
     rules = [rule.model_dump() for rule in settings.category_rules]
-    facts = [rules, settings.category_confidence, decisions.version, file.version if file is not None else None]
+    sure = [settings.category_confidence, settings.accept_suggested_product_types]
+    facts = [rules, sure, decisions.version, file.version if file is not None else None]
     return blake2b(orjson.dumps(facts), digest_size=16).hexdigest()
 
 

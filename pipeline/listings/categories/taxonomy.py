@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from pipeline.listings.categories.index import Index, Words
 from pipeline.model.errors import BadInputError
@@ -183,9 +184,9 @@ def _fields(line: str, separator: str) -> list[str] | None:
         return None
 
 
-def _yaml(name: str) -> dict[str, dict[str, float] | Iterable[str]]:
+def _yaml(name: str) -> dict[str, Any]:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: dict[str, dict[str, float] | Iterable[str]] = yaml.load((_FOLDER / name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
+    found: dict[str, Any] = yaml.load((_FOLDER / name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
     return found

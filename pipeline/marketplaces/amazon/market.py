@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ import pyarrow as pa
 
 from pipeline.marketplaces.amazon import messages, pack, projection
 from pipeline.marketplaces.amazon.options import limits
-from pipeline.marketplaces.base import Outcome
+from pipeline.marketplaces.amazon.product_types.types import NO_TYPES, ProductTypes
+from pipeline.marketplaces.base import Definitions, ListingProblem, Outcome
 from pipeline.marketplaces.columns import missing, pylist, text
 from pipeline.marketplaces.data import read_sites
 from pipeline.marketplaces.fingerprints import digest, row_documents
@@ -23,8 +25,9 @@ from pipeline.model.listing import Account, FeedKind, FeedPart, Site
 from pipeline.model.secret import Secret
 
 if TYPE_CHECKING:
+    from pipeline.marketplaces.amazon.spapi.client import SpApi
     from pipeline.marketplaces.amazon.spapi.tokens import Tokens
-    from pipeline.marketplaces.live import FeedService
+    from pipeline.marketplaces.live import FeedService, ListingsService, LookupService
     from pipeline.platform.rate_limits import Buckets
 
 _FOLDER = Path(__file__).parent
@@ -57,32 +60,48 @@ class AmazonMarketplace:
     def __init__(self) -> None:
         self.sites: Mapping[str, Site] = read_sites(_FOLDER, self.name)
         self.max_sku = int(limits()["message"]["sku"])
+        self._types = NO_TYPES
 
     def account_problems(self, site: Site, account: Account) -> Sequence[str]:
         return ()
 
     def project(self, rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
-        return projection.project(rows, site, settings)
+        return projection.project(rows, site, settings, self._types)
+
+    def informed(self, definitions: Definitions) -> AmazonMarketplace:
+        known = copy(self)
+        known._types = ProductTypes(definitions)
+        return known
+
+    def problems(self, rows: pd.DataFrame, site: Site, account: Account) -> Iterable[ListingProblem]:
+        from pipeline.marketplaces.amazon.product_types.check import problems
+
+        return problems(rows, site, account, self._types)
 
     def hashes(self, rows: pd.DataFrame, site: Site, account: Account) -> pd.DataFrame:
         place = f"{self.version} {site.marketplace_id} {site.language}".encode()
         exempt = place + b" exempt" if account.settings.get("gtin_exempt") else place
         no_gtin = missing(text(rows, "gtin")).tolist()
         content = row_documents(pylist(rows, column) for column in _CONTENT)
+        if any(items := pylist(rows, "item_id")):
+            offers = row_documents([items, pylist(rows, "condition")])
+            content = [own if item is None else offer for own, item, offer in zip(content, items, offers, strict=True)]
         most = limits()["message"]["images"]
         # most rows have the pictures of their family
         images_hash = cache(lambda urls: digest(place, orjson.dumps([(urls or ())[:most]])))
         return pd.DataFrame(
             {
                 "content_hash": [digest(exempt if none else place, row) for none, row in zip(no_gtin, content, strict=True)],
-                "images_hash": [images_hash(urls) for urls in pylist(rows, "images")],
+                "images_hash": [
+                    images_hash(None if item else urls) for item, urls in zip(items, pylist(rows, "images"), strict=True)
+                ],
             },
             index=rows.index,
             dtype="string[pyarrow]",
         )
 
     def messages(self, rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account) -> Outcome:
-        return messages.messages(rows, changes, site, account)
+        return messages.messages(rows, changes, site, account, self._types)
 
     def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:
         return messages.deletions(rows)
@@ -91,15 +110,32 @@ class AmazonMarketplace:
         return messages.zero_quantities(rows)
 
     def feed_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> FeedService:
-        from pipeline.marketplaces.amazon.spapi.client import SpApi
         from pipeline.marketplaces.amazon.spapi.feeds import AmazonFeeds
 
-        if not account.seller_id:
-            raise UsageError(
-                f"{account.store} has no seller_id (the merchant token) for {site.key}; set it with: "
-                f"pipeline connection set {account.store} {site.key} seller_id=..."
-            )
-        return AmazonFeeds(SpApi(site.region, account.seller_id, credentials, buckets, _tokens()), site)
+        return AmazonFeeds(_api(site, account, credentials, buckets), site)
+
+    def listings_service(
+        self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets
+    ) -> ListingsService:
+        from pipeline.marketplaces.amazon.spapi.listings import AmazonListings
+
+        return AmazonListings(_api(site, account, credentials, buckets), site)
+
+    def lookup_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> LookupService:
+        from pipeline.marketplaces.amazon.spapi.lookups import AmazonLookups
+
+        return AmazonLookups(_api(site, account, credentials, buckets), site)
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)
+
+
+def _api(site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> SpApi:
+    from pipeline.marketplaces.amazon.spapi.client import SpApi
+
+    if not account.seller_id:
+        raise UsageError(
+            f"{account.store} has no seller_id (the merchant token) for {site.key}; set it with: "
+            f"pipeline connection set {account.store} {site.key} seller_id=..."
+        )
+    return SpApi(site.region, account.seller_id, credentials, buckets, _tokens())

@@ -1,10 +1,12 @@
 """Messages of JSON_LISTINGS_FEED v2, one SKU and kind each, without their `messageId` (it is assigned when a feed is packed).
 
-create   UPDATE: the whole listing with offer, stock and images; a parent LISTING_PRODUCT_ONLY without them. Idempotent.
+create   UPDATE: the whole listing with offer, stock and images; a parent LISTING_PRODUCT_ONLY without them; an offer on an item
+         that Amazon's catalog has already (column `item_id`) LISTING_OFFER_ONLY: the item, condition, offer, stock. Idempotent.
 update   PATCH that replaces the content attributes present. Price, stock and images are never in it: a repricer or a person
          may own them. Search terms that are gone are deleted (never required, nobody sees them); a description, bullet points or
          facts that are gone stay, because product types require some of them and refuse the whole message.
          A child's relationship is resent only when its parent is created in the same plan: Amazon limits relationships most.
+         Attributes that the product type lets nobody change later are left out; an offer on an existing item only its condition.
 price    PATCH that replaces `purchasable_offer` whole; without a sale `list_price` is deleted. A Shopify sale has no end date,
          and `discounted_price` needs one: so our_price is what a buyer pays now, list_price the price before the sale.
 quantity PATCH of `fulfillment_availability`, merchant fulfilled.
@@ -25,6 +27,7 @@ import pyarrow.compute as pc
 
 from pipeline.marketplaces.amazon.json_columns import glued, listed, present, quoted, where
 from pipeline.marketplaces.amazon.options import limits
+from pipeline.marketplaces.amazon.product_types.types import NO_TYPES, ProductTypes
 from pipeline.marketplaces.amazon.validate import content_problems, image_problems, sku_problems, usable
 from pipeline.marketplaces.amazon.values import Attributes, Values, attributes_object, stock
 from pipeline.marketplaces.base import NO_MESSAGES, Outcome, message_table
@@ -57,30 +60,38 @@ def _patch(sku: pa.Array, product_type: pa.Array | str, patches: Iterable[pa.Arr
     return glued(*head, ',"patches":[', listed(patches), "]}")
 
 
-def create(rows: pd.DataFrame, shown: pa.ListArray, site: Site, account: Account) -> pa.Array:
+def create(rows: pd.DataFrame, shown: pa.ListArray, site: Site, account: Account, types: ProductTypes = NO_TYPES) -> pa.Array:
     """Whole listings; `shown` are their pictures."""
-    values, parent = Values(rows, site, account), parents(rows)
-    attributes = {
+    values, parent, offers = Values(rows, site, account, types), parents(rows), offers_only(rows)
+    product = {
         **values.content(),
         **values.family(np.ones(len(rows), bool)),
-        **values.condition(),
-        **values.offer(),
         **values.list_price(),
-        **values.stock(),
         **values.images(shown),
     }
-    requirements = pc.if_else(pa.array(parent), "LISTING_PRODUCT_ONLY", "LISTING")
+    if offers.any():
+        product = {name: where(~offers, value) for name, value in product.items()} | values.existing_item()
+    attributes = values.known({**product, **values.condition(), **values.offer(), **values.stock()})
+    requirements = pc.if_else(
+        pa.array(parent), "LISTING_PRODUCT_ONLY", pc.if_else(pa.array(offers), "LISTING_OFFER_ONLY", "LISTING")
+    )
     head = ('{"sku":', quoted(text(rows, "sku")), ',"operationType":"UPDATE","productType":', quoted(text(rows, "category")))
     return glued(*head, ',"requirements":"', requirements, '","attributes":', attributes_object(attributes), "}")
 
 
-def update(rows: pd.DataFrame, new_parents: set[str], site: Site, account: Account) -> pa.Array:
+def update(
+    rows: pd.DataFrame, new_parents: set[str], site: Site, account: Account, types: ProductTypes = NO_TYPES
+) -> pa.Array:  # fmt: skip
     """Changed content; children of `new_parents` are put into their families again."""
-    values = Values(rows, site, account)
+    values, offers = Values(rows, site, account, types), offers_only(rows)
     related = mask(pc.is_in(text(rows, "parent_sku"), value_set=pa.array(sorted(new_parents), pa.string())))
     content = values.content()
-    attributes = {**content, **values.family(related)}
+    attributes = values.known({**content, **values.family(related)}, live=True)
     gone = _deleted("generic_keyword", values.no_keywords(), pc.is_null(content["generic_keyword"]))
+    if offers.any():
+        attributes = {name: where(~offers, value) for name, value in attributes.items()}
+        attributes["condition_type"] = where(offers, values.condition()["condition_type"])
+        gone = where(~offers, gone)
     return _patch(text(rows, "sku"), quoted(text(rows, "category")), [*_replaced(attributes), gone])
 
 
@@ -111,19 +122,28 @@ def delete(sku: pa.Array) -> pa.Array:
     return glued('{"sku":', quoted(sku), ',"operationType":"DELETE"}')
 
 
-def messages(rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account) -> Outcome:
+def offers_only(rows: pd.DataFrame) -> Mask:
+    """Rows that are an offer on an item of Amazon's catalog, and no item of their own."""
+    return mask(pc.is_valid(text(rows, "item_id")))
+
+
+def messages(
+    rows: pd.DataFrame, changes: Mapping[str, frozenset[str]], site: Site, account: Account, types: ProductTypes = NO_TYPES
+) -> Outcome:
     """Messages in the order of the rows, a parent before its children; what Amazon would refuse as InvalidMessage."""
     every = [changes.get(sku, _NOTHING) for sku in pylist(rows, "sku")]
     wanted = [position for position, kinds in enumerate(every) if kinds]
     chosen = rows.iloc[wanted] if len(wanted) < len(rows) else rows
-    return _Plan(chosen, [every[position] for position in wanted], site, account).outcome()
+    return _Plan(chosen, [every[position] for position in wanted], site, account, types).outcome()
 
 
 class _Plan:
     """The rows that need a message: what each wants, and the problems of what it wants."""
 
-    def __init__(self, rows: pd.DataFrame, kinds: list[frozenset[str]], site: Site, account: Account) -> None:
-        self.rows, self.site, self.account = rows, site, account
+    def __init__(
+        self, rows: pd.DataFrame, kinds: list[frozenset[str]], site: Site, account: Account, types: ProductTypes
+    ) -> None:  # fmt: skip
+        self.rows, self.site, self.account, self.types = rows, site, account, types
         self.sku, self.shown = text(rows, "sku"), usable(rows)
         asked = {kind: np.fromiter((kind in wants for wants in kinds), bool, len(rows)) for kind in _KINDS}
         live, sold = ~(asked["delete"] | asked["create"]), ~parents(rows)
@@ -133,20 +153,20 @@ class _Plan:
             "update": asked["update"] & live,
             "price": asked["price"] & live & sold,
             "quantity": asked["quantity"] & live & sold,
-            "images": asked["images"] & live,
+            "images": asked["images"] & live & ~offers_only(rows),
         }
         self.refused: list[InvalidMessage] = []
         self._made: dict[FeedKind, list[tuple[str, Mask, pa.Array]]] = {}
 
     def outcome(self) -> Outcome:
-        wants, site, account = self.wants, self.site, self.account
+        wants, site, account, types = self.wants, self.site, self.account, self.types
         found = self._problems()
         self._say("product", "DELETE", wants["delete"], lambda rows, shown: delete(text(rows, "sku")))
         created = self._good_creates(found)
-        self._say("product", "UPDATE", created, lambda rows, shown: create(rows, shown, site, account))
+        self._say("product", "UPDATE", created, lambda rows, shown: create(rows, shown, site, account, types))
         new = set(self.sku.filter(pa.array(created & parents(self.rows))).to_pylist())
         good = {kind: self._good(feed, wants[kind], found, kind) for kind, feed in _FEEDS.items()}
-        self._say("product", "PATCH", good["update"], lambda rows, shown: update(rows, new, site, account))
+        self._say("product", "PATCH", good["update"], lambda rows, shown: update(rows, new, site, account, types))
         self._say("price", "PATCH", good["price"], lambda rows, shown: price(rows, site, account))
         self._say(
             "inventory", "PATCH", good["quantity"], lambda rows, shown: quantity(text(rows, "sku"), integer(rows, "quantity"))

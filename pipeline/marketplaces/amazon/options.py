@@ -31,20 +31,23 @@ def keyword_bytes(site: Site) -> int:
 
 
 @cache
-def option_attributes(names: Names) -> tuple[str | None, str | None, str | None]:
+def option_attributes(names: Names, known_attributes: frozenset[str] | None = None) -> tuple[str | None, str | None, str | None]:
     """The attribute of each of the three options: ("COLOUR", "Größe", None) -> ("color", "size", None).
 
-    Known names come first; an unknown name, or the second of one meaning, takes the first free fallback attribute.
+    Known names come first; an unknown name, or the second of one meaning, takes the first free fallback attribute. Where
+    `known_attributes` are given only these count, and an option that none is left for has None.
     """
+    fits = known_attributes.__contains__ if known_attributes is not None else lambda attribute: True
     known = tables()["options"]
     found: list[str | None] = [None, None, None]
     for index, name in enumerate(names):
         meaning = known.get(concept(name)) if name else None
-        if meaning and meaning["attribute"] not in found:
+        if meaning and meaning["attribute"] not in found and fits(meaning["attribute"]):
             found[index] = meaning["attribute"]
     for index, name in enumerate(names):
         if name and found[index] is None:
-            found[index] = next(attribute for attribute in tables()["fallback"] if attribute not in found)
+            free = (attribute for attribute in tables()["fallback"] if attribute not in found and fits(attribute))
+            found[index] = next(free, None)
     return found[0], found[1], found[2]
 
 

@@ -12,6 +12,8 @@ import orjson
 import pandas as pd
 
 from pipeline.marketplaces.amazon.options import keyword_bytes, limits, tables
+from pipeline.marketplaces.amazon.product_types.fill import filled
+from pipeline.marketplaces.amazon.product_types.types import NO_TYPES, ProductTypes
 from pipeline.marketplaces.columns import missing, pylist, text
 from pipeline.marketplaces.options import said
 from pipeline.marketplaces.shaping import gtins_only, settle_options
@@ -25,15 +27,18 @@ _TAG = re.compile(r"<[^>]*>")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _MARK = " \t•·‣▪*–—-"
+#: Columns that fill attributes (`product_types/fills.yaml`).
+_FILLING = ("brand", "mpn")
 #: A hostile description may be a megabyte; the selling points stand at its beginning.
 _LOOK = 20_000
 
 
-def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.DataFrame:
+def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any], types: ProductTypes = NO_TYPES) -> pd.DataFrame:
     """Rows with titles, bullets, keywords, brand, GTIN, options and facts as Amazon wants them.
 
     In: `keywords` holds the merchant's tags, separated by commas, `attributes` facts in any language. Out: search terms, below
-    the site's byte limit; those facts that Amazon has an attribute for, one text each, in the site's words.
+    the site's byte limit; those facts that Amazon has an attribute for, one text each, in the site's words, and beside them (as
+    lists) final values of further attributes.
     """
     done = rows.copy()
     done["brand"] = rows["brand"].mask(missing(text(rows, "brand")), limits()["projection"]["unbranded"])
@@ -42,7 +47,7 @@ def project(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any]) -> pd.D
     done["bullets"] = _column(done, "bullets", _bullets(done))
     done["title"] = _column(done, "title", _titles(done))
     done["keywords"] = _column(done, "keywords", _keywords(done, keyword_bytes(site)))
-    done["attributes"] = _column(done, "attributes", _attributes(done, site.language))
+    done["attributes"] = _column(done, "attributes", _attributes(done, site, settings, types))
     return done
 
 
@@ -176,22 +181,38 @@ def _keywords(rows: pd.DataFrame, most_bytes: int) -> list[str | None]:
     return [search_terms(tags, f"{title or ''} {brand or ''}", most_bytes) for tags, title, brand in zip(*columns, strict=True)]
 
 
-def _attributes(rows: pd.DataFrame, language: str) -> list[str | None]:
-    made = cache(lambda document: sent_facts(document, language))
-    return [made(document) for document in pylist(rows, "attributes")]
+def _attributes(rows: pd.DataFrame, site: Site, settings: Mapping[str, Any], types: ProductTypes) -> list[str | None]:
+    said_of_types: Mapping[str, Mapping[str, Any]] = settings.get("attributes") or {}
+
+    @cache
+    def made(document: str | None, category: str | None, *columns: str | None) -> str | None:
+        given = _object(document)
+        own = dict(zip(_FILLING, columns, strict=False))
+        found = {
+            **sent_facts(given, site.language),
+            **filled(given, own, types.definition(category), category, said_of_types, site),
+        }
+        return orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode() if found else None
+
+    names = ("attributes", "category", *(_FILLING if types else ()))
+    return [made(*row) for row in zip(*(pylist(rows, name) for name in names), strict=True)]
 
 
-def sent_facts(document: str | None, language: str) -> str | None:
-    """The facts of a JSON object that Amazon has an attribute for; a country stays a code."""
+def _object(document: str | None) -> Mapping[str, Any]:
     try:
         given = orjson.loads(document or "null")
     except orjson.JSONDecodeError:
-        return None
+        return {}
+    return given if isinstance(given, dict) else {}
+
+
+def sent_facts(given: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """Those facts that Amazon has an attribute for; a country stays a code."""
     found = {}
-    for name, row in tables()["facts"].items() if isinstance(given, dict) else ():
+    for name, row in tables()["facts"].items():
         values = given.get(name) or ()
         texts = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, str)]
         words = texts[:1] if row["kind"] == "country" else said(name, texts, language)
         if words:
             found[name] = ", ".join(words)
-    return orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode() if found else None
+    return found

@@ -78,8 +78,10 @@ def usable(rows: pd.DataFrame) -> pa.ListArray:
 
 def image_problems(rows: pd.DataFrame, images: pa.ListArray) -> Problems:
     found = Problems()
+    offers = ~missing(text(rows, "item_id"))  # on an item that has its pictures
     found.add(
-        (lengths(images) == 0) & ~parents(rows), "there is no image with a web address (http or https) that Amazon can read"
+        (lengths(images) == 0) & ~parents(rows) & ~offers,
+        "there is no image with a web address (http or https) that Amazon can read",
     )
     return found
 

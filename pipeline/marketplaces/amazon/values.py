@@ -14,7 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.marketplaces.amazon.json_columns import amounts, distinctly, glued, integers, listed, present, quoted, where
-from pipeline.marketplaces.amazon.options import Names, limits, option_attributes, tables, variation_theme
+from pipeline.marketplaces.amazon.options import Names, limits, tables
+from pipeline.marketplaces.amazon.product_types.definition import Definition
+from pipeline.marketplaces.amazon.product_types.themes import family_attributes, family_theme
+from pipeline.marketplaces.amazon.product_types.types import NO_TYPES, ProductTypes
 from pipeline.marketplaces.columns import integer, text, texts
 from pipeline.model.listing import Account, Site
 
@@ -31,10 +34,12 @@ def stock(quantity: pa.Array) -> pa.Array:
 
 
 class Values:
-    """Attribute values of listing rows on one site: in its language, for its marketplace id, in its currency."""
+    """Attribute values of listing rows on one site: in its language, for its marketplace id, in its currency.
 
-    def __init__(self, rows: pd.DataFrame, site: Site, account: Account) -> None:
-        self._rows = rows
+    Of a product type whose definition is known only the attributes that it has."""
+
+    def __init__(self, rows: pd.DataFrame, site: Site, account: Account, types: ProductTypes = NO_TYPES) -> None:
+        self._rows, self._types = rows, types
         self._exempt = bool(account.settings.get("gtin_exempt", False))
         self._site = site
         self._place = '"marketplace_id":' + _json(site.marketplace_id)
@@ -52,6 +57,16 @@ class Values:
     def _text(self, column: str) -> pa.Array:
         """A column of texts that many rows share."""
         return distinctly(present(text(self._rows, column)), lambda values: self._said(quoted(values)))
+
+    def known(self, attributes: Attributes, *, live: bool = False) -> Attributes:
+        """Without what a row's product type does not have and, of `live` listings, what can no longer be changed."""
+        if not self._types:
+            return attributes
+        kept: Attributes = {}
+        for name, value in attributes.items():
+            fits = self._types.having(self._rows, lambda attribute: attribute.editable or not live, name)
+            kept[name] = value if fits is None else where(fits, value)
+        return kept
 
     def content(self) -> Attributes:
         """The product's facts, without parentage."""
@@ -96,11 +111,11 @@ class Values:
         return distinctly(where(pc.and_(self._sold, fits), mpn), lambda values: self._fact(quoted(values)))
 
     @cached_property
-    def _families(self) -> tuple[list[Names], npt.NDArray[np.int64]]:
-        """The option names that occur together, and for each row which of them it has."""
+    def _families(self) -> tuple[list[tuple[Names, Definition | None]], npt.NDArray[np.int64]]:
+        """The option names that occur together with their product type, and for each row which of them it has."""
         code, width, columns = np.zeros(len(self._rows), np.int64), 1, []
-        for number in _OPTIONS:
-            encoded = text(self._rows, f"option{number}_name").dictionary_encode(null_encoding="encode")
+        for name in (*(f"option{number}_name" for number in _OPTIONS), *(["category"] if self._types else [])):
+            encoded = text(self._rows, name).dictionary_encode(null_encoding="encode")
             columns.append(encoded.dictionary.to_pylist())
             code += encoded.indices.to_numpy().astype(np.int64) * width
             width *= len(encoded.dictionary)
@@ -111,12 +126,13 @@ class Values:
             for column in columns:
                 number, index = divmod(number, len(column))
                 names.append(column[index])
-            found.append((names[0], names[1], names[2]))
+            definition = self._types.definition(names[3]) if self._types else None
+            found.append(((names[0], names[1], names[2]), definition))
         return found, place
 
     def _options(self) -> Iterator[tuple[str, pa.Array]]:
-        names, place = self._families
-        attributes = [option_attributes(of_family) for of_family in names]
+        families, place = self._families
+        attributes = [family_attributes(*of_family) for of_family in families]
         for index, number in enumerate(_OPTIONS):
             fills = [of_family[index] for of_family in attributes]
             if not any(fills):
@@ -128,15 +144,15 @@ class Values:
 
     def _facts(self) -> Iterator[tuple[str, pa.Array]]:
         encoded = present(text(self._rows, "attributes")).dictionary_encode()
-        written: dict[str, list[str | None]] = {}
-        kinds: dict[str, str] = {}
+        written: dict[tuple[str, str], list[str | None]] = {}
         for index, document in enumerate(encoded.dictionary.to_pylist()):
             for attribute, kind, value in facts(document):
-                column = written.setdefault(attribute, [None] * len(encoded.dictionary))
-                column[index], kinds[attribute] = value, kind
-        for attribute, column in written.items():
-            values = quoted(pa.array(column, pa.string()))
-            yield attribute, (self._said(values) if kinds[attribute] == "text" else self._fact(values)).take(encoded.indices)
+                written.setdefault((attribute, kind), [None] * len(encoded.dictionary))[index] = value
+        for attribute, kind in sorted(written, key=lambda key: key[1] != "json"):  # what is said in Amazon's words comes first
+            values = pa.array(written[attribute, kind], pa.string())
+            if kind != "json":
+                values = self._said(quoted(values)) if kind == "text" else self._fact(quoted(values))
+            yield attribute, values.take(encoded.indices)
 
     def family(self, related: npt.NDArray[np.bool_]) -> Attributes:
         """Parentage and theme, and where `related` a child's relationship; nothing for a single."""
@@ -145,8 +161,8 @@ class Values:
         relation = glued(
             '[{"child_relationship_type":"variation","parent_sku":', quoted(text(self._rows, "parent_sku")), f",{self._place}}}]"
         )  # fmt: skip
-        names, place = self._families
-        themes = [variation_theme(of_family) for of_family in names]
+        families, place = self._families
+        themes = [family_theme(*of_family) for of_family in families]
         theme = pa.array([None if name is None else f'[{{"name":{_json(name)}}}]' for name in themes], pa.string())
         return {
             "parentage_level": where(member, distinctly(role, lambda values: self._fact(quoted(values)))),
@@ -165,6 +181,10 @@ class Values:
         before, price = integer(self._rows, "list_price"), integer(self._rows, "price")
         sale = amounts(where(pc.and_(self._sold, pc.greater(before, price)), before), self._site.currency)
         return {"list_price": glued(f'[{{"currency":{_json(self._site.currency)},"value":', sale, f",{self._place}}}]")}
+
+    def existing_item(self) -> Attributes:
+        """The item of Amazon's catalog that an offer is on."""
+        return {"merchant_suggested_asin": self._fact(quoted(text(self._rows, "item_id")))}
 
     def condition(self) -> Attributes:
         def written(conditions: pa.Array) -> pa.Array:
@@ -205,11 +225,15 @@ def attributes_object(attributes: Attributes) -> pa.Array:
 
 
 def facts(document: str) -> Iterator[tuple[str, str, str]]:
-    """(attribute, kind, value) of the JSON object of further facts that Amazon has an attribute for."""
+    """(attribute, kind, value) of the JSON object of further facts that Amazon has an attribute for; of kind `json` the value is
+    final, as `product_types.fill` made it."""
     try:
         given = orjson.loads(document)
     except orjson.JSONDecodeError:
         return
+    for name, value in given.items() if isinstance(given, dict) else ():
+        if isinstance(value, list):
+            yield name, "json", _json(value)
     for name, row in tables()["facts"].items() if isinstance(given, dict) else ():
         value = given.get(name)
         if not isinstance(value, str) or not value.strip() or not value.isprintable() or "<" in value:

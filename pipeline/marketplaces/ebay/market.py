@@ -12,7 +12,7 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.marketplaces.base import Outcome, outcome
+from pipeline.marketplaces.base import Definitions, ListingProblem, Outcome, outcome
 from pipeline.marketplaces.columns import pylist
 from pipeline.marketplaces.data import read_sites, read_yaml
 from pipeline.marketplaces.fingerprints import digest, row_documents
@@ -62,6 +62,12 @@ class EbayMarketplace:
         from pipeline.marketplaces.ebay.projection import project
 
         return project(rows, site, settings)
+
+    def informed(self, definitions: Definitions) -> EbayMarketplace:
+        return self
+
+    def problems(self, rows: pd.DataFrame, site: Site, account: Account) -> Sequence[ListingProblem]:
+        return ()
 
     def hashes(self, rows: pd.DataFrame, site: Site, account: Account) -> pd.DataFrame:
         """A family's hashes stand at its parent: they cover the children that can be listed, without price and quantity.

@@ -25,6 +25,8 @@ def facts(document: str | None, language: str) -> tuple[tuple[str, tuple[str, ..
     most = limits()["message"]
     found = []
     for key, value in given.items() if isinstance(given, dict) else ():
+        if "." in key:  # said for one marketplace in its own words
+            continue
         name = label(key, language)
         values = value if isinstance(value, list) else [value]
         texts = [" ".join(item.split()) for item in values if isinstance(item, str) and item.strip()]

@@ -24,22 +24,24 @@ def upload(service: Service, url: Secret, content: bytes) -> None:
         raise service.refused(answer, "refused the upload")
 
 
-def download(service: Service, url: Secret, *, gzip: bool) -> bytes:
+def download(
+    service: Service, url: Secret, *, gzip: bool, most: int = MAX_REPORT, what: str = "the processing report"
+) -> bytes:  # fmt: skip
     """The document, inflated. Raises ApiError (status 403: the URL has expired), BadInputError for one that is damaged,
-    explodes or is far too large."""
+    explodes or has more than `most` bytes."""
 
     def read(blocks: Iterator[bytes]) -> bytes:
-        return b"".join(_capped(inflate(blocks, "the processing report") if gzip else blocks))
+        return b"".join(_capped(inflate(blocks, what) if gzip else blocks, most, what))
 
     return service.download(_checked(service, url), read, max_bytes=MAX_REPORT)
 
 
-def _capped(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _capped(blocks: Iterable[bytes], most: int, what: str) -> Iterator[bytes]:
     size = 0
     for block in blocks:
         size += len(block)
-        if size > MAX_REPORT:
-            raise BadInputError(f"the processing report has more than {MAX_REPORT >> 20} MiB, which no report has")
+        if size > most:
+            raise BadInputError(f"{what} has more than {most >> 20} MiB, which none has")
         yield block
 
 
