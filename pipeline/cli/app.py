@@ -39,7 +39,7 @@ app = typer.Typer(
 )
 #: In the order of the help page.
 for module in (
-         demo,     up,     webhooks,     stores,     connections,     imports,     exports,     categories,     submissions,     labels,     language,     status,     jobs,     keys, ,
+    demo, up, webhooks, stores, connections, imports, exports, categories, submissions, labels, language, status, jobs, keys,
 ):  # fmt: skip
     module.register(app)
 
