@@ -67,8 +67,8 @@ def words(text: str) -> list[str]:
 def stem(word: str) -> str:
     """An English word without the ending of its plural or possessive; words of other languages mostly stay as they are."""
     word = re.sub(r"['’](?:s|$)", "", word).replace("'", "").replace("’", "")
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("ies", "ie")):  # berries and berry, hoodies and hoodie
+        return word[: word.rindex("ie")] + "y"
     if len(word) > 4 and word.endswith(("sses", "shes", "ches", "xes", "zes")):
         return word[:-2]
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):

@@ -65,7 +65,9 @@ def test_the_brand_is_not_what_the_product_is() -> None:
 
 @pytest.mark.parametrize(
     ("word", "stemmed"),
-    [("shoes", "shoe"), ("dresses", "dress"), ("watches", "watch"), ("boxes", "box"), ("berries", "berry"), ("men's", "men"),
+    [("shoes", "shoe"), ("dresses", "dress"), ("watches", "watch"), ("boxes", "box"), ("berries", "berry"), 
+     ("hoodies", "hoody"), ("hoodie", "hoody"), ("ties", "tie"), ("tie", "tie"),
+     ("men's", "men"),
      ("glass", "glass"), ("iris", "iris"), ("bus", "bus"), ("gas", "gas"), ("tees", "tee")],
 )  # fmt: skip
 def test_stems(word: str, stemmed: str) -> None:
