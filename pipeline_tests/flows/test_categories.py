@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_read_stops_the_export_with_a_sentence(filed: Plac
     (tmp_path / "types.tsv").write_text("id\tname\nA\tB\nA\tC\n")
     assert "types.tsv cannot be used: line 3: the id A is in line 2 already" in filed.cli("export", *PLACE, code=1).out
     failed = filed.cli("categories", "map", *PLACE, code=1)
-    assert failed.error.endswith("types.tsv cannot be used: line 3: the id A is in line 2 already; correct that line")
+    assert failed.error.endswith("types.tsv cannot be used: line 3: the id A is in line 2 already; correct it")
     assert "types.tsv cannot be used" in filed.cli("categories", "set", *PLACE, "A", "--product", "p-1", code=1).error
 
 

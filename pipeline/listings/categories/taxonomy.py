@@ -124,7 +124,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
         if problem is None and len(ids) >= MOST_ROWS:
             problem = f"more than {MOST_ROWS} categories; leave out what is not sold"
         if problem is not None:
-            raise BadInputError(f"the category file {path} cannot be used: line {line}: {problem}; correct that line")
+            raise BadInputError(f"the category file {path} cannot be used: line {line}: {problem}; correct it")
         ids[key] = line
         paths.append(parts)
     if not ids:
@@ -149,7 +149,7 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
         for number, line in lines:
             found = _NUMBERED.fullmatch(line.strip())
             if found is None:
-                raise BadInputError(f'the category file {path} cannot be used: line {number}: not like "3237 - A > B"; correct that line')
+                raise BadInputError(f'the category file {path} cannot be used: line {number} is not like "3237 - A > B"; correct it')
             yield number, found.group(1), found.group(2)
         return
     yield from _table(path, lines)
@@ -171,7 +171,7 @@ def _table(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, 
     for number, line in lines[1:]:
         fields = _fields(line, separator)
         if fields is None or len(fields) <= max(key_at, name_at):
-            raise BadInputError(f"the category file {path} cannot be used: line {number}: it has no id and name; correct that line")
+            raise BadInputError(f"the category file {path} cannot be used: line {number}: it has no id and name; correct it")
         yield number, fields[key_at].strip(), fields[name_at].strip()
 
 
