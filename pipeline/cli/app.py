@@ -20,6 +20,8 @@ from pipeline.cli import (
     keys,
     labels,
     language,
+    matches,
+    product_types,
     status,
     stores,
     submissions,
@@ -39,8 +41,23 @@ app = typer.Typer(
 )
 #: In the order of the help page.
 for module in (
-    demo, up, webhooks, stores, connections, imports, exports, categories, submissions, labels, language, status, jobs, keys,
-):  # fmt: skip
+    demo,
+    up,
+    webhooks,
+    stores,
+    connections,
+    product_types,
+    matches,
+    imports,
+    exports,
+    categories,
+    submissions,
+    labels,
+    language,
+    status,
+    jobs,
+    keys,
+):
     module.register(app)
 
 

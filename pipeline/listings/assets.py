@@ -5,28 +5,26 @@ from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from pipeline.catalog.imports import require_verdict
-from pipeline.language.choices import estimate_choices
-from pipeline.language.ledger import spending
-from pipeline.language.run import Model, configured_model
 from pipeline.listings.build import ListingsResult, build_listings, one_import
-from pipeline.listings.categories import model as choosing
-from pipeline.listings.categories import overlay
-from pipeline.listings.categories.inputs import given_now, proposer_of
+from pipeline.listings.categories.inputs import given_now
 from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.knowledge import read_knowledge
+from pipeline.listings.lookups import Asked
 from pipeline.listings.plan import PlanResult, plan_changes
-from pipeline.listings.plan_files import Scope
-from pipeline.listings.schema import CATEGORIES, SCHEMAS
+from pipeline.listings.plan_files import Scope, load_plan, plan_folder
+from pipeline.listings.schema import LOOKUPS, SCHEMAS
 from pipeline.listings.state import approved_changes, lane_version, read_refused, read_state, register, removed_lately
 from pipeline.listings.summary import blocked_sample, changes_sample
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
 from pipeline.platform import metadata as meta
-from pipeline.platform.io_manager import stored_import, stored_table, stored_tables
+from pipeline.platform.io_manager import stored_import, stored_tables
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
-from pipeline.platform.tables import StagedTable, Table
+from pipeline.platform.tables import Table, stage
 from pipeline.quality.summary import fix_sample, score_histogram_svg, top_issues
 
 GROUP = "listings"
@@ -57,77 +55,40 @@ def connected(context: dg.AssetExecutionContext, workspace: Workspace) -> Cell |
     partitions_def=store_marketplaces,
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"parquet"},
+    kinds={"parquet", "postgres"},
     output_required=False,
-    ins={"fixed_products": dg.AssetIn(), "collections": dg.AssetIn()},
-    description="The category of each product here: chosen, by rule, or guessed from its words, with how sure it is and why.",
+    ins={
+        "fixed_variants": dg.AssetIn(metadata={"columns": ["sku", "barcode"]}),
+        "listing_categories": dg.AssetIn(metadata={"columns": ["status", "category"]}),
+    },
+    description="What a live marketplace was asked: what the categories in use want, which items have our GTINs.",
 )
-def listing_categories(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    export_options: ExportOptions,
-    fixed_products: Table,
-    collections: Table,
+def marketplace_lookups(
+    context: dg.AssetExecutionContext, workspace: Workspace, fixed_variants: Table, listing_categories: Table
 ) -> Iterator[dg.Output[Any]]:
+    from pipeline.listings.asking import ask, lookup_rows
+
     with expected_failures():
         cell = connected(context, workspace)
         if cell is None:
             return
-        settings = cell.connection.export_settings
-        asked = settings.use_ai_optimization if export_options.ai is None else export_options.ai
-        model = configured_model(workspace.settings.data_dir) if asked else None
+        asked = ask(
+            workspace.database, lambda: workspace.vault, cell, fixed_variants, listing_categories,
+            lambda: stop_if_canceled(context),
+        )  # fmt: skip
+        for problem in asked.problems:
+            context.log.warning(f"{problem}; what is known already is used")
         with workspace.connect() as connection:
-            proposer = proposer_of(connection, cell, model=model.endpoint.model if model else None)
-        table, counts = overlay.build_categories(
-            fixed_products,
-            collections,
-            proposer,
-            workspace.scratch("listing_categories"),
-            previous=stored_table(workspace.settings, overlay.NAME, CATEGORIES, cell.site.key, cell.store.key),
-            progress=counted(reporter(context, "listing_categories"), "batches of products"),
-        )
-        spent: dict[str, Any] = {}
-        if model is not None:
-            wanted = frozenset(export_options.product_ids)
-            table, spent = _let_choose(context, workspace, cell, model, table.open(), fixed_products, wanted)
-    yield dg.Output(table, metadata={**_mapped_metadata(table.open(), counts, cell), **spent})
-
-
-def _let_choose(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    cell: Cell,
-    model: Model,
-    table: Table,
-    products: Table,
-    wanted: frozenset[str],
-) -> tuple[StagedTable, dict[str, Any]]:
-    """The table with what the model chose of its suggestions, and what that cost."""
-    with workspace.database.connect(autocommit=True) as connection:
-        chooser = choosing.prepare(connection, cell.store, model, table, products, wanted)
-        expected = estimate_choices(chooser, model.price)
-        seen: dict[str, Any] = {
-            "model": model.endpoint.model,
-            "products_to_ask_for": expected.texts,
-            "estimated_calls": expected.calls,
-            "estimated_usd": (expected.usd_micro or 0) / 1e6,
-            "reserved_usd": (expected.most_usd_micro or 0) / 1e6,
-        }
-        # Seen in the UI before anything is spent.
-        context.log_event(dg.AssetObservation("listing_categories", partition=str(context.partition_key), metadata=seen))
-        report = counted(reporter(context, "listing_categories"), "products shown to the model")
-        choosing.carry_out(connection, cell.store, model, chooser, context.run.run_id, report)
-        spent = spending(connection, run_id=context.run.run_id)
-    threshold = cell.connection.export_settings.category_confidence
-    chosen = choosing.with_choices(table, chooser.found, threshold, workspace.scratch("chosen_categories"))
-    facts = {"calls": spent.calls, "spent_usd": spent.usd_micro / 1e6, "stopped": chooser.stopped or "no"}
-    return chosen, {**seen, **facts}
+            rows = lookup_rows(connection, cell, asked)
+    folder = workspace.scratch(context.op_execution_context.op.name)
+    yield dg.Output(stage(folder, "marketplace_lookups", rows, LOOKUPS, {}), metadata=_lookups_metadata(asked, rows))
 
 
 @dg.multi_asset(
     name="build_listings",
     partitions_def=store_marketplaces,
     group_name=GROUP,
+    deps=["marketplace_lookups"],
     ins={
         "fixed_products": dg.AssetIn(),
         "fixed_variants": dg.AssetIn(),
@@ -159,6 +120,7 @@ def listings(
             require_verdict(connection, cell.store, import_id)
             if listing_categories.metadata.get("given") != given_now(connection, cell):
                 raise PipelineError("category rules or choices were changed; materialize listing_categories, then listings again")
+            knowledge = read_knowledge(connection, cell.store.id, cell.site.key)
         before = stored_tables(workspace.settings, SCHEMAS, cell.site.key, cell.store.key)
         result = build_listings(
             fixed_products,
@@ -166,7 +128,7 @@ def listings(
             inventory,
             collections,
             listing_categories,
-            cell.recipe(),
+            cell.recipe(knowledge),
             workspace.scratch(context.op_execution_context.op.name),
             previous=before,
             progress=counted(reporter(context, "listings"), "batches of products"),
@@ -215,10 +177,11 @@ def listing_changes(
             refused = read_refused(connection, cell.lane)
             approved = approved_changes(connection, cell.lane, root, now)
             lately = removed_lately(connection, cell.lane, now)
+            marketplace = cell.informed(connection)
         result = plan_changes(
             listings,
             state,
-            marketplace=cell.marketplace,
+            marketplace=marketplace,
             site=cell.site,
             account=cell.account,
             settings=cell.connection.export_settings,
@@ -235,6 +198,15 @@ def listing_changes(
         with workspace.connect() as connection:
             status = register(connection, cell.lane, result.plan)
     yield dg.Output(result.changes, metadata=_plan_metadata(result, status, cell.site.currency))
+
+
+def _lookups_metadata(asked: Asked, rows: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "definitions": meta.table(rows),
+        "gtins_asked": asked.gtins,
+        "left_for_the_next_run": asked.left,
+        "not_answered": meta.table([{"what": text} for text in asked.problems]),
+    }
 
 
 def _listings_metadata(result: ListingsResult) -> dict[str, dict[str, Any]]:
@@ -264,21 +236,6 @@ def _listings_metadata(result: ListingsResult) -> dict[str, dict[str, Any]]:
     }
 
 
-def _mapped_metadata(table: Table, counts: overlay.Counts, cell: Cell) -> dict[str, Any]:
-    of_people = table.arrow(overlay.SHOWN)
-    place = f"{cell.store.key} {cell.site.key}"
-    return {
-        "import_id": table.metadata.get("import_id", ""),
-        "products": counts.products,
-        "products_reused": counts.reused,
-        "by_status": meta.counts(overlay.tally(table, "status"), "status"),
-        "by_engine": meta.counts(overlay.tally(table, "engine"), "engine"),
-        "suggested": meta.table(overlay.sample(of_people, "suggested")),
-        "without_category": meta.table(overlay.sample(of_people, "none")),
-        "what_to_press": f"pipeline categories list {place}; then accept, set or reject, or set category_file on the connection",
-    }
-
-
 def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, Any]:
     plan = result.plan
     changes = plan.counts["changes"]
@@ -294,4 +251,42 @@ def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, 
     }
 
 
-ASSETS = [listing_categories, listings, listing_changes]
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet", "postgres"},
+    output_required=False,
+    ins={"listing_changes": dg.AssetIn(metadata={"columns": ["sku", "product_id"]})},
+    description="Of a dry run: what the marketplace's own validation says of listings that the plan would create or change.",
+)
+def listing_previews(
+    context: dg.AssetExecutionContext, workspace: Workspace, export_options: ExportOptions, listing_changes: Table
+) -> Iterator[dg.Output[Any]]:
+    from pipeline.listings.previews import PREVIEWED, preview_plan
+
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None or not export_options.dry_run or cell.lane.transport != "api":
+            return
+        plan = load_plan(
+            plan_folder(workspace.settings.storage(), cell.store.key, cell.site.key, listing_changes.metadata["export_id"])
+        )
+        found = preview_plan(
+            workspace.database, lambda: workspace.vault, cell, plan, listing_changes.arrow(["sku", "product_id"]),
+            progress=counted(reporter(context, "listing_previews"), "listings validated by the marketplace"),
+        )  # fmt: skip
+        table = stage(
+            workspace.scratch("listing_previews"), "listing_previews", found.issues, PREVIEWED,
+            {"export_id": plan.export_id, "import_id": plan.import_id},
+        )  # fmt: skip
+    metadata = {
+        "export_id": plan.export_id,
+        **found.counts,
+        "issues": meta.table(found.issues[["sku", "severity", "rule", "value", "message"]]),
+        "not_answered": meta.table([{"what": text} for text in found.problems]),
+    }
+    yield dg.Output(table, metadata=metadata)
+
+
+ASSETS = [marketplace_lookups, listings, listing_changes, listing_previews]

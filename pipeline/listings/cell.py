@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from pipeline.listings.build import Recipe
+from pipeline.listings.knowledge import NOTHING, Knowledge, read_knowledge
 from pipeline.listings.state import Lane
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.base import Marketplace
@@ -36,12 +37,18 @@ class Cell:
         """Held from the plan to the submission: two exports of one cell never overlap."""
         return f"{self.store.key} on {self.site.key}"
 
-    def recipe(self) -> Recipe:
+    def recipe(self, knowledge: Knowledge = NOTHING) -> Recipe:
         from pipeline.quality.ruleset import load_ruleset
 
-        ruleset = load_ruleset(self.marketplace.rules_file)
-        settings = self.connection.export_settings
-        return Recipe(self.store.key, self.store.currency, self.marketplace, self.site, self.account, settings, ruleset)
+        return Recipe(
+            self.store.key, self.store.currency, self.marketplace, self.site, self.account, self.connection.export_settings,
+            load_ruleset(self.marketplace.rules_file), knowledge, live=self.lane.transport == "api",
+        )  # fmt: skip
+
+    def informed(self, connection: psycopg.Connection[Any]) -> Marketplace:
+        """The marketplace, knowing what its categories want."""
+        known = read_knowledge(connection, self.store.id, self.site.key, items=False)
+        return self.marketplace.informed(known.definitions)
 
 
 def find_cell(connection: psycopg.Connection[Any], store_key: str, site_key: str) -> Cell | None:

@@ -35,7 +35,8 @@ def facts(of_products: pa.Array, of_variants: pa.Array) -> pa.Table:
     """Columns `attributes`, `mpn`, `condition` from two columns of metafields (JSON objects "namespace.key" -> text, or null;
     plain or dictionary-encoded).
 
-    `attributes` is a JSON object of names and values: one text, or a list of several. A variant's own fact beats its
+    `attributes` is a JSON object of names and values: one text, or a list of several. What is said for one marketplace in its
+    own words keeps its key ("amazon.fabric_type") and its text. A variant's own fact beats its
     product's; of equal names the first key in the alphabet counts. Text that is no such object says nothing.
     """
     products, variants = of_products.dictionary_encode(), of_variants.dictionary_encode()
@@ -61,6 +62,10 @@ def _parse(text: str) -> Facts:
         return {}
     found: Facts = {}
     for key in sorted(given):
+        if isinstance(given[key], str) and key.lower().partition(".")[0] in _table()["marketplaces"]:
+            if given[key].strip() and len(given[key]) <= _table()["longest_own"]:
+                found[key.lower()] = (given[key].strip(),)
+            continue
         name = _name(key)
         if name is not None and name not in found and isinstance(given[key], str):
             values = _values(key, given[key])

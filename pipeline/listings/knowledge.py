@@ -12,11 +12,14 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from pipeline.marketplaces.base import Definitions, StoredDefinition
 from pipeline.marketplaces.live import CatalogItem, FetchedDefinition
-from pipeline.model.errors import BadInputError
+from pipeline.model.errors import BadInputError, UsageError
+from pipeline.stores.connections import Connection
+from pipeline.stores.text import shown
 
 _MAX_DOCUMENT = 8 << 20
 
@@ -27,7 +30,6 @@ class Knowledge:
 
     definitions: Definitions = field(default_factory=dict)
     items: Mapping[str, Sequence[CatalogItem]] = field(default_factory=dict)
-    suggested: Mapping[str, str] = field(default_factory=dict)  # by title, where suggestions are accepted
 
     def version(self, category: str | None) -> str:
         """Of what is known of a category: listings are looked at again when it changes."""
@@ -38,13 +40,12 @@ NOTHING = Knowledge()
 
 
 def read_knowledge(
-    connection: psycopg.Connection[Any], store_id: UUID, site: str, *, items: bool = True, suggested: bool = True
+    connection: psycopg.Connection[Any], store_id: UUID, site: str, *, items: bool = True
 ) -> Knowledge:  # fmt: skip
-    """What is known for a store on a site; `items` and `suggested` where its settings use them."""
+    """What is known for a store on a site; `items` where its settings use them."""
     return Knowledge(
         _definitions(connection, site),
         read_items(connection, store_id, site) if items else {},
-        _suggested(connection, site) if suggested else {},
     )
 
 
@@ -76,11 +77,6 @@ def read_items(connection: psycopg.Connection[Any], store_id: UUID, site: str) -
             known = [item for item in known if item.item_id == chosen] or ([CatalogItem(chosen)] if chosen else [])
         found[gtin] = known
     return found
-
-
-def _suggested(connection: psycopg.Connection[Any], site: str) -> dict[str, str]:
-    query = b"SELECT title, categories[1] FROM category_suggestions WHERE site = %s AND cardinality(categories) > 0"
-    return {title: category for title, category in connection.execute(query, [site])}
 
 
 # What `lookups` writes.
@@ -135,3 +131,49 @@ def save_suggestion(connection: psycopg.Connection[Any], site: str, title: str, 
 
 def title_key(title: str) -> bytes:
     return blake2b(title.encode("utf-8", "replace"), digest_size=16).digest()
+
+
+# What operators see and decide.
+
+
+def list_definitions(connection: psycopg.Connection[Any], site: str) -> list[dict[str, Any]]:
+    """Everything that is kept of a site's categories, without the documents."""
+    query = (
+        b"SELECT category, label, requirements, version, fetched_at, checked_at, given, problem"
+        b" FROM category_definitions WHERE site = %s ORDER BY category, requirements"
+    )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, [site]).fetchall()
+
+
+def remove_definition(connection: psycopg.Connection[Any], site: str, category: str) -> int:
+    """Forget a category. Raises UsageError when nothing is known of it."""
+    query = b"DELETE FROM category_definitions WHERE site = %s AND category = %s"
+    count = connection.execute(query, [site, category]).rowcount
+    if not count:
+        raise UsageError(f"nothing is known of {shown(category)} on {site}")
+    return count
+
+
+def list_matches(connection: psycopg.Connection[Any], of: Connection, *, several: bool, limit: int) -> list[dict[str, Any]]:
+    """GTINs of a connection that were looked for, by GTIN."""
+    query = (
+        b"SELECT gtin, items, chosen, who, looked_at FROM catalog_matches WHERE store_id = %s AND site = %s"
+        b" AND (NOT %s OR (chosen IS NULL AND jsonb_array_length(items) > 1)) ORDER BY gtin LIMIT %s"
+    )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, [of.store_id, of.site, several, limit]).fetchall()
+
+
+def choose_item(connection: psycopg.Connection[Any], of: Connection, gtin: str, item: str, who: str) -> str:
+    """Keep what a person decided about a GTIN; the sentence that says what follows. Raises UsageError for what is no item id, and
+    for a GTIN that was not looked for."""
+    none = item.casefold() == "none"
+    if not none and not (item.isascii() and item.isalnum() and len(item) <= 40):
+        raise UsageError(f"{shown(item)} is no id of an item; give one that `pipeline matches list` shows, or none")
+    query = b"UPDATE catalog_matches SET chosen = %s, who = %s WHERE store_id = %s AND site = %s AND gtin = %s"
+    if not connection.execute(query, ["" if none else item, who, of.store_id, of.site, gtin]).rowcount:
+        raise UsageError(f"{shown(gtin)} was not looked for on {of.site}; see: pipeline matches list {of.store_key} {of.site}")
+    if none:
+        return f"{gtin} is listed as an item of its own"
+    return f"{gtin} is sold on {item} from the next export on; if it is live as an item of its own, end that listing first"

@@ -93,4 +93,18 @@ CHANGES = pa.schema(
     ]
 )
 
+#: One row a category in use and set of requirements: what is known of what it wants.
+LOOKUPS = pa.schema(
+    [
+        ("category", pa.string()),
+        ("requirements", pa.string()),
+        ("label", pa.string()),  # the category's name for people
+        ("version", pa.string()),
+        ("fetched_at", pa.string()),
+        ("checked_at", pa.string()),
+        ("outcome", pa.string()),  # of this run: known | unchanged | new | unknown | failed
+        ("problem", pa.string()),
+    ]
+)
+
 SCHEMAS = {"listings": LISTINGS, "listing_issues": ISSUES, "listing_scores": SCORES, "listing_fixes": FIXES}

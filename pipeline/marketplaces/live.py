@@ -128,6 +128,9 @@ class ListingsService(Protocol):
         """What the marketplace would say of a whole listing (of a change, where `body` has patches); nothing is stored."""
         ...
 
+    def field_of(self, attribute: str) -> str | None:
+        """Our column of the listings for an attribute of an issue, where there is one."""
+
     def close(self) -> None: ...
 
 
@@ -198,6 +201,25 @@ class FetchedDefinition:
     problem: str | None = None  # nothing can be listed in this category, and why
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """One attribute that a category wants."""
+
+    name: str
+    title: str
+    always: bool  # else under a condition
+    allowed: tuple[str, ...]  # values, where there is a list
+    editable: bool  # also when the listing exists
+
+
+@dataclass(frozen=True)
+class CategoryWants:
+    """What a category wants of its listings, for people."""
+
+    attributes: tuple[Wanted, ...]
+    themes: tuple[str, ...]  # of variation families; none: it has no variations
+
+
 class LookupService(Protocol):
     """Questions to a marketplace's catalog; nothing is changed by them. Every method may raise ApiError, CredentialsRefused or
     TryLater, and BadInputError for an answer that cannot be used."""
@@ -242,4 +264,8 @@ class LiveMarketplace(Protocol):
 
     def lookup_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> LookupService:
         """Likewise, for questions to the catalog."""
+        ...
+
+    def wants(self, category: str, document: bytes) -> CategoryWants:
+        """What a definition says. Raises BadInputError for a document that is none."""
         ...

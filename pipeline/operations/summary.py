@@ -80,6 +80,11 @@ def _notes(export: Export, store: str, site: str) -> list[str]:
         found.append(f"{site}: the plan waits for approval: {approve}")
     elif not export.feed_files:
         found.append(f"{site}: nothing changed since the last export")
+    if previews := export.counts.get("previews"):
+        found.append(
+            f"{site}: {previews['valid']} listings are valid for the marketplace itself, {previews['invalid']} are not (asset "
+            f"listing_previews), {previews['not_validated']} are not validated yet"
+        )
     if guarded := export.counts.get("guarded", 0):
         found.append(f"{site}: {guarded} changes look like an accident and are held; to let them pass: {approve}")
     return found

@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from pipeline_tests.fakes import amazon_listings
+from pipeline_tests.fakes import amazon_listings, amazon_types
 from pipeline_tests.fakes.amazon_feeds import Catalog, Document, Ending, Feed
 from pipeline_tests.fakes.amazon_http import Call, Fault, Refused, Reply
 from pipeline_tests.fakes.clock import Clock
@@ -32,10 +32,13 @@ SELLER = "A1EXAMPLE"
 RATES = {
     "createFeedDocument": (0.5, 15), "createFeed": (5 / 300, 5), "getFeed": (2, 15), "cancelFeed": (2, 15),
     "getFeeds": (0.0222, 10), "getFeedDocument": (0.0222, 10), "getMarketplaceParticipations": (0.016, 15),
-    **amazon_listings.RATES,
+    **amazon_listings.RATES, **amazon_types.RATES,
 }  # fmt: skip
 #: First part of a path -> Amazon's model of these operations.
-_MODELS = {"feeds": "feeds_2021-06-30.json", "listings": "listingsItems_2021-08-01.json"}
+_MODELS = {
+    "feeds": "feeds_2021-06-30.json", "listings": "listingsItems_2021-08-01.json",
+    "definitions": "definitionsProductTypes_2020-09-01.json", "catalog": "catalogItems_2022-04-01.json",
+}  # fmt: skip
 _OPERATIONS = [
     ("POST", r"/auth/o2/token", "token"),
     ("POST", r"/feeds/2021-06-30/documents", "createFeedDocument"),
@@ -46,6 +49,7 @@ _OPERATIONS = [
     ("DELETE", r"/feeds/2021-06-30/feeds/(.+)", "cancelFeed"),
     ("GET", r"/sellers/v1/marketplaceParticipations", "getMarketplaceParticipations"),
     *amazon_listings.OPERATIONS,
+    *amazon_types.OPERATIONS,
     ("PUT", r"/bucket/(.+)", "upload"),
     ("GET", r"/bucket/(.+)", "download"),
     ("GET", r"/ctl/now", "now"),
@@ -60,7 +64,7 @@ class _Server(ThreadingHTTPServer):
         """A client that goes away (or is killed) is no news."""
 
 
-class FakeAmazon(amazon_listings.ListingsItems):
+class FakeAmazon(amazon_listings.ListingsItems, amazon_types.ProductTypes):
     """All of Amazon for one seller. Attributes may be changed at any time."""
 
     def __init__(self, clock: Clock) -> None:
@@ -83,6 +87,7 @@ class FakeAmazon(amazon_listings.ListingsItems):
         self.feeds: dict[str, Feed] = {}
         self.catalog = Catalog(clock)
         self.preview = amazon_listings.no_issues
+        self.begin_types()
         self.queued, self.processing, self.listing_lag = timedelta(seconds=60), timedelta(seconds=60), timedelta(0)
         self.endings: list[Ending] = []  # of the next feeds; DONE with a report otherwise
         self.report_gzip = True

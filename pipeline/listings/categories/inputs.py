@@ -9,6 +9,7 @@ import psycopg
 
 from pipeline.listings.categories.decisions import read_decisions
 from pipeline.listings.categories.propose import Proposer, given_version
+from pipeline.listings.categories.suggestions import read_suggestions
 from pipeline.listings.categories.taxonomy import Taxonomy, read_taxonomy
 from pipeline.listings.cell import Cell
 from pipeline.stores.export_settings import ExportSettings
@@ -22,14 +23,13 @@ def category_file(settings: ExportSettings) -> Taxonomy | None:
 def proposer_of(connection: psycopg.Connection[Any], cell: Cell, *, model: str | None = None) -> Proposer:
     """For one connection; `model` will be asked about suggestions afterwards."""
     settings = cell.connection.export_settings
-    rows = connection.execute(b"SELECT title, categories FROM category_suggestions WHERE site = %s", [cell.site.key])
     return Proposer(
         store=cell.store.key,
         site=cell.site.key,
         settings=settings,
         decisions=read_decisions(connection, cell.store.id, cell.site.key),
         file=category_file(settings),
-        suggested={title: categories for title, categories in rows if categories},
+        suggested=read_suggestions(connection, cell.site.key),
         model=model,
     )
 

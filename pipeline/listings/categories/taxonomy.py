@@ -149,7 +149,9 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
         for number, line in lines:
             found = _NUMBERED.fullmatch(line.strip())
             if found is None:
-                raise BadInputError(f'the category file {path} cannot be used: line {number} is not like "3237 - A > B"; correct it')
+                raise BadInputError(
+                    f'the category file {path} cannot be used: line {number} is not like "3237 - A > B"; correct it'
+                )
             yield number, found.group(1), found.group(2)
         return
     yield from _table(path, lines)

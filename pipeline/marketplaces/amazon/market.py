@@ -27,7 +27,7 @@ from pipeline.model.secret import Secret
 if TYPE_CHECKING:
     from pipeline.marketplaces.amazon.spapi.client import SpApi
     from pipeline.marketplaces.amazon.spapi.tokens import Tokens
-    from pipeline.marketplaces.live import FeedService, ListingsService, LookupService
+    from pipeline.marketplaces.live import CategoryWants, FeedService, ListingsService, LookupService
     from pipeline.platform.rate_limits import Buckets
 
 _FOLDER = Path(__file__).parent
@@ -125,6 +125,11 @@ class AmazonMarketplace:
         from pipeline.marketplaces.amazon.spapi.lookups import AmazonLookups
 
         return AmazonLookups(_api(site, account, credentials, buckets), site)
+
+    def wants(self, category: str, document: bytes) -> CategoryWants:
+        from pipeline.marketplaces.amazon.product_types.definition import Definition
+
+        return Definition(category, document).wants()
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)

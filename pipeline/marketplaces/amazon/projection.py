@@ -83,11 +83,13 @@ def child_title(family: str, values: Iterable[str | None], most: int) -> str:
 
 
 def _titles(rows: pd.DataFrame) -> list[str | None]:
+    """Variants say their options, also one that is sold by itself beside others of its product."""
     most = limits()["projection"]["title"]
+    apart = ((rows["role"] == "single") & rows["product_id"].duplicated(keep=False)).tolist()
     columns = (pylist(rows, name) for name in ("role", "title", "option1", "option2", "option3"))
     return [
-        child_title(title, (one, two, three), most) if role == "child" and title else title
-        for role, title, one, two, three in zip(*columns, strict=True)
+        child_title(title, (one, two, three), most) if title and (alone or role == "child") else title
+        for alone, (role, title, one, two, three) in zip(apart, zip(*columns, strict=True), strict=True)
     ]
 
 

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import orjson
 import pandas as pd
+import pyarrow.compute as pc
 
 from pipeline.marketplaces.amazon.messages import create
 from pipeline.marketplaces.amazon.product_types.definition import Definition
 from pipeline.marketplaces.amazon.product_types.themes import theme_problem
 from pipeline.marketplaces.amazon.product_types.types import ProductTypes, requirements_of
 from pipeline.marketplaces.amazon.product_types.validator import Problem, Validator
-from pipeline.marketplaces.amazon.spapi.client import tables
+from pipeline.marketplaces.amazon.spapi.client import field_of
 from pipeline.marketplaces.amazon.validate import usable
 from pipeline.marketplaces.base import ListingProblem
-from pipeline.marketplaces.columns import pylist
+from pipeline.marketplaces.columns import mask, pylist, text
 from pipeline.marketplaces.data import read_yaml
 from pipeline.model.listing import Account, Site
 
@@ -29,8 +30,10 @@ _ROWS = 2_000
 
 def problems(rows: pd.DataFrame, site: Site, account: Account, types: ProductTypes) -> Iterator[ListingProblem]:
     """What Amazon would refuse. Rows of product types that nothing is known of, with no words of Amazon's in them, pass."""
+    own_words = mask(pc.match_substring(text(rows, "attributes"), "[{"))
+    if not types and not own_words.any():
+        return
     wanting = [category is not None and types.definition(category) is not None for category in pylist(rows, "category")]
-    own_words = [document is not None and "[{" in document for document in pylist(rows, "attributes")]
     for row, category in enumerate(pylist(rows, "category")):
         if category is not None and (found := types.problem(category)) is not None:
             hint = "Use a product type of this site; search with: pipeline product-types search STORE MARKETPLACE WORDS."
@@ -64,7 +67,7 @@ def _of_rows(
                 row, "AMZ_TYPE_THEME", "option1", f"There is no variation theme: {theme}.", _theme_hint(account, site)
             )
         for problem in definition.problems(message["attributes"]):
-            if problem.attribute != "variation_theme" or role != "parent":
+            if problem.attribute != "variation_theme":  # of a whole family, said at its parent
                 yield _listing_problem(row, problem, definition, site, account)
 
 
@@ -73,7 +76,7 @@ _MESSAGE_HINT = "Correct what the metafields amazon.*, the category rule or the 
 
 def _listing_problem(row: int, problem: Problem, definition: Definition, site: Site, account: Account) -> ListingProblem:
     name = problem.attribute
-    field = tables()["fields"].get(name, "attributes")
+    field = field_of(name) or "attributes"
     if not name:
         sentence = f"{definition.product_type}: attributes {problem.text}."
         return ListingProblem(row, problem.rule, field, sentence, _show_hint(definition, site, account))

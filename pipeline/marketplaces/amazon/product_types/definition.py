@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from pipeline.marketplaces.amazon.product_types.validator import Problem, Validator
+from pipeline.marketplaces.live import CategoryWants, Wanted
 from pipeline.model.errors import BadInputError
 
 #: Definitions have 0.5 to 0.9 MB; what is far beyond is none.
@@ -71,6 +72,15 @@ class Definition:
     def problems(self, attributes: Mapping[str, Any]) -> list[Problem]:
         """What Amazon would refuse of the attributes of a whole listing."""
         return self.validator.problems(attributes)
+
+    def wants(self) -> CategoryWants:
+        """For people: what is always required, then what is under a condition."""
+        self.validator  # noqa: B018 (raises for a schema that cannot be compiled)
+        names = [*self.required, *sorted(name for name in self.wanted.difference(self.required) if name in self.attributes)]
+        found = (self.attributes[name] for name in names)
+        return CategoryWants(
+            tuple(Wanted(one.name, one.title, one.name in self.required, one.allowed, one.editable) for one in found), self.themes
+        )
 
     def resolved(self, schema: Any) -> Mapping[str, Any]:
         """A schema of this document without its reference."""

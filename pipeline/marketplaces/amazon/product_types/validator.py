@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: Of one listing; more say nothing new.
 _MOST = 20
 _STEPS = 100_000
+_NOT_LISTED, _NOT_OF_TYPE = "is none of the allowed values", "is not of type"
 _REGEX_BYTES = 1 << 20
 
 
@@ -46,7 +47,9 @@ class Validator:
                 found.setdefault(problem)
             if len(found) >= _MOST:
                 break
-        return sorted(found, key=lambda problem: (problem.rule != "AMZ_TYPE_REQUIRED", problem.attribute))
+        listed = {problem.attribute for problem in found if _NOT_LISTED in problem.text}
+        told = (problem for problem in found if problem.attribute not in listed or _NOT_OF_TYPE not in problem.text)
+        return sorted(told, key=lambda problem: (problem.rule != "AMZ_TYPE_REQUIRED", problem.attribute))
 
     def _of(self, error: ValidationError) -> Iterator[Problem]:
         kind, path = error.kind, list(error.instance_path)
@@ -57,7 +60,7 @@ class Validator:
             for name in facts["unexpected"]:
                 yield Problem("AMZ_TYPE_UNKNOWN", str(name), "is no attribute of this product type")
         elif not path:
-            names = list(dict.fromkeys(_mentioned(self._schema, error.schema_path)))[:5]
+            names = sorted(set(_mentioned(self._schema, error.schema_path)))[:5]
             text = f"do not fit together: {', '.join(names)}" if names else "break a rule of this product type"
             yield Problem("AMZ_TYPE_TOGETHER", "", text)
         else:
@@ -88,11 +91,11 @@ def _compile(schema: dict[str, Any], name: str) -> Draft201909Validator:
 def _said(kind: str, facts: Mapping[str, Any], message: str) -> str:
     if kind == "enum":
         values = [str(value) for value in facts["options"]]
-        return f"is none of the allowed values: {', '.join(values[:5])}{' ...' if len(values) > 5 else ''}"
+        return f"{_NOT_LISTED}: {', '.join(values[:5])}{' ...' if len(values) > 5 else ''}"
     if kind == "required":
         return f"lacks its {facts['property']}"
     if kind == "type":
-        return f"is not of type {' or '.join(map(str, facts['types']))}"
+        return f"{_NOT_OF_TYPE} {' or '.join(map(str, facts['types']))}"
     if kind in ("anyOf", "oneOf"):
         return "is nothing that is allowed here"
     text = " ".join(message.replace('"it"', "it").split())

@@ -36,6 +36,12 @@ def tables() -> Any:
     return read_yaml(Path(__file__).with_name("spapi.yaml"))
 
 
+def field_of(attribute: str) -> str | None:
+    """Our column of the listings for an attribute of Amazon's, where there is one."""
+    found: str | None = tables()["fields"].get(attribute.partition(".")[0])
+    return found
+
+
 class SpApi:
     """Calls for one seller in one region. Close it."""
 

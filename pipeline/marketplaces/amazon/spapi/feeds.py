@@ -12,7 +12,7 @@ import orjson
 
 from pipeline.marketplaces.amazon.report import parse_report
 from pipeline.marketplaces.amazon.spapi.answers import object_of, odd, text_of
-from pipeline.marketplaces.amazon.spapi.client import TIMEOUT_SECONDS, SpApi, tables
+from pipeline.marketplaces.amazon.spapi.client import TIMEOUT_SECONDS, SpApi, field_of
 from pipeline.marketplaces.amazon.spapi.documents import CONTENT_TYPE, download, upload
 from pipeline.marketplaces.live import FeedReport, NotCreated, RemoteFeed, RemoteStatus, Upload
 from pipeline.model.listing import Site
@@ -103,8 +103,7 @@ class AmazonFeeds:
         return [(message["messageId"], message["sku"]) for message in orjson.loads(content)["messages"]]
 
     def field_of(self, attribute: str) -> str | None:
-        found: str | None = tables()["fields"].get(attribute.partition(".")[0])
-        return found
+        return field_of(attribute)
 
     def check(self) -> list[str]:
         answer = self._api.call("getMarketplaceParticipations", "GET", "sellers/v1/marketplaceParticipations")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pipeline.marketplaces.amazon.report import listing_facts, listing_issues
 from pipeline.marketplaces.amazon.spapi.answers import object_of, odd, text_of
-from pipeline.marketplaces.amazon.spapi.client import SpApi
+from pipeline.marketplaces.amazon.spapi.client import SpApi, field_of
 from pipeline.marketplaces.live import Answered, RemoteListing
 from pipeline.model.listing import Site
 from pipeline.platform.http import ApiError
@@ -69,6 +69,9 @@ class AmazonListings:
         params = {"marketplaceIds": self._site.marketplace_id, "mode": "VALIDATION_PREVIEW"}
         method = "PATCH" if "patches" in body else "PUT"
         return self._answered(sku, self._api.call("VALIDATION_PREVIEW", method, self._path(sku), params=params, json=body))
+
+    def field_of(self, attribute: str) -> str | None:
+        return field_of(attribute)
 
     def _search(self, identifiers: Sequence[str], kind: str) -> Iterator[RemoteListing]:
         params: dict[str, str | int] = {
