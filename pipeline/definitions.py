@@ -13,6 +13,7 @@ from pipeline.labels import assets as labels
 from pipeline.labels import checks as labels_checks
 from pipeline.listings import assets as listings
 from pipeline.listings import checks as listings_checks
+from pipeline.listings.categories import assets as categories
 from pipeline.operations.jobs import JOBS
 from pipeline.operations.schedules import SCHEDULES
 from pipeline.operations.sensors import SENSORS
@@ -36,7 +37,15 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     if unknown:
         raise TypeError(f"unknown resources: {sorted(unknown)}")
     return dg.Definitions(
-        assets=[*catalog.ASSETS, *quality.ASSETS, *labels.ASSETS, *listings.ASSETS, *feeds.ASSETS, *submissions.ASSETS],
+        assets=[
+            *catalog.ASSETS,
+            *quality.ASSETS,
+            *labels.ASSETS,
+            *categories.ASSETS,
+            *listings.ASSETS,
+            *feeds.ASSETS,
+            *submissions.ASSETS,
+        ],
         asset_checks=[
             *catalog_checks.CHECKS,
             *quality_checks.CHECKS,

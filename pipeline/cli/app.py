@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from pipeline.cli import (
+    categories,
     connections,
     demo,
     exports,
@@ -49,6 +50,7 @@ for module in (
     matches,
     imports,
     exports,
+    categories,
     submissions,
     labels,
     language,

@@ -54,7 +54,7 @@ def show(store: StoreKey, marketplace: SiteKey, product_type: Type, as_json: Jso
 
     with session() as current, current.connect() as connection:
         cell = _cell(connection, store, marketplace)
-        known = read_knowledge(connection, cell.store.id, cell.site.key, items=False, suggested=False)
+        known = read_knowledge(connection, cell.store.id, cell.site.key, items=False)
         found = known.definitions.get((product_type, "LISTING"))
     if found is None or found.document is None:
         why = found.problem if found is not None else f"nothing is known of {product_type} on {marketplace}."

@@ -1,8 +1,7 @@
-"""What one export asks of a live marketplace before it makes listings: which categories, titles and GTINs need an answer."""
+"""What one export asks of a live marketplace before it makes listings: about which categories and GTINs."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -12,8 +11,6 @@ import psycopg
 import pyarrow.compute as pc
 
 from pipeline.listings import lookups
-from pipeline.listings.assortment import Collections
-from pipeline.listings.categories import categorize
 from pipeline.listings.cell import Cell
 from pipeline.listings.lookups import Asked, Lookups
 from pipeline.listings.schema import LOOKUPS
@@ -26,11 +23,10 @@ from pipeline.platform.vault.envelope import Vault
 
 
 def ask(
-    database: Database, vault: Callable[[], Vault], cell: Cell, products: Table, variants: Table, collections: Table,
-    stop: Callable[[], None],
+    database: Database, vault: Callable[[], Vault], cell: Cell, variants: Table, categories: Table, stop: Callable[[], None]
 ) -> Asked:  # fmt: skip
     """Ask for what is missing or too old. In file mode, and while the marketplace cannot be reached, nothing is; what is known
-    stays. `products` with all columns that category rules read."""
+    stays. `categories`: status and category of `listing_categories`."""
     if cell.lane.transport != "api":
         return Asked()
     settings, now = cell.connection.export_settings, datetime.now(timezone.utc)
@@ -39,16 +35,7 @@ def ask(
         with lookups.lookup_service(database, vault, cell) as service:
             asking = Lookups(database, cell, service, now, stop=stop)
             asked = asking.asked
-            titles = _undecided(cell, products, collections) if _suggests(cell) else Counter()
-            with database.connect() as connection:
-                new = lookups.titles_to_ask(connection, cell.site.key, list(titles))
-            asking.suggestions(new)
-            with database.connect() as connection:
-                known = lookups.suggested_categories(connection, cell.site.key)
-            for title, count in titles.items():
-                if category := known.get(title):
-                    asked.suggestions[category] = asked.suggestions.get(category, 0) + count
-            found = set(asked.suggestions) if settings.accept_suggested_product_types else set()
+            found = _accepted(categories)
             if settings.match_existing_asins:
                 asking.items(_gtins(database, cell, variants, now))
                 with database.connect() as connection:
@@ -62,23 +49,9 @@ def ask(
     return asked
 
 
-def _suggests(cell: Cell) -> bool:
-    """Suggestions are of use where nothing else decides, or where they may."""
-    settings = cell.connection.export_settings
-    return settings.accept_suggested_product_types or settings.default_category is None
-
-
-def _undecided(cell: Cell, products: Table, collections: Table) -> Counter[str]:
-    """Titles of active products that no category rule decides."""
-    settings, found = cell.connection.export_settings, Counter[str]()
-    shelves = Collections(collections.arrow(["handle", "product_ids"]))
-    for index in range(products.batches):
-        batch = products.arrow_batch(index)
-        source = categorize(batch, settings.category_rules, None, shelves)["category_source"]
-        active = pc.equal(batch["status"], "active").to_pylist()
-        titles = batch["title"].to_pylist()
-        found.update(title for title, said, sold in zip(titles, source.isna(), active, strict=True) if title and said and sold)
-    return found
+def _accepted(categories: Table) -> set[str]:
+    rows = categories.arrow(["status", "category"])
+    return set(rows.filter(pc.equal(rows["status"], "accepted"))["category"].to_pylist())
 
 
 def _gtins(database: Database, cell: Cell, variants: Table, now: datetime) -> list[str]:

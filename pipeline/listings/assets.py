@@ -12,6 +12,7 @@ from pipeline.language.ledger import Account, read_budgets, spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
 from pipeline.language.run import configured_model
 from pipeline.listings.build import ListingsResult, build_listings, one_import
+from pipeline.listings.categories.inputs import given_now
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.knowledge import read_knowledge
 from pipeline.listings.localize import Localizer, translates
@@ -116,14 +117,13 @@ def localized_products(
     kinds={"parquet", "postgres"},
     output_required=False,
     ins={
-        "fixed_products": dg.AssetIn(),
         "fixed_variants": dg.AssetIn(metadata={"columns": ["sku", "barcode"]}),
-        "collections": dg.AssetIn(),
+        "listing_categories": dg.AssetIn(metadata={"columns": ["status", "category"]}),
     },
-    description="What a live marketplace was asked: what its categories want, which suit a title, which items have our GTINs.",
+    description="What a live marketplace was asked: what the categories in use want, which items have our GTINs.",
 )
 def marketplace_lookups(
-    context: dg.AssetExecutionContext, workspace: Workspace, fixed_products: Table, fixed_variants: Table, collections: Table
+    context: dg.AssetExecutionContext, workspace: Workspace, fixed_variants: Table, listing_categories: Table
 ) -> Iterator[dg.Output[Any]]:
     from pipeline.listings.asking import ask, lookup_rows
 
@@ -132,7 +132,7 @@ def marketplace_lookups(
         if cell is None:
             return
         asked = ask(
-            workspace.database, lambda: workspace.vault, cell, fixed_products, fixed_variants, collections,
+            workspace.database, lambda: workspace.vault, cell, fixed_variants, listing_categories,
             lambda: stop_if_canceled(context),
         )  # fmt: skip
         for problem in asked.problems:
@@ -140,7 +140,7 @@ def marketplace_lookups(
         with workspace.connect() as connection:
             rows = lookup_rows(connection, cell, asked)
     folder = workspace.scratch(context.op_execution_context.op.name)
-    yield dg.Output(stage(folder, "marketplace_lookups", rows, LOOKUPS, {}), metadata=_lookups_metadata(asked, rows, cell))
+    yield dg.Output(stage(folder, "marketplace_lookups", rows, LOOKUPS, {}), metadata=_lookups_metadata(asked, rows))
 
 
 @dg.multi_asset(
@@ -154,6 +154,7 @@ def marketplace_lookups(
         "inventory": dg.AssetIn(),
         "collections": dg.AssetIn(),
         "localized_products": dg.AssetIn(),
+        "listing_categories": dg.AssetIn(),
     },
     outs={
         name: dg.AssetOut(description=text, owners=OWNERS, kinds={"parquet", "pandera"}, is_required=False)
@@ -168,6 +169,7 @@ def listings(
     inventory: Table,
     collections: Table,
     localized_products: Table,
+    listing_categories: Table,
 ) -> Iterator[dg.Output[Any]]:
     with expected_failures():
         cell = connected(context, workspace)
@@ -177,6 +179,8 @@ def listings(
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants, "inventory": inventory})
         with workspace.connect() as connection:
             require_verdict(connection, cell.store, import_id)
+            if listing_categories.metadata.get("given") != given_now(connection, cell):
+                raise PipelineError("category rules or choices were changed; materialize listing_categories, then listings again")
             knowledge = read_knowledge(connection, cell.store.id, cell.site.key)
         before = stored_tables(workspace.settings, SCHEMAS, cell.site.key, cell.store.key)
         result = build_listings(
@@ -184,6 +188,7 @@ def listings(
             fixed_variants,
             inventory,
             collections,
+            listing_categories,
             cell.recipe(knowledge),
             workspace.scratch(context.op_execution_context.op.name),
             translated=localized_products,
@@ -257,14 +262,11 @@ def listing_changes(
     yield dg.Output(result.changes, metadata=_plan_metadata(result, status, cell.site.currency))
 
 
-def _lookups_metadata(asked: Asked, rows: pd.DataFrame, cell: Cell) -> dict[str, Any]:
-    unaccepted = asked.suggestions if not cell.connection.export_settings.accept_suggested_product_types else {}
+def _lookups_metadata(asked: Asked, rows: pd.DataFrame) -> dict[str, Any]:
     return {
         "definitions": meta.table(rows),
-        "titles_asked": asked.suggested,
         "gtins_asked": asked.gtins,
         "left_for_the_next_run": asked.left,
-        "suggested_categories": meta.counts(unaccepted, "category"),
         "not_answered": meta.table([{"what": text} for text in asked.problems]),
     }
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.listings.assortment import Collections, excluded
-from pipeline.listings.categories import categorize
+from pipeline.listings.categories.overlay import USED, used
 from pipeline.listings.families import parent_like, parent_skus
 from pipeline.listings.knowledge import NOTHING, Knowledge
 from pipeline.listings.matches import catalog_items
@@ -154,6 +154,7 @@ def build_listings(
     fixed_variants: Table,
     inventory: Table,
     collections: Table,
+    categories: Table,
     recipe: Recipe,
     folder: Path,
     *,
@@ -169,10 +170,15 @@ def build_listings(
     Raises PipelineError for inputs of different imports, naming the asset to materialize; collections are only looked up in
     and may be of another one.
     """
-    together = {"fixed_products": fixed_products, "fixed_variants": fixed_variants, "inventory": inventory}
+    together = {
+        "fixed_products": fixed_products,
+        "fixed_variants": fixed_variants,
+        "inventory": inventory,
+        "listing_categories": categories,
+    }
     import_id = one_import(together)
     if len({table.batches for table in together.values()}) > 1:
-        raise PipelineError("fixed_products, fixed_variants and inventory do not belong together; materialize them again")
+        raise PipelineError(f"{', '.join(together)} do not belong together; materialize them again")
     job = _Job(
         recipe,
         Collections(collections.arrow(["handle", "product_ids"])),
@@ -186,7 +192,8 @@ def build_listings(
             variants = fixed_variants.arrow_batch(index, VARIANT_COLUMNS)
             stock = inventory.arrow_batch(index)
             words = None if translated is None else batch_of(translated, index, fixed_products, "localized_products")
-            _write(job.batch(products, variants, stock, words, reusable, counts), out, counts)
+            mapped = categories.arrow_batch(index, USED)
+            _write(job.batch(products, variants, stock, mapped, words, reusable, counts), out, counts)
             if progress is not None:
                 progress(index + 1, fixed_products.batches)
     return ListingsResult({name: writer.staged for name, writer in out.items()}, import_id, counts)
@@ -225,11 +232,12 @@ class _Job:
         products: pa.Table,
         variants: pa.Table,
         inventory: pa.Table,
+        mapped: pa.Table,
         words: pa.Table | None,
         reusable: Reusable,
         counts: Counts,
     ) -> dict[str, pa.Table]:
-        """The four tables for one batch of products; `words` has their translations."""
+        """The four tables for one batch of products; `mapped` has their categories, `words` their translations."""
         settings = self.recipe.settings
         out = excluded(products, settings.assortment, self.collections)
         owner = owners(variants, products)
@@ -238,12 +246,11 @@ class _Job:
         counts.excluded.update(out.dropna().tolist())
 
         sold = out.isna().to_numpy("bool")
+        categories = used(mapped, products, settings.default_category)[sold].reset_index(drop=True)
         products, sizes = _chosen(products, sold), sizes[sold]
         variants = _grouped(variants, products)
         stock = stock_of(variants["variant_id"], inventory)
         ids = products["product_id"].to_pylist()
-        suggested = self.recipe.knowledge.suggested if settings.accept_suggested_product_types else None
-        categories = categorize(products, settings.category_rules, settings.default_category, self.collections, suggested)
         items = catalog_items(variants["barcode"], self.recipe)
         families = _families(sizes, items, settings.families)
         several = [product_id for product_id, family in zip(ids, families, strict=True) if family]

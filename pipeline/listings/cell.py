@@ -47,7 +47,7 @@ class Cell:
 
     def informed(self, connection: psycopg.Connection[Any]) -> Marketplace:
         """The marketplace, knowing what its categories want."""
-        known = read_knowledge(connection, self.store.id, self.site.key, items=False, suggested=False)
+        known = read_knowledge(connection, self.store.id, self.site.key, items=False)
         return self.marketplace.informed(known.definitions)
 
 

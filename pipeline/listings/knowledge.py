@@ -30,7 +30,6 @@ class Knowledge:
 
     definitions: Definitions = field(default_factory=dict)
     items: Mapping[str, Sequence[CatalogItem]] = field(default_factory=dict)
-    suggested: Mapping[str, str] = field(default_factory=dict)  # by title, where suggestions are accepted
 
     def version(self, category: str | None) -> str:
         """Of what is known of a category: listings are looked at again when it changes."""
@@ -41,13 +40,12 @@ NOTHING = Knowledge()
 
 
 def read_knowledge(
-    connection: psycopg.Connection[Any], store_id: UUID, site: str, *, items: bool = True, suggested: bool = True
+    connection: psycopg.Connection[Any], store_id: UUID, site: str, *, items: bool = True
 ) -> Knowledge:  # fmt: skip
-    """What is known for a store on a site; `items` and `suggested` where its settings use them."""
+    """What is known for a store on a site; `items` where its settings use them."""
     return Knowledge(
         _definitions(connection, site),
         read_items(connection, store_id, site) if items else {},
-        read_suggested(connection, site) if suggested else {},
     )
 
 
@@ -79,12 +77,6 @@ def read_items(connection: psycopg.Connection[Any], store_id: UUID, site: str) -
             known = [item for item in known if item.item_id == chosen] or ([CatalogItem(chosen)] if chosen else [])
         found[gtin] = known
     return found
-
-
-def read_suggested(connection: psycopg.Connection[Any], site: str) -> dict[str, str]:
-    """The likeliest category by title."""
-    query = b"SELECT title, categories[1] FROM category_suggestions WHERE site = %s AND cardinality(categories) > 0"
-    return {title: category for title, category in connection.execute(query, [site])}
 
 
 # What `lookups` writes.

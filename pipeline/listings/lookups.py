@@ -38,7 +38,6 @@ class Asked:
 
     definitions: dict[str, str] = field(default_factory=dict)  # category -> known | unchanged | new | unknown | failed
     suggested: int = 0
-    suggestions: dict[str, int] = field(default_factory=dict)  # category -> products without one that it would suit
     gtins: int = 0
     left: int = 0  # titles and GTINs that the next run asks for
     problems: list[str] = field(default_factory=list)
@@ -187,11 +186,6 @@ def gtins_to_ask(
     knowledge.save_items(connection, store, site, {gtin: [] for gtin in sorted(sold - known.keys())})
     wanted = (gtin for _, gtin in gtins if gtin not in sold and (gtin not in known or known[gtin] < now - ITEMS_LAST))
     return list(dict.fromkeys(wanted))
-
-
-def suggested_categories(connection: psycopg.Connection[Any], site: str) -> dict[str, str]:
-    """The likeliest category by title, of all that were asked for."""
-    return dict(knowledge.read_suggested(connection, site))
 
 
 def item_categories(connection: psycopg.Connection[Any], cell: Cell) -> set[str]:

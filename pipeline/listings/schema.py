@@ -26,7 +26,10 @@ LISTINGS = pa.schema(
         ("gtin", pa.string()),
         ("condition", pa.string()),  # new
         ("category", pa.string()),  # Amazon product type, eBay leaf category id ...
-        ("category_source", pa.string()),  # rule | suggested | item | default, null when there is none
+        (
+            "category_source",
+            pa.string(),
+        ),  # choice | rule | lexical | marketplace | model:... | item | default, or null
         ("option1_name", pa.string()),
         ("option1", pa.string()),
         ("option2_name", pa.string()),
@@ -48,6 +51,27 @@ LISTINGS = pa.schema(
         ("content_hash", pa.string()),  # of everything a content message says (also of the family, where it is one message)
         ("images_hash", pa.string()),
         ("revision", pa.string()),  # fixed product + stock + settings this row was made from
+    ]
+)
+
+#: One row a product, in the order and batches of `fixed_products`: its category on this marketplace, and how it came about.
+CATEGORIES = pa.schema(
+    [
+        ("product_id", pa.string()),
+        ("category", pa.string()),  # the marketplace's id; null when none is known
+        ("name", pa.string()),  # for people: the category with its parents, where that is known
+        ("status", pa.string()),  # accepted (listings use it) | suggested | none
+        ("confidence", pa.float64()),  # 0-1, null for none
+        ("engine", pa.string()),  # choice | rule | lexical | marketplace | model:<name>; null for none
+        ("reason", pa.string()),
+        ("attributes", pa.string()),  # JSON object: what the rule says of its products, in the marketplace's words, or null
+        ("taxonomy", pa.string()),  # id of its category in Shopify's taxonomy, the store's own or the likeliest
+        ("taxonomy_name", pa.string()),
+        ("taxonomy_confidence", pa.float64()),  # 1 for the store's own
+        ("google_category", pa.string()),  # Google's number for the same
+        ("candidates", _TEXTS),  # ids to choose from, the best first
+        ("candidate_names", _TEXTS),
+        ("revision", pa.string()),  # of what this row was made from; null where that may change by itself
     ]
 )
 

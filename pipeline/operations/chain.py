@@ -85,6 +85,16 @@ def export_store(here: Here, store: str, sites: Sequence[str], *, options: Mappi
     return [_told(here.told, f"export {store} to {site}", lambda site=site: run(site)) for site in sites]  # type: ignore[misc]
 
 
+def map_categories(here: Here, store: str, site: str, options: Mapping[str, Any]) -> Outcome:
+    """Find the categories of a store's products on one site; `options` are fields of `ExportOptions`."""
+
+    def run() -> Outcome:
+        tags = {"store": store, "marketplace": site}
+        return run_job(here.defs, here.instance, "map_categories", cell_key(store, site), tags=tags, options=options)
+
+    return _told(here.told, f"categories of {store} on {site}", run)
+
+
 def read_labels(here: Here, store: str) -> Outcome:
     """Read the store's label files."""
     return _told(

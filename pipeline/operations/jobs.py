@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline.catalog.assets import KIND_TAG
+from pipeline.operations.categories import decide_categories
 from pipeline.operations.polling import poll_submissions
 
 import_all = dg.define_asset_job(
@@ -70,6 +71,13 @@ translate_labels = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
+map_categories = dg.define_asset_job(
+    "map_categories",
+    selection=dg.AssetSelection.assets("listing_categories"),
+    description="Find the category of each product of a store on one marketplace, without making listings.",
+    executor_def=dg.in_process_executor,
+)
+
 export_listings = dg.define_asset_job(
     "export_listings",
     selection=dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("feed_submissions"),
@@ -85,4 +93,7 @@ read_verdicts = dg.define_asset_job(
 )
 
 IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory, import_attributes, import_families]
-JOBS: list[Any] = [*IMPORT_JOBS, import_labels, translate_labels, export_listings, poll_submissions, read_verdicts]
+JOBS: list[Any] = [
+    *IMPORT_JOBS, import_labels, translate_labels, map_categories, decide_categories, export_listings, poll_submissions,
+    read_verdicts,
+]  # fmt: skip

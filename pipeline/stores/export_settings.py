@@ -81,6 +81,10 @@ class ExportSettings(_Settings):
     auto_translate: bool = False
     category_rules: tuple[CategoryRule, ...] = Field(default=(), max_length=_MAX_VALUES)
     default_category: str | None = Field(default=None, min_length=1, max_length=100)
+    #: The marketplace's categories, in a file as listings/categories/taxonomy.py reads it; without it none is guessed from words.
+    category_file: str | None = Field(default=None, min_length=1, max_length=1000)
+    #: Guessed categories that are less sure than this are suggestions; 1 accepts none without a person.
+    category_confidence: float = Field(default=0.9, ge=0, le=1)
     #: Values for the attributes that categories want and the catalog does not say: category (or `all`) -> attribute -> value.
     attributes: dict[_Name, _Attributes] = Field(default={}, max_length=_MAX_VALUES)
     accept_suggested_product_types: bool = False  # the marketplace's guess by the title, where no category rule decides
@@ -93,7 +97,7 @@ class ExportSettings(_Settings):
     require_approval: bool = False
     delete_after_days: int = Field(default=7, ge=0, le=365)  # grace of a listing that left the assortment, at quantity 0
 
-    @field_validator("default_category")
+    @field_validator("default_category", "category_file")
     @classmethod
     def _no_control_characters(cls, value: str | None) -> str | None:
         if value is not None and re.search(r"[\x00-\x1f\x7f]", value):

@@ -134,7 +134,7 @@ def test_suggestions_need_to_be_accepted(place: Place, amazon: FakeAmazon, tmp_p
     assert counts(place, "--dry-run")[:2] == (5, 1)
     assert amazon.calls["searchDefinitionsProductTypes"] == asked  # each title once ever
     listings = place.table("listings", "shop", SITE).read()
-    assert listings["category_source"].fillna("").value_counts().to_dict() == {"suggested": 5, "": 1}
+    assert listings["category_source"].fillna("").value_counts().to_dict() == {"marketplace": 5, "": 1}
 
 
 def test_a_dry_run_is_validated_by_amazon_and_goes_on_where_it_ended(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:

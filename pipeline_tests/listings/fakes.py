@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from pipeline.catalog.schema import COLLECTIONS, INVENTORY
 from pipeline.listings.build import Recipe
+from pipeline.listings.categories.overlay import build_categories
+from pipeline.listings.categories.propose import Proposer
 from pipeline.listings.schema import LISTINGS
 from pipeline.marketplaces.base import Definitions, ListingProblem, Outcome, outcome
 from pipeline.model.credentials import CredentialNames
@@ -206,6 +208,14 @@ class Catalog:
                     writer.write(arrow(rows, schema))
             tables[name] = Table(writer.path)
         return tables
+
+
+def mapped(tables: Mapping[str, Table], how: Recipe, folder: Path) -> Table:
+    """`listing_categories` for the tables of a catalog."""
+    folder.mkdir(exist_ok=True, parents=True)
+    proposer = Proposer(how.store, how.site.key, how.settings)
+    staged, _ = build_categories(tables["fixed_products"], tables["collections"], proposer, folder)
+    return staged.open()
 
 
 def arrow(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

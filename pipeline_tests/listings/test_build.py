@@ -11,7 +11,7 @@ import pytest
 from pipeline.listings.build import ListingsResult, Recipe, build_listings
 from pipeline.listings.schema import SCHEMAS
 from pipeline.model.errors import PipelineError
-from pipeline_tests.listings.fakes import Catalog, FakeMarketplace, product, recipe, stock, variant
+from pipeline_tests.listings.fakes import Catalog, FakeMarketplace, mapped, product, recipe, stock, variant
 
 
 def build(
@@ -21,7 +21,7 @@ def build(
     out = folder / f"out{len(list(folder.iterdir()))}"
     out.mkdir()
     before = {name: staged.open() for name, staged in previous.tables.items()} if previous else None
-    return build_listings(*tables.values(), how, out, previous=before)
+    return build_listings(*tables.values(), mapped(tables, how, out / "mapped"), how, out, previous=before)
 
 
 def rows_of(result: ListingsResult) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.catalog.schema import COLLECTIONS, INVENTORY
 from pipeline.listings.assortment import Collections, excluded
-from pipeline.listings.categories import categorize
+from pipeline.listings.categories.rules import first_rules
 from pipeline.listings.facts import facts
 from pipeline.listings.families import parent_skus
 from pipeline.listings.rows import own_first
@@ -82,10 +82,9 @@ SHELVES = Collections(
 )
 
 
-def categories(*rules: tuple[str, str, str], default: str | None = None) -> list[tuple[object, object]]:
+def first(*rules: tuple[str, str, str]) -> list[int]:
     settings = export_settings(category_rules=[dict(zip(("field", "pattern", "category"), rule, strict=True)) for rule in rules])
-    found = categorize(PRODUCTS, settings.category_rules, default, SHELVES)[["category", "category_source"]].astype(object)
-    return [tuple(row) for row in found.where(found.notna(), None).to_numpy().tolist()]
+    return first_rules(PRODUCTS, settings.category_rules, SHELVES).tolist()
 
 
 @pytest.mark.parametrize(
@@ -97,15 +96,12 @@ def categories(*rules: tuple[str, str, str], default: str | None = None) -> list
     ],
 )  # fmt: skip
 def test_category_rules_match_like_file_names(field: str, pattern: str, hits: list[int]) -> None:
-    found = categories((field, pattern, "C"))
-    assert [row for row, value in enumerate(found) if value == ("C", "rule")] == hits
-    assert {value for row, value in enumerate(found) if row not in hits} <= {(None, None)}
+    assert first((field, pattern, "C")) == [0 if row in hits else -1 for row in range(3)]
 
 
-def test_the_first_rule_wins_and_the_default_comes_last() -> None:
-    found = categories(("vendor", "acme", "A"), ("collection", "all", "B"), default="D")
-    assert found == [("A", "rule"), ("B", "rule"), ("B", "rule")]
-    assert categories(("vendor", "acme", "A"), default="D")[1:] == [("D", "default"), ("D", "default")]
+def test_the_first_rule_wins() -> None:
+    assert first(("vendor", "acme", "A"), ("collection", "all", "B")) == [0, 1, 1]
+    assert first(("vendor", "acme", "A")) == [0, -1, -1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,255 @@
+"""`pipeline categories`: which category each product gets on a marketplace, and deciding about the guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.options import Json, SiteKey, StoreKey
+from pipeline.cli.output import say, show_json, show_table
+from pipeline.cli.session import session
+
+if TYPE_CHECKING:
+    from pipeline.listings.categories.review import Which
+
+app = typer.Typer(help="Categories of products on a marketplace: guesses, choices.", no_args_is_help=True)
+
+Products = Annotated[list[str] | None, typer.Option("--product", metavar="ID", help="Of this product; may be repeated.")]
+Types = Annotated[
+    list[str] | None, typer.Option("--product-type", metavar="TYPE", help="Of all products of this type; may be repeated.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="Of all products.")]
+Why = Annotated[str, typer.Option("--why", help="Why; kept with your name.")]
+_STATES = ("accepted", "suggested", "none")
+_SHOWN = ("product_id", "title", "category", "name", "status", "confidence", "engine", "reason")
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="categories")
+
+
+@app.command("map", epilog="Example: pipeline categories map my-shop amazon-us --no-ai")
+def map_(
+    store: StoreKey,
+    marketplace: SiteKey,
+    ai: Annotated[
+        bool | None, typer.Option("--ai/--no-ai", help="Let the model choose among candidates; else as the connection says.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the category of each product, without exporting. What did not change is not looked at again."""
+    from pipeline.cli.results import here
+    from pipeline.listings.categories.overlay import tally
+    from pipeline.listings.categories.review import connected_cell, open_shelf
+    from pipeline.model.errors import PipelineError
+    from pipeline.operations.chain import map_categories
+    from pipeline.operations.launch import close_dead_runs
+
+    with session() as current:
+        with current.connect() as connection:
+            cell = connected_cell(connection, store, marketplace)
+        close_dead_runs(current.instance, current.database)
+        outcome = map_categories(here(current), store, marketplace, {} if ai is None else {"ai": ai})
+        if outcome.error is not None:
+            raise PipelineError(outcome.error)
+        counts = tally(open_shelf(current.settings, cell).categories, "status")
+    if as_json:
+        show_json({"run": outcome.run_id, **{state: counts[state] for state in _STATES}})
+        return
+    say(", ".join(f"{counts[state]} {state if state != 'none' else 'without a category'}" for state in _STATES))
+    say(f"next: pipeline categories list {store} {marketplace} --status suggested")
+
+
+@app.command("list", epilog="Example: pipeline categories list my-shop amazon-us --status suggested --csv review.csv")
+def list_(
+    store: StoreKey,
+    marketplace: SiteKey,
+    status: Annotated[str | None, typer.Option("--status", help="Only: accepted, suggested or none.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many to show.")] = 50,
+    file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all of them here instead.")] = None,
+    decided: Annotated[bool, typer.Option("--decisions", help="List what people decided instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the category of each product: how sure it is, and why."""
+    from pipeline.listings.categories.decisions import list_decisions
+    from pipeline.listings.categories.review import connected_cell, open_shelf, write_csv
+    from pipeline.model.errors import UsageError
+
+    if status is not None and status not in _STATES:
+        raise UsageError(f"--status is one of: {', '.join(_STATES)}")
+    with session() as current:
+        with current.connect() as connection:
+            cell = connected_cell(connection, store, marketplace)
+            found = list_decisions(connection, cell.store.id, cell.site.key) if decided else []
+        if decided:
+            _show_decisions(found, as_json)
+            return
+        rows = open_shelf(current.settings, cell).rows(status)
+        if file is not None:
+            count = write_csv(rows, file)
+            back = f"pipeline categories set {store} {marketplace} --csv {file}"
+            show_json({"file": str(file), "products": count}) if as_json else say(
+                f"{count} products are in {file}; write accept or reject into the column decision, then: {back}"
+            )
+            return
+        shown = list(islice(rows, limit))
+    if as_json:
+        show_json({"categories": shown})
+        return
+    show_table(_SHOWN, [tuple(row[name] for name in _SHOWN) for row in shown], empty="there are none")
+    if len(shown) == limit:
+        say(f"the first {limit}; all of them with: --csv FILE")
+
+
+@app.command(epilog="Example: pipeline categories accept my-shop amazon-us --all --min-confidence 0.8")
+def accept(
+    store: StoreKey,
+    marketplace: SiteKey,
+    product: Products = None,
+    product_type: Types = None,
+    everything: Everything = False,
+    minimum: Annotated[float, typer.Option("--min-confidence", min=0, max=1, help="Only what is at least so sure.")] = 0.0,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Accept suggested categories. The choice stays, also after imports."""
+    from pipeline.listings.categories import review
+
+    which = review.Which(product or (), product_type or (), everything, minimum)
+    _decide(store, marketplace, which, "suggested", review.accept, why, as_json)
+
+
+@app.command(epilog="Example: pipeline categories reject my-shop amazon-us --product 8123456789")
+def reject(
+    store: StoreKey,
+    marketplace: SiteKey,
+    product: Products = None,
+    product_type: Types = None,
+    everything: Everything = False,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Reject guessed categories: the same is not guessed again for these products."""
+    from pipeline.listings.categories import review
+
+    which = review.Which(product or (), product_type or (), everything)
+    _decide(store, marketplace, which, None, review.reject, why, as_json)
+
+
+@app.command("set", epilog="Example: pipeline categories set my-shop amazon-us SHIRT --product-type T-Shirts")
+def set_(
+    store: StoreKey,
+    marketplace: SiteKey,
+    category: Annotated[str | None, typer.Argument(metavar="[CATEGORY]", help="The marketplace's category.")] = None,
+    product: Products = None,
+    product_type: Types = None,
+    taxonomy: Annotated[
+        list[str] | None,
+        typer.Option("--taxonomy", metavar="ID", help="Of a category of Shopify's taxonomy, such as aa-1-13."),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="An edited file of: categories list --csv.")] = None,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Choose categories yourself: one for products, product types or taxonomy categories, or those of an edited file."""
+    import getpass
+
+    from pipeline.listings.categories import review
+    from pipeline.listings.categories.decisions import Scope, decide
+    from pipeline.model.errors import UsageError
+
+    keys: dict[Scope, list[str]] = {"product": product or [], "product_type": product_type or [], "taxonomy": taxonomy or []}
+    if (file is None) == (category is None) or (category is not None and not any(keys.values())):
+        raise UsageError("give a CATEGORY with --product, --product-type or --taxonomy, or else a file with --csv")
+    who, refused = getpass.getuser(), list[review.Refused]()
+    with session() as current, current.connect() as connection:
+        cell = review.connected_cell(connection, store, marketplace)
+        if file is not None:
+            decisions, refused = review.read_csv(file, cell, review.open_shelf(current.settings, cell).categories)
+            count = decide(connection, cell.store.id, cell.site.key, decisions, who, why)
+        else:
+            count = sum(
+                review.choose(connection, cell, category or "", scope, found, who, why) for scope, found in keys.items() if found
+            )
+    if as_json:
+        show_json({"decided": count, "refused": refused})
+        return
+    show_table(
+        ("line", "product", "not taken because"), [(one.line, one.product_id, one.reason) for one in refused[:20]],
+        empty="",
+    ) if refused else None  # fmt: skip
+    say(f"{count} decided; they count from the next export on (pipeline export {store} {marketplace})")
+
+
+@app.command(epilog="Example: pipeline categories forget my-shop amazon-us --product-type T-Shirts")
+def forget(
+    store: StoreKey,
+    marketplace: SiteKey,
+    product: Products = None,
+    product_type: Types = None,
+    taxonomy: Annotated[list[str] | None, typer.Option("--taxonomy", metavar="ID", help="Of this taxonomy category.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Forget decisions, so that rules and guesses count again."""
+    from pipeline.listings.categories import decisions
+    from pipeline.listings.categories.review import connected_cell
+    from pipeline.model.errors import UsageError
+
+    keys: dict[decisions.Scope, list[str]] = {
+        "product": product or [], "product_type": product_type or [], "taxonomy": taxonomy or [],
+    }  # fmt: skip
+    if not any(keys.values()):
+        raise UsageError("say what about: --product, --product-type or --taxonomy; see: pipeline categories list --decisions")
+    with session() as current, current.connect() as connection:
+        cell = connected_cell(connection, store, marketplace)
+        gone = sum(decisions.forget(connection, cell.store.id, cell.site.key, scope, found) for scope, found in keys.items())
+    if as_json:
+        show_json({"forgotten": gone})
+    else:
+        say(f"{gone} forgotten")
+
+
+def _decide(
+    store: str,
+    marketplace: str,
+    which: Which,
+    status: str | None,
+    act: Callable[[Any, Any, Iterator[dict[str, Any]], str, str], int],
+    why: str,
+    as_json: bool,
+) -> None:
+    import getpass
+
+    from pipeline.listings.categories.review import connected_cell, open_shelf
+    from pipeline.model.errors import UsageError
+
+    if not (which.product_ids or which.product_types or which.everything):
+        raise UsageError("say which: --product, --product-type or --all")
+    with session() as current, current.connect() as connection:
+        cell = connected_cell(connection, store, marketplace)
+        rows = open_shelf(current.settings, cell).rows(status, which)
+        count = act(connection, cell, rows, getpass.getuser(), why)
+    if as_json:
+        show_json({"decided": count})
+    elif count:
+        say(f"{count} decided; they count from the next export on (pipeline export {store} {marketplace})")
+    else:
+        say(f"no guess is among them; see: pipeline categories list {store} {marketplace}")
+
+
+def _show_decisions(found: list[Any], as_json: bool) -> None:
+    if as_json:
+        show_json({"decisions": found})
+        return
+    show_table(
+        ("for", "key", "category", "decision", "who", "why", "at (UTC)"),
+        [
+            (one.scope, one.key, one.category, "accepted" if one.accepted else "rejected", one.who, one.why, one.decided_at)
+            for one in found
+        ],
+        empty="nobody decided anything yet",
+    )

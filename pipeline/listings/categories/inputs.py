@@ -1,0 +1,40 @@
+"""What the categories of a connection are made from beside the catalog: settings, decisions, file, suggestions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pipeline.listings.categories.decisions import read_decisions
+from pipeline.listings.categories.propose import Proposer, given_version
+from pipeline.listings.categories.suggestions import read_suggestions
+from pipeline.listings.categories.taxonomy import Taxonomy, read_taxonomy
+from pipeline.listings.cell import Cell
+from pipeline.stores.export_settings import ExportSettings
+
+
+def category_file(settings: ExportSettings) -> Taxonomy | None:
+    """The marketplace's categories where an operator named a file of them. Raises BadInputError when it cannot be used."""
+    return read_taxonomy(Path(settings.category_file)) if settings.category_file is not None else None
+
+
+def proposer_of(connection: psycopg.Connection[Any], cell: Cell, *, model: str | None = None) -> Proposer:
+    """For one connection; `model` will be asked about suggestions afterwards."""
+    settings = cell.connection.export_settings
+    return Proposer(
+        store=cell.store.key,
+        site=cell.site.key,
+        settings=settings,
+        decisions=read_decisions(connection, cell.store.id, cell.site.key),
+        file=category_file(settings),
+        suggested=read_suggestions(connection, cell.site.key),
+        model=model,
+    )
+
+
+def given_now(connection: psycopg.Connection[Any], cell: Cell) -> str:
+    """The version of what operators gave, to compare with that of a table of categories."""
+    settings = cell.connection.export_settings
+    return given_version(settings, read_decisions(connection, cell.store.id, cell.site.key), category_file(settings))

@@ -1,0 +1,241 @@
+"""The category of one product on one marketplace site: people's choices, then rules, then a guess by its words.
+
+A guess below the connection's `category_confidence` is a suggestion, which listings do not use until somebody accepts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from pipeline.listings.categories import index
+from pipeline.listings.categories.decisions import Decisions, Scope, key_of
+from pipeline.listings.categories.taxonomy import Taxonomy, shipped_words, shopify
+from pipeline.listings.categories.text import Query
+from pipeline.stores.export_settings import ExportSettings
+
+#: Bump when this module decides otherwise about the same product.
+VERSION = "1"
+MOST_CANDIDATES = 10
+#: Below it the likeliest category in Shopify's taxonomy is no help in finding the marketplace's.
+_HELPFUL = 0.6
+#: Weights of the words of the product type, of tags, and of its category in Shopify's taxonomy; those of the title count 1.
+_TYPE, _TAG, _LEAF, _PARENT = 1.2, 0.4, 1.0, 0.4
+_MOST_TAGS, _MOST_REASON = 20, 400
+#: How sure the first of a marketplace's own suggestions is, alone and among others, where its name shares no word.
+_ALONE, _FIRST = 0.8, 0.5
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The columns of listings.schema.CATEGORIES beside product and revision."""
+
+    status: str  # accepted | suggested | none
+    category: str | None = None
+    name: str | None = None
+    confidence: float | None = None
+    engine: str | None = None
+    reason: str = ""
+    attributes: str | None = None
+    taxonomy: str | None = None
+    taxonomy_name: str | None = None
+    taxonomy_confidence: float | None = None
+    google_category: str | None = None
+    candidates: Sequence[str] = ()
+    candidate_names: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A category in Shopify's taxonomy, how sure that is, and the words that say so (none: the store says it)."""
+
+    row: int
+    confidence: float
+    because: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """Decides for the products of one connection."""
+
+    store: str  # keys, for what people are told to press
+    site: str
+    settings: ExportSettings
+    decisions: Decisions = field(default_factory=Decisions)
+    file: Taxonomy | None = None  # the marketplace's categories
+    suggested: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by the marketplace itself, for titles
+    model: str | None = None  # that is asked about suggestions afterwards
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Changes when any product may get another category."""
+        facts = [VERSION, index.VERSION, shopify().version, self.model, self.given]
+        return blake2b(orjson.dumps(facts), digest_size=32).digest()
+
+    @cached_property
+    def given(self) -> str:
+        """Version of what operators gave: settings, decisions, file."""
+        return given_version(self.settings, self.decisions, self.file)
+
+    def propose(self, product: Mapping[str, Any], rule: int) -> Proposal:
+        """For a row of quality.schema.FIXED_PRODUCTS; `rule` is the number of the first rule that matches, or -1."""
+        query = self._query(product)
+        place = self._place(product, query)
+        found = self._decided(product, rule, place) or self._guessed(product, query, place)
+        if place is None:
+            return found
+        taxonomy = shopify()
+        return replace(
+            found,
+            taxonomy=taxonomy.ids[place.row],
+            taxonomy_name=taxonomy.full(place.row),
+            taxonomy_confidence=place.confidence,
+            google_category=taxonomy.google[place.row] or None,
+        )
+
+    def _query(self, product: Mapping[str, Any]) -> Query:
+        query = shopify().index.query()
+        query.add(product["title"], without=product["vendor"])
+        query.add(product["product_type"], _TYPE)
+        for tag in (product["tags"] or ())[:_MOST_TAGS]:
+            query.add(tag, _TAG)
+        return query
+
+    def _place(self, product: Mapping[str, Any], query: Query) -> Place | None:
+        taxonomy = shopify()
+        own = taxonomy.find(product["category"])
+        if own is not None:
+            return Place(own, 1.0)
+        if product["category"]:  # a name that this release of the taxonomy does not have
+            query = Query(query.plain, dict(query.terms))
+            query.add(product["category"].rpartition(">")[2], _LEAF)
+        best = taxonomy.index.rank(query, 1)
+        return Place(best[0].row, best[0].confidence, best[0].because) if best else None
+
+    def _decided(self, product: Mapping[str, Any], rule: int, place: Place | None) -> Proposal | None:
+        """By people, beforehand."""
+        for scope, key in _keys(product):
+            chosen = self.decisions.accepted.get((scope, key))
+            if chosen is not None:
+                what = "this product" if scope == "product" else f'product type "{product["product_type"]}"'
+                return self._accepted(chosen, "choice", f"chosen for {what}")
+        if rule >= 0:
+            found = self.settings.category_rules[rule]
+            made = self._accepted(found.category, "rule", f"rule {rule + 1}: {found.field} is {found.pattern}")
+            if not found.attributes:
+                return made
+            return replace(made, attributes=orjson.dumps(found.attributes, option=orjson.OPT_SORT_KEYS).decode())
+        if place is None:
+            return None
+        for key in _upwards(shopify().ids[place.row]):
+            chosen = self.decisions.accepted.get(("taxonomy", key))
+            if chosen is not None and chosen not in self.decisions.refuses(_keys(product)):
+                name = shopify().full(shopify().by_id[key]) if key in shopify().by_id else key
+                reason = f"chosen for {name}, where it belongs {_said(place)}"
+                return self._judged(chosen, self._name(chosen), place.confidence, "choice", reason)
+        return None
+
+    def _guessed(self, product: Mapping[str, Any], query: Query, place: Place | None) -> Proposal:
+        refused = self.decisions.refuses([*_keys(product), *_taxonomy_keys(place)])
+        query = self._with_place(query, place)
+        suggested = [one for one in self.suggested.get(product["title"] or "", ()) if one not in refused][:MOST_CANDIDATES]
+        if suggested:
+            return self._suggested(suggested, query)
+        if self.file is None:
+            return Proposal("none", reason=f"the categories of {self.site} are not known here; {self._press()}")
+        matches = self.file.index.rank(query, MOST_CANDIDATES + len(refused))
+        left = [match for match in matches if self.file.ids[match.row] not in refused][:MOST_CANDIDATES]
+        if not left:
+            return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
+        candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
+        return self._judged(*candidates[0], left[0].confidence, "lexical", f"{_quoted(left[0].because)} in its words", candidates)
+
+    def _suggested(self, suggested: Sequence[str], query: Query) -> Proposal:
+        """The marketplace's own suggestions for the title, ordered by the product's words. It says nothing of how sure it is."""
+        names = [self._name(key) or key.replace("_", " ").capitalize() for key in suggested]
+        matches = _small_index(tuple(names)).rank(query, len(names))
+        order = list(dict.fromkeys([*(match.row for match in matches), *range(len(names))]))
+        least = _ALONE if len(names) == 1 else _FIRST
+        sure = max(least, matches[0].confidence) if matches else least
+        said = f", {_quoted(matches[0].because)} in its words" if matches else ""
+        candidates = [(suggested[row], names[row]) for row in order]
+        found = self._judged(*candidates[0], sure, "marketplace", f"suggested by {self.site} for its title{said}", candidates)
+        return replace(found, status="accepted") if self.settings.accept_suggested_product_types else found
+
+    def _with_place(self, query: Query, place: Place | None) -> Query:
+        if place is None or place.confidence < _HELPFUL:
+            return query
+        path = shopify().paths[place.row]
+        wider = Query(query.plain, dict(query.terms))
+        wider.add(path[-1], _LEAF * place.confidence)
+        if len(path) > 1:
+            wider.add(path[-2], _PARENT * place.confidence)
+        return wider
+
+    def _accepted(self, category: str, engine: str, reason: str) -> Proposal:
+        return Proposal("accepted", category, self._name(category), 1.0, engine, reason[:_MOST_REASON])
+
+    def _judged(
+        self,
+        category: str,
+        name: str | None,
+        confidence: float,
+        engine: str,
+        reason: str,
+        candidates: Sequence[tuple[str, str]] = (),
+    ) -> Proposal:
+        status = "accepted" if confidence >= self.settings.category_confidence else "suggested"
+        keys, names = [one for one, _ in candidates], [one for _, one in candidates]
+        return Proposal(
+            status, category, name, confidence, engine, reason[:_MOST_REASON], candidates=keys, candidate_names=names
+        )  # fmt: skip
+
+    def _name(self, category: str) -> str | None:
+        row = self.file.by_id.get(category) if self.file is not None else None
+        return self.file.full(row) if self.file is not None and row is not None else None
+
+    def _press(self) -> str:
+        return f"choose one: pipeline categories set {self.store} {self.site} CATEGORY --product ID"
+
+
+def given_version(settings: ExportSettings, decisions: Decisions, file: Taxonomy | None) -> str:
+    """Changes when operators change anything that categories depend on."""
+    rules = [rule.model_dump() for rule in settings.category_rules]
+    sure = [settings.category_confidence, settings.accept_suggested_product_types]
+    facts = [rules, sure, decisions.version, file.version if file is not None else None]
+    return blake2b(orjson.dumps(facts), digest_size=16).hexdigest()
+
+
+def _keys(product: Mapping[str, Any]) -> list[tuple[Scope, str]]:
+    keys: list[tuple[Scope, str]] = [("product", product["product_id"])]
+    kind = key_of("product_type", product["product_type"] or "")
+    return [*keys, ("product_type", kind)] if kind else keys
+
+
+def _taxonomy_keys(place: Place | None) -> list[tuple[Scope, str]]:
+    return [] if place is None else [("taxonomy", key) for key in _upwards(shopify().ids[place.row])]
+
+
+def _upwards(key: str) -> Iterator[str]:
+    """An id of Shopify's taxonomy and those of its parents, the nearest first."""
+    while key:
+        yield key
+        key = key.rpartition("-")[0]
+
+
+def _said(place: Place) -> str:
+    return f"because of {_quoted(place.because)}" if place.because else "as the store says"
+
+
+def _quoted(because: Sequence[str]) -> str:
+    return ", ".join(f'"{word}"' for word in because)
+
+
+@lru_cache(maxsize=512)
+def _small_index(names: tuple[str, ...]) -> index.Index:
+    return index.Index([tuple(part.strip() for part in name.split(">")) for name in names], {}, shipped_words())

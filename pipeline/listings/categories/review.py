@@ -1,0 +1,203 @@
+"""People looking at guessed categories and deciding: what there is to decide, in bulk, and as a CSV file to edit and give back.
+
+A decision counts from the next time that `listing_categories` is made.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow.compute as pc
+
+from pipeline.listings.categories.decisions import Decision, Scope, decide, key_of
+from pipeline.listings.categories.inputs import category_file
+from pipeline.listings.categories.overlay import NAME
+from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.schema import CATEGORIES
+from pipeline.model.errors import BadInputError, PipelineError, UsageError
+from pipeline.platform.io_manager import stored_table
+from pipeline.platform.tables import Table
+from pipeline.quality.schema import FIXED_PRODUCTS
+from pipeline.settings import Settings
+from pipeline.stores.text import known_names, shown
+
+COLUMNS = (
+    "product_id", "title", "product_type", "category", "name", "status", "confidence", "engine", "reason", "taxonomy",
+    "taxonomy_name", "google_category", "candidates", "decision",
+)  # fmt: skip
+_OF_PRODUCT = ["product_id", "title", "product_type"]
+_MOST_BYTES = 64_000_000
+#: What a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t")
+
+
+@dataclass(frozen=True)
+class Which:
+    """Products of `listing_categories`: those named, or of named product types, or all; at least as sure as `minimum`."""
+
+    product_ids: Sequence[str] = ()
+    product_types: Sequence[str] = ()
+    everything: bool = False
+    minimum: float = 0.0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A line of a file of decisions that was not taken."""
+
+    line: int
+    product_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The stored categories of a connection, with the products that they are of."""
+
+    categories: Table
+    fixed_products: Table
+
+    def rows(self, status: str | None = None, which: Which | None = None) -> Iterator[dict[str, Any]]:
+        """Rows of COLUMNS (but `decision`), in the order of the catalog."""
+        texts = self.fixed_products.arrow(_OF_PRODUCT)
+        texts_of = {row["product_id"]: row for row in texts.to_pylist()}
+        kinds = {key_of("product_type", one) for one in which.product_types} if which else set()
+        ids = set(which.product_ids) if which else set()
+        for number in range(self.categories.batches):
+            found = self.categories.arrow_batch(number)
+            if status is not None:
+                found = found.filter(pc.equal(found["status"], status))
+            if which is not None and which.minimum > 0:
+                found = found.filter(pc.greater_equal(found["confidence"], which.minimum).fill_null(False))
+            for row in found.to_pylist():
+                text = texts_of.get(row["product_id"], {})
+                kind = key_of("product_type", text.get("product_type") or "")
+                if which is None or which.everything or row["product_id"] in ids or kind in kinds:
+                    yield {name: {**row, **text}.get(name) for name in COLUMNS[:-1]}
+
+
+def connected_cell(connection: psycopg.Connection[Any], store: str, site: str) -> Cell:
+    """Raises UsageError for a store that is not connected to the site."""
+    cell = find_cell(connection, store, site)
+    if cell is None:
+        raise UsageError(f"{store} is not connected to {site}; connect it with: pipeline connect {store} {site}")
+    return cell
+
+
+def open_shelf(settings: Settings, cell: Cell) -> Shelf:
+    """Raises PipelineError while there are no categories yet."""
+    categories = stored_table(settings, NAME, CATEGORIES, cell.site.key, cell.store.key)
+    products = stored_table(settings, "fixed_products", FIXED_PRODUCTS, cell.store.key)
+    if categories is None or products is None:
+        place = f"{cell.store.key} {cell.site.key}"
+        raise PipelineError(f"there are no categories of {place} yet; make them with: pipeline categories map {place}")
+    return Shelf(categories, products)
+
+
+def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[str, Any]], who: str, why: str = "") -> int:
+    """Take the suggested category of each product for good; how many."""
+    return decide(connection, cell.store.id, cell.site.key, [_decision(row, True) for row in rows], who, why)
+
+
+def reject(connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[str, Any]], who: str, why: str = "") -> int:
+    """Do not guess this category of each product again; how many. What people or rules chose is no guess."""
+    chosen = [_decision(row, False) for row in rows if row["engine"] not in (None, "choice", "rule")]
+    return decide(connection, cell.store.id, cell.site.key, chosen, who, why)
+
+
+def choose(
+    connection: psycopg.Connection[Any], cell: Cell, category: str, scope: Scope, keys: Sequence[str], who: str, why: str = ""
+) -> int:
+    """One category for products, product types or categories of Shopify's taxonomy. Raises UsageError for an unknown category
+    where the marketplace's categories are known."""
+    _check_category(cell, [category])
+    return decide(connection, cell.store.id, cell.site.key, [Decision(scope, key, category) for key in keys], who, why)
+
+
+def write_csv(rows: Iterator[dict[str, Any]], file: Path) -> int:
+    """For a spreadsheet: write `accept` or `reject` into the column `decision`, or another category and `accept`."""
+    count = 0
+    try:
+        with file.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(COLUMNS)
+            for row in rows:
+                writer.writerow([_cell(row.get(name)) for name in COLUMNS])
+                count += 1
+    except OSError as error:
+        raise PipelineError(f"{file} cannot be written: {error.strerror or error}") from None
+    return count
+
+
+def read_csv(file: Path, cell: Cell, categories: Table) -> tuple[list[Decision], list[Refused]]:
+    """The decisions of an edited file; lines without one are left alone. Raises BadInputError for a file that is none."""
+    known = set(categories.arrow(["product_id"])["product_id"].to_pylist())
+    taxonomy = category_file(cell.connection.export_settings)
+    found: dict[str, Decision] = {}
+    refused = []
+    for line, row in _rows(file):
+        product_id, said, category = row["product_id"], row["decision"].lower(), row["category"]
+        if not said:
+            continue
+        problem = None
+        if said not in ("accept", "reject"):
+            problem = f"decision must be accept or reject, not {shown(said)}"
+        elif product_id not in known:
+            problem = "there is no such product"
+        elif not category:
+            problem = "there is no category"
+        elif said == "accept" and taxonomy is not None and category not in taxonomy.by_id:
+            problem = f"{shown(category)} is not in {taxonomy.name}"
+        elif product_id in found:
+            problem = "the product is decided in a line before"
+        if problem is not None:
+            refused.append(Refused(line, shown(product_id), problem))
+        else:
+            found[product_id] = Decision("product", product_id, category, said == "accept")
+    return list(found.values()), refused
+
+
+def _check_category(cell: Cell, categories: Sequence[str]) -> None:
+    taxonomy = category_file(cell.connection.export_settings)
+    for category in categories:
+        if taxonomy is not None and category not in taxonomy.by_id:
+            raise UsageError(
+                f"{taxonomy.name} has no category {shown(category)!r}; it has: {known_names(category, taxonomy.ids, 10)}"
+            )
+
+
+def _decision(row: Mapping[str, Any], accepted: bool) -> Decision:
+    return Decision("product", row["product_id"], row["category"], accepted)
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else " ".join(value) if isinstance(value, (list, tuple)) else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise BadInputError(f"{file} is larger than {_MOST_BYTES} bytes; is it the right file?")
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadInputError(f"{file} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{file} is not UTF-8 text; save it as CSV UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        missing = [name for name in ("product_id", "category", "decision") if name not in header]
+        if missing:
+            raise BadInputError(f"{file} has no column {' and no '.join(missing)}; make it with: pipeline categories list --csv")
+        for fields in reader:
+            values = dict(zip(header, fields, strict=False))
+            yield reader.line_num, {name: values.get(name, "").strip().removeprefix("'") for name in header}
+    except csv.Error as error:
+        raise BadInputError(f"{file} is not a CSV file (line {reader.line_num}: {error})") from None

@@ -1,0 +1,107 @@
+"""Texts of products and names of categories as weighted phrases of one to three stemmed words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+#: Longest phrase that is looked up, in words.
+LONGEST = 3
+#: A title's own words count once; the last one of a part is mostly what the thing is ("canvas *tote bag*, blue"), and what
+#: follows "with" or "for" mostly is not ("case for iPhone").
+_TAIL, _BESIDE = 1.5, 0.45
+_MOST_CHARACTERS, _MOST_WORDS = 2_000, 60
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_CUT = re.compile(r"\s[-–—]\s|[,;:|()\[\]/]|\b(?:with|for|by|in|compatible)\b", re.IGNORECASE)
+_ASIDE = ("with", "for", "compatible")
+_BOTH = re.compile(r"\s*[&,/]\s*|\s+and\s+|\s+or\s+")
+
+
+@dataclass(frozen=True)
+class Term:
+    """How much a phrase counts, and how it was written."""
+
+    weight: float
+    written: str
+
+
+@dataclass
+class Query:
+    """The phrases of a product; of the same phrase the weightiest."""
+
+    plain: Collection[str]  # words that say nothing, stemmed
+    terms: dict[str, Term] = field(default_factory=dict)
+
+    def add(self, text: str | None, weight: float = 1.0, without: str | None = None) -> None:
+        """The phrases of a text; the words of the name `without` (the brand) do not count in it."""
+        if not text:
+            return
+        brand = [stem(word) for word in words(without or "")]
+        for part, aside in _parts(text[:_MOST_CHARACTERS]):
+            written = words(part)[:_MOST_WORDS]
+            stems = [stem(word) for word in written]
+            skipped = _places(stems, brand)
+            useful = [n for n, one in enumerate(stems) if n not in skipped and one not in self.plain and not one.isdigit()]
+            factor = weight * (_BESIDE if aside else 1.0)
+            for start in range(len(stems)):
+                for end in range(start + 1, min(start + LONGEST, len(stems)) + 1):
+                    if skipped.intersection(range(start, end)) or (end == start + 1 and start not in useful):
+                        continue
+                    tail = _TAIL if useful and end - 1 == useful[-1] else 1.0
+                    self._keep(" ".join(stems[start:end]), Term(factor * tail, " ".join(written[start:end])))
+
+    def _keep(self, phrase: str, term: Term) -> None:
+        known = self.terms.get(phrase)
+        if known is None or known.weight < term.weight:
+            self.terms[phrase] = term
+
+
+def words(text: str) -> list[str]:
+    """Words of a text, in lower case."""
+    return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+
+
+def stem(word: str) -> str:
+    """An English word without the ending of its plural or possessive; words of other languages mostly stay as they are."""
+    word = re.sub(r"['’](?:s|$)", "", word).replace("'", "").replace("’", "")
+    if len(word) > 4 and word.endswith(("ies", "ie")):  # berries and berry, hoodies and hoodie
+        return word[: word.rindex("ie")] + "y"
+    if len(word) > 4 and word.endswith(("sses", "shes", "ches", "xes", "zes")):
+        return word[:-2]
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+def names_in(name: str) -> list[list[str]]:
+    """The stemmed names that one category's name holds: "Hats & Caps" are two. The last word of each is what it is."""
+    found = ([stem(word) for word in words(part)] for part in _BOTH.split(name))
+    return [one for one in found if one]
+
+
+def phrases(stems: Sequence[str]) -> Iterator[str]:
+    """All phrases of two words and more."""
+    for size in range(2, LONGEST + 1):
+        for start in range(len(stems) - size + 1):
+            yield " ".join(stems[start : start + size])
+
+
+def _parts(text: str) -> Iterator[tuple[str, bool]]:
+    """Parts of a title, and whether they only say what comes with the thing."""
+    aside, last = False, 0
+    for cut in _CUT.finditer(text):
+        yield text[last : cut.start()], aside
+        last, mark = cut.end(), cut.group().strip().lower()
+        aside = mark in _ASIDE or (aside and mark.isalpha())
+    yield text[last:], aside
+
+
+def _places(stems: Sequence[str], name: Sequence[str]) -> set[int]:
+    """Where `name` stands in a text of more than its words."""
+    if not name or len(stems) <= len(name):
+        return set()
+    starts = (n for n in range(len(stems) - len(name) + 1) if list(stems[n : n + len(name)]) == list(name))
+    return {place for start in starts for place in range(start, start + len(name))}

@@ -1,0 +1,101 @@
+"""How often the ranking by words is right: on titles of our own always, on the reference's where it is. No randomness in it.
+
+A guess is right when it is one of the accepted categories or lies below one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.listings.categories.taxonomy import shopify
+from pipeline_tests.reference import reference
+
+TOP_1, TOP_5 = 0.62, 0.82
+Titles = list[tuple[str, list[str]]]
+
+
+def own(which: str) -> Titles:
+    lines = [line.split("\t") for line in (Path(__file__).parent / "titles.tsv").read_text().splitlines() if line[0] != "#"]
+    return [(title, accepted.split("|")) for name, title, accepted in lines[1:] if name == which]
+
+
+def dev() -> Titles:
+    rows = map(json.loads, reference("quality-data", "categories", "dev_200.jsonl").read_text().splitlines())
+    return [(row["title"], row["accepted"]) for row in rows]
+
+
+def neighbors() -> Titles:
+    """Other titles from the same sources as the development set, with its labels for their classes."""
+    classes = {
+        "Breakfast Cereal": "Rice & Cereal", "Coffee": "> Coffee", "Conditioner": "Shampoo", "Laundry Detergent": "Laundry Det",
+        "Safety Mask": "Protective Masks", "Shoes": "Accessories > Shoes", "Sunscreen": "Sunscreen", "Tea": "Tea & Infusions",
+        "Toothbrush": "Toothbrushes", "Vitamin": "Fitness & Nutrition", "Baseball Caps": "> Hats", "Eyewear": "Sunglasses",
+        "Fishing Rod": "Fishing Rods", "Guitar": "Guitars", "Helmet": "Cycling Apparel", "Lure": "Fishing Tackle",
+        "Shirts": "Clothing Tops", "Shorts": "> Shorts", "Stove": "Portable Cooking", "Swimwear": "Swimwear",
+    }  # fmt: skip
+    known = dev()
+    titles = {title for title, _ in known}
+    labels = {name: next(a for _, a in known if part in a[0]) for name, part in classes.items()}
+    found: Titles = []
+    for file in ("oamine_train", "ae110k_train"):
+        for line in reference("quality-data", "attributes", f"{file}.jsonl").read_text().splitlines():
+            row = json.loads(line)
+            if row["input"] not in titles:
+                found.append((row["input"], labels[row["category"]]))
+    return found[::5]
+
+
+def guesses(title: str) -> list[tuple[str, float]]:
+    taxonomy = shopify()
+    query = taxonomy.index.query()
+    query.add(title)
+    return [(taxonomy.full(match.row), match.confidence) for match in taxonomy.index.rank(query)]
+
+
+def right(guess: str, accepted: list[str]) -> bool:
+    return any(f"{guess} > ".startswith(f"{one} > ") for one in accepted)
+
+
+def measured(titles: Titles) -> tuple[float, float]:
+    first = best = 0
+    for title, accepted in titles:
+        hits = [right(guess, accepted) for guess, _ in guesses(title)]
+        first, best = first + any(hits[:1]), best + any(hits)
+    return first / len(titles), best / len(titles)
+
+
+def test_the_titles_are_enough_and_their_categories_exist() -> None:
+    names = {shopify().full(row) for row in range(len(shopify().ids))}
+    seen, unseen = own("seen"), own("unseen")
+    assert len(seen) >= 100 and len(unseen) >= 100
+    assert {one for _, accepted in seen + unseen for one in accepted} <= names
+    assert not {title for title, _ in seen} & {title for title, _ in unseen}
+
+
+@pytest.mark.parametrize("which", ["seen", "unseen"])
+def test_accuracy_on_titles_of_our_own(which: str) -> None:
+    first, best = measured(own(which))
+    assert first >= TOP_1 and best >= TOP_5, (first, best)
+
+
+def test_accuracy_on_the_development_set() -> None:
+    first, best = measured(dev())
+    assert first >= TOP_1 and best >= TOP_5, (first, best)
+
+
+def test_accuracy_on_other_titles_of_its_sources() -> None:
+    titles = neighbors()
+    assert len(titles) > 400
+    first, best = measured(titles)
+    assert first >= TOP_1 and best >= TOP_5, (first, best)
+
+
+@pytest.mark.parametrize("which", ["seen", "unseen"])
+def test_what_is_accepted_without_people_is_mostly_right(which: str) -> None:
+    """At the default threshold: nine of ten, for at least four of ten products."""
+    sure = [(title, accepted, found[0][0]) for title, accepted in own(which) if (found := guesses(title)) and found[0][1] >= 0.9]
+    assert len(sure) >= 0.4 * len(own(which))
+    assert sum(right(guess, accepted) for _, accepted, guess in sure) >= 0.9 * len(sure)

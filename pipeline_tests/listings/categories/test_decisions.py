@@ -1,0 +1,186 @@
+"""Decisions in the database, and looking at guesses: in bulk, and through a file that a person edits."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pipeline.listings.categories import review
+from pipeline.listings.categories.decisions import Decision, decide, forget, list_decisions, read_decisions
+from pipeline.listings.categories.review import Refused, Shelf, Which
+from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.schema import CATEGORIES
+from pipeline.marketplaces import find_site
+from pipeline.model.errors import BadInputError, UsageError
+from pipeline.platform.tables import Table, TableWriter
+from pipeline.quality.schema import FIXED_PRODUCTS
+from pipeline.stores.assignments import parse_assignments
+from pipeline.stores.connections import connect, remove
+from pipeline.stores.stores import add_store
+from pipeline_tests.listings.categories.test_propose import TYPES
+from pipeline_tests.listings.fakes import arrow, product
+
+SITE = "amazon-us"
+
+
+@pytest.fixture
+def cell(connection: psycopg.Connection, tmp_path: Path) -> Cell:
+    (tmp_path / "shop.csv").write_text("Handle,Title\n")
+    (tmp_path / "types.tsv").write_text(TYPES)
+    add_store(connection, "shop", source="shopify-file", source_settings={"path": str(tmp_path / "shop.csv")})
+    connect(
+        connection, "shop", find_site(SITE)[1], assignments=parse_assignments([f"category_file={tmp_path / 'types.tsv'}"])
+    )  # fmt: skip
+    found = find_cell(connection, "shop", SITE)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    guesses = [
+        ("1", "Tee", "T-Shirts", "SHIRT", "suggested", 0.8, "lexical"),
+        ("2", "=cmd()", "Mugs", "DRINKING_CUP", "suggested", 0.5, "lexical"),
+        ("3", "Bag", None, "HANDBAG", "accepted", 0.95, "lexical"),
+        ("4", "Wick", None, "CANDLE", "accepted", 1.0, "rule"),
+        ("5", "Xyzzy", "mugs", None, "none", None, None),
+    ]  # fmt: skip
+    names = ("product_id", "title", "product_type", "category", "status", "confidence", "engine")
+    rows = [dict(zip(names, guess, strict=True)) for guess in guesses]
+    tables = []
+    for name, schema, made in (
+        ("listing_categories", CATEGORIES, [{**row, "candidates": ["A", "B"], "reason": "-"} for row in rows]),
+        ("fixed_products", FIXED_PRODUCTS, [product(**row) for row in rows]),
+    ):
+        with TableWriter(tmp_path, name, schema, {}) as writer:
+            writer.write(arrow(made, schema))
+        tables.append(Table(writer.path))
+    return Shelf(*tables)
+
+
+def test_the_newest_decision_counts(connection: psycopg.Connection, cell: Cell) -> None:
+    store = cell.store.id
+
+    def said(*decisions: Decision) -> tuple[dict[Any, str], dict[Any, frozenset[str]]]:
+        decide(connection, store, SITE, decisions, "ann", "because")
+        found = read_decisions(connection, store, SITE)
+        return dict(found.accepted), dict(found.rejected)
+
+    one, no = ("product", "1"), False
+    assert said(Decision("product", "1", "A")) == ({one: "A"}, {})
+    assert said(Decision("product", "1", "B")) == ({one: "B"}, {})
+    assert said(Decision(*one, "C", no), Decision(*one, "D", no)) == (
+        {one: "B"},
+        {one: frozenset("CD")},
+    )
+    assert said(Decision("product", "1", "B", False)) == ({}, {one: frozenset("BCD")})
+    assert said(Decision("product", "1", "C")) == ({one: "C"}, {one: frozenset("BD")})
+    kinds = said(Decision("product_type", "  T-Shirts ", "A"))[0]
+    assert kinds["product_type", "t-shirts"] == "A"  # type: ignore[index]
+    last = list_decisions(connection, store, SITE)[-1]
+    assert (last.who, last.why, last.scope) == ("ann", "because", "product_type") and last.decided_at is not None
+    assert read_decisions(connection, store, "ebay-us").accepted == {}
+    assert forget(connection, store, SITE, "product_type", ["T-SHIRTS", "nothing"]) == 1
+    assert forget(connection, store, SITE, "product", ["1"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason"),
+    [
+        (Decision("product", "1", ""), "the category is empty"),
+        (Decision("product", "1", "x" * 101), "the category is too long"),
+        (Decision("product", "1", "A\x00"), "control characters"),
+        (Decision("product", " ", "A"), "the product is empty"),
+        (Decision("taxonomy", "x" * 300, "A"), "the taxonomy is too long"),
+        (Decision("planet", "1", "A"), "not for a 'planet'"),  # type: ignore[arg-type]
+    ],
+)
+def test_nonsense_is_refused_as_a_whole(connection: psycopg.Connection, cell: Cell, decision: Decision, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        decide(connection, cell.store.id, SITE, [Decision("product", "9", "A"), decision], "ann")
+    assert list_decisions(connection, cell.store.id, SITE) == []
+
+
+def test_decisions_go_with_their_connection(connection: psycopg.Connection, cell: Cell) -> None:
+    decide(connection, cell.store.id, SITE, [Decision("product", "1", "A")], "ann")
+    assert remove(connection, "shop", SITE)["category_decisions"] == 1
+
+
+@pytest.mark.parametrize(
+    ("which", "ids"),
+    [
+        (Which(everything=True), ["1", "2"]), (Which(everything=True, minimum=0.6), ["1"]), (Which(["2", "4"]), ["2"]),
+        (Which(product_types=["MUGS", "nothing"]), ["2"]), (Which(["1"], ["mugs"]), ["1", "2"]), (Which(["9"]), []),
+        (Which(), []),
+    ],
+)  # fmt: skip
+def test_accepting_in_bulk(connection: psycopg.Connection, cell: Cell, shelf: Shelf, which: Which, ids: list[str]) -> None:
+    assert review.accept(connection, cell, shelf.rows("suggested", which), "ann") == len(ids)
+    found = read_decisions(connection, cell.store.id, SITE)
+    assert sorted(key for _, key in found.accepted) == ids
+
+
+def test_only_guesses_can_be_rejected(connection: psycopg.Connection, cell: Cell, shelf: Shelf) -> None:
+    assert review.reject(connection, cell, shelf.rows(None, Which(everything=True)), "ann") == 3
+    assert sorted(key for _, key in read_decisions(connection, cell.store.id, SITE).rejected) == ["1", "2", "3"]
+
+
+def test_choosing_one_that_the_marketplace_has(connection: psycopg.Connection, cell: Cell) -> None:
+    assert review.choose(connection, cell, "SHIRT", "product_type", ["Tees", "Tops"], "ann") == 2
+    with pytest.raises(UsageError, match=r"types\.tsv has no category 'SHIRTS'; it has: SHIRT, "):
+        review.choose(connection, cell, "SHIRTS", "product", ["1"], "ann")
+
+
+def edited(file: Path, changes: dict[str, dict[str, str]]) -> None:
+    with file.open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, rows[0].keys())
+        writer.writeheader()
+        writer.writerows({**row, **changes.get(row["product_id"], {})} for row in rows)
+
+
+def test_a_file_there_and_back(connection: psycopg.Connection, cell: Cell, shelf: Shelf, tmp_path: Path) -> None:
+    file = tmp_path / "review.csv"
+    assert review.write_csv(shelf.rows(), file) == 5
+    assert review.read_csv(file, cell, shelf.categories) == ([], [])
+    assert "'=cmd()" in file.read_text()  # no formula in a spreadsheet
+    edited(
+        file,
+        {
+            "1": {"decision": "accept"}, "2": {"decision": " Reject"}, "3": {"decision": "accept", "category": "SHIRT"},
+            "4": {"decision": "maybe"}, "5": {"decision": "accept"},
+        },
+    )  # fmt: skip
+    with file.open("a") as opened:
+        opened.write("77,,,SHIRT,,,,,,,,,,accept\n1,,,SHIRT,,,,,,,,,,accept\n")
+    decisions, refused = review.read_csv(file, cell, shelf.categories)
+    assert decisions == [
+        Decision("product", "1", "SHIRT"), Decision("product", "2", "DRINKING_CUP", False), Decision("product", "3", "SHIRT"),
+    ]  # fmt: skip
+    assert refused == [
+        Refused(5, "4", "decision must be accept or reject, not maybe"), Refused(6, "5", "there is no category"),
+        Refused(7, "77", "there is no such product"), Refused(8, "1", "the product is decided in a line before"),
+    ]  # fmt: skip
+    edited(file, {"3": {"category": "SHOES"}})
+    assert Refused(4, "3", "SHOES is not in types.tsv") in review.read_csv(file, cell, shelf.categories)[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "has no column product_id and no category and no decision"),
+        (b"product_id,category\n1,A\n", "has no column decision"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+        (b'product_id,category,decision\n1,"A,accept\n', "is not a CSV file"),
+    ],
+)
+def test_files_that_are_none(cell: Cell, shelf: Shelf, tmp_path: Path, content: bytes, reason: str) -> None:
+    file = tmp_path / "bad.csv"
+    file.write_bytes(content)
+    with pytest.raises(BadInputError, match=reason):
+        review.read_csv(file, cell, shelf.categories)

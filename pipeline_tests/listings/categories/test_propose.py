@@ -1,0 +1,141 @@
+"""Who decides about a product's category: people, rules, words, in this order; and what a guess needs to count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.listings.categories.decisions import Decisions
+from pipeline.listings.categories.propose import Proposal, Proposer
+from pipeline.listings.categories.taxonomy import Taxonomy, read_taxonomy, shopify
+from pipeline_tests.listings.fakes import export_settings
+
+TYPES = """id\tname
+SHIRT\tApparel > Shirts & T-Shirts
+SWEATSHIRT\tApparel > Sweatshirts & Hoodies
+DRINKING_CUP\tKitchen > Mugs & Cups
+HANDBAG\tLuggage > Handbags
+COFFEE_MAKER\tKitchen > Coffee Makers
+CANDLE\tHome > Candles
+"""
+TEE = shopify().by_id["aa-1-13-8"]
+RULES = [{"field": "vendor", "pattern": "Acme*", "category": "RULED", "attributes": {"style": "casual"}}]
+
+
+def entry(**changed: Any) -> dict[str, Any]:
+    base = {"product_id": "7", "title": "Graphic Tee", "vendor": "Zed", "product_type": None, "category": None, "tags": None}
+    return base | changed
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Taxonomy:
+    path = tmp_path / "types.tsv"
+    path.write_text(TYPES)
+    return read_taxonomy(path)
+
+
+def propose(
+    product: dict[str, Any], *, rule: int = -1, decisions: Decisions | None = None, file: Taxonomy | None = None,
+    suggested: dict[str, list[str]] | None = None, **settings: Any,
+) -> Proposal:  # fmt: skip
+    given = export_settings(category_rules=RULES, **settings)
+    return Proposer("shop", "amazon-us", given, decisions or Decisions(), file, suggested or {}).propose(product, rule)
+
+
+def test_a_choice_for_the_product_goes_before_all(file: Taxonomy) -> None:
+    decisions = Decisions({("product", "7"): "MINE", ("product_type", "tees"): "OF_TYPE", ("taxonomy", "aa"): "OF_TAXONOMY"})
+    one = entry(product_type=" Tees ", category="aa-1-13-8")
+    found = propose(one, rule=0, decisions=decisions, file=file, suggested={"Graphic Tee": ["SHIRT"]})
+    assert (found.category, found.status, found.engine, found.confidence) == ("MINE", "accepted", "choice", 1.0)
+    other = propose({**one, "product_id": "8"}, rule=0, decisions=decisions, file=file)
+    assert (other.category, other.reason) == ("OF_TYPE", 'chosen for product type " Tees "')
+
+
+def test_a_rule_goes_before_guesses_and_brings_its_attributes(file: Taxonomy) -> None:
+    found = propose(entry(), rule=0, decisions=Decisions({("taxonomy", "aa"): "X"}), file=file)
+    assert (found.category, found.engine, found.status) == ("RULED", "rule", "accepted")
+    assert found.reason == "rule 1: vendor is Acme*"
+    assert found.attributes == '{"style":"casual"}'
+
+
+def test_a_choice_for_a_taxonomy_category_holds_below_it(file: Taxonomy) -> None:
+    decisions = Decisions({("taxonomy", "aa-1"): "CLOTHING", ("taxonomy", "aa-1-13"): "TOP"})
+    found = propose(entry(category="gid://shopify/TaxonomyCategory/aa-1-13-8"), decisions=decisions, file=file)
+    assert (found.category, found.status, found.confidence) == ("TOP", "accepted", 1.0)
+    assert found.reason == "chosen for Apparel & Accessories > Clothing > Clothing Tops, where it belongs as the store says"
+    guessed = propose(entry(), decisions=decisions)
+    assert guessed.category == "TOP" and guessed.confidence == guessed.taxonomy_confidence
+    assert guessed.reason.endswith('where it belongs because of "graphic tee"')
+
+
+def test_words_find_the_category_of_the_file(file: Taxonomy) -> None:
+    found = propose(entry(), file=file, category_confidence=0.5)
+    assert (found.category, found.name, found.engine) == ("SHIRT", "Apparel > Shirts & T-Shirts", "lexical")
+    assert found.status == "accepted" and found.confidence is not None and 0.5 <= found.confidence < 1
+    assert found.candidates[0] == "SHIRT" and len(found.candidates) == len(found.candidate_names)
+    assert (found.taxonomy, found.google_category) == ("aa-1-13-8", shopify().google[TEE])
+    assert propose(entry(), file=file, category_confidence=1).status == "suggested"
+
+
+def test_the_shop_s_own_category_is_simply_that(file: Taxonomy) -> None:
+    found = propose(entry(title="Aurora", category="Home & Garden > Decor > Home Fragrances > Candles"), file=file)
+    assert (found.taxonomy_name, found.taxonomy_confidence) == ("Home & Garden > Decor > Home Fragrances > Candles", 1.0)
+    assert found.category == "CANDLE"  # nothing but that category says so
+
+
+def test_what_is_rejected_is_not_guessed_again(file: Taxonomy) -> None:
+    product = entry(title="Coffee Mug", product_type="Mugs")
+    assert propose(product, file=file).category == "DRINKING_CUP"
+    for key in (("product", "7"), ("product_type", "mugs")):
+        decisions = Decisions(rejected={key: frozenset({"DRINKING_CUP"})})  # type: ignore[dict-item]
+        found = propose(product, file=file, decisions=decisions)
+        assert found.category == "COFFEE_MAKER" and found.status == "suggested"
+        assert "DRINKING_CUP" not in found.candidates
+    nothing = Decisions(rejected={("product", "7"): frozenset(file.ids)})
+    assert propose(product, file=file, decisions=nothing).status == "none"
+
+
+def test_a_rejected_choice_for_the_taxonomy_is_left_to_the_words(file: Taxonomy) -> None:
+    decisions = Decisions({("taxonomy", "aa-1"): "OTHER"}, {("product", "7"): frozenset({"OTHER"})})
+    assert propose(entry(), file=file, decisions=decisions).category == "SHIRT"
+
+
+def test_the_marketplace_s_own_suggestion_goes_before_the_file(file: Taxonomy) -> None:
+    suggested = {"Graphic Tee": ["NIGHTGOWN", "SHIRT"]}
+    found = propose(entry(), file=file, suggested=suggested)
+    assert (found.category, found.engine) == ("SHIRT", "marketplace")  # the words choose among them
+    assert list(found.candidates) == ["SHIRT", "NIGHTGOWN"]
+    unknown = propose(entry(title="Xyzzy"), file=file, suggested={"Xyzzy": ["WIDGET", "GADGET"]})
+    assert (unknown.category, unknown.status, unknown.confidence) == ("WIDGET", "suggested", 0.5)
+    alone = propose(entry(title="Xyzzy"), suggested={"Xyzzy": ["WIDGET"]})
+    assert (alone.confidence, alone.name) == (0.8, "Widget")
+    taken = propose(entry(title="Xyzzy"), suggested={"Xyzzy": ["WIDGET"]}, accept_suggested_product_types=True)
+    assert taken.status == "accepted"
+
+
+@pytest.mark.parametrize("title", [None, "", "Xyzzy", "日本"])
+def test_nothing_known_says_what_to_press(title: str | None, file: Taxonomy) -> None:
+    without = propose(entry(title=title))
+    assert (without.status, without.category, without.confidence) == ("none", None, None)
+    assert without.reason == (
+        "the categories of amazon-us are not known here; choose one: pipeline categories set shop amazon-us CATEGORY --product ID"
+    )
+    assert propose(entry(title=title), file=file).reason.startswith(
+        "no word of it is in the categories of types.tsv; choose one:"
+    )
+
+
+def test_what_operators_change_is_a_new_version(file: Taxonomy) -> None:
+    def given(decisions: Decisions | None = None, taxonomy: Taxonomy | None = None, **settings: Any) -> tuple[str, bytes]:
+        made = Proposer("shop", "amazon-us", export_settings(**settings), decisions or Decisions(), taxonomy)
+        return made.given, made.fingerprint
+
+    versions = [
+        given(), given(category_confidence=0.5), given(category_rules=RULES), given(Decisions({("product", "1"): "A"})),
+        given(Decisions(rejected={("product", "1"): frozenset("A")})), given(taxonomy=file),
+        given(accept_suggested_product_types=True),
+    ]  # fmt: skip
+    assert len({one for one, _ in versions}) == len({other for _, other in versions}) == len(versions)
+    assert given() == given(stock_buffer=3)
