@@ -26,7 +26,7 @@ def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
     with running(Clock()) as fake:
         monkeypatch.setenv("AMAZON_API_URL", fake.url)
         monkeypatch.setenv("AMAZON_LWA_API_URL", fake.url)
-        fake.definitions[CUP] = own_definition()
+        fake.definitions[CUP], fake.any_type = own_definition(), None
         fake.preview = fake.by_definition
         fake.limited = False  # real time goes on while Amazon's clock stands still
         yield fake
@@ -171,7 +171,7 @@ def test_offers_on_items_that_amazon_has(place: Place, amazon: FakeAmazon, tmp_p
     amazon.items = {
         "B000000001": {"gtins": [gtins["SKU-1"]], "title": "Mug", "type": CUP},
         "B000000002": {"gtins": [gtins["SKU-2"]], "title": "Mug"},
-        "B000000003": {"gtins": [gtins["SKU-2"]], "title": "Cup"},
+        "B000000003": {"gtins": [gtins["SKU-2"]], "title": "Cup", "type": CUP},
     }
     connect(place, tmp_path, amazon, f"default_category={CUP}", said(WANTED), "match_existing_asins=true")
     assert counts(place) == (5, 1, 5)
