@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.definitions import build_defs
 from pipeline_tests.fakes.amazon import SELLER, FakeAmazon, Fault, running
 from pipeline_tests.fakes.amazon_types import own_definition
 from pipeline_tests.fakes.clock import Clock
@@ -190,6 +191,11 @@ def test_offers_on_items_that_amazon_has(place: Place, amazon: FakeAmazon, tmp_p
     assert export(place)["marketplaces"][SITE]["changes"]["unchanged"] == 5
     (shown,) = place.summary("matches", "list", "shop", SITE, "--several")["matches"]
     assert [item["item_id"] for item in shown["items"]] == ["B000000002", "B000000003"]
+    choice = {"store": "shop", "marketplace": SITE, "gtin": gtins["SKU-2"], "item": "none", "who": "Ann"}
+    with place.instance() as instance, place.environment():
+        job = build_defs().resolve_job_def("choose_match")
+        assert job.execute_in_process({"ops": {"decide_match": {"config": choice}}}, instance=instance).success
+    assert place.rows("SELECT chosen, who FROM catalog_matches WHERE chosen IS NOT NULL") == [("", "Ann")]
     place.cli("matches", "choose", "shop", SITE, gtins["SKU-2"], "B000000003", code=0)
     assert counts(place) == (6, 0, 1)
 
