@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline.catalog.imports import require_verdict
+from pipeline.listings.account import read_holds, require_reconciled
 from pipeline.listings.build import ListingsResult, build_listings, one_import
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.plan import PlanResult, plan_changes
@@ -111,6 +112,7 @@ def _refuse_torn(workspace: Workspace, store: str) -> None:
     kinds={"parquet", "postgres"},
     output_required=False,
     ins={"listings": dg.AssetIn()},
+    deps=["account_listings"],
     description="The export plan: what is created, changed, ended or held, and why. The preview before sending.",
 )
 def listing_changes(
@@ -128,9 +130,11 @@ def listing_changes(
         )
         now, root = datetime.now(timezone.utc), workspace.settings.storage()
         with workspace.connect() as connection:
+            require_reconciled(connection, cell.lane, cell.account.seller_id)
             version = lane_version(connection, cell.lane)
             state = read_state(connection, cell.lane)
             refused = read_refused(connection, cell.lane)
+            holds = read_holds(connection, cell.lane)
             approved = approved_changes(connection, cell.lane, root, now)
             lately = removed_lately(connection, cell.lane, now)
         result = plan_changes(
@@ -148,6 +152,7 @@ def listing_changes(
             approved=approved,
             removed_lately=lately,
             refused=refused,
+            holds=holds,
             transport=cell.lane.transport,
         )
         with workspace.connect() as connection:

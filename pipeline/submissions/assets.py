@@ -14,6 +14,7 @@ import pandas as pd
 
 from pipeline.feeds.assets import NAMES
 from pipeline.feeds.pack import set_current
+from pipeline.listings.account import require_reconciled
 from pipeline.listings.assets import LOCK_WAIT_SECONDS, connected
 from pipeline.listings.cell import Cell
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
@@ -185,13 +186,11 @@ def _send(
     context: dg.AssetExecutionContext, workspace: Workspace, cell: Cell, plan: Plan, files: list[dict[str, Any]]
 ) -> tuple[bool, list[str]]:
     """Put the files into the ledger, and send what can be sent now; the states of their submissions."""
-    from pipeline.submissions.live import Office  # loads httpx
+    from pipeline.submissions.live import Office, require_sending  # loads httpx
 
-    if cell.connection.status == "testing":
-        raise PipelineError(
-            f"{cell.store.key} on {cell.site.key} is being tested, nothing is sent yet; try its credentials with: "
-            f"pipeline connection test {cell.store.key} {cell.site.key}"
-        )
+    require_sending(cell)
+    with workspace.connect() as connection:
+        require_reconciled(connection, cell.lane, cell.account.seller_id)
     office = Office(workspace.database, workspace.vault, workspace.settings.storage())
     with office.service(cell) as service:
         digests = {file["path"]: hashlib.sha256(office.read(file["path"])).hexdigest() for file in files}
