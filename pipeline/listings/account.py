@@ -3,6 +3,7 @@ new listing, and under which of its SKUs ours are sold. `submissions` does the l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,14 @@ def require_reconciled(connection: psycopg.Connection[Any], lane: Lane, account:
         raise PipelineError(
             f"what the account of {lane.store} sells on {lane.site} already was not read to the end, so nothing is sent; "
             f"materialize account_listings, or: pipeline connection adopt {lane.store} {lane.site}"
+        )
+
+
+def require_looked_up(lane: Lane, listings: Mapping[str, str], looked_up: Mapping[str, str]) -> None:
+    """Raise PipelineError when the account was not asked about just these listings (metadata of both tables)."""
+    if lane.transport == "api" and any(listings.get(name) != looked_up.get(name) for name in ("import_id", "version")):
+        raise PipelineError(
+            f"the listings of {lane.store} on {lane.site} are newer than the look at its account; materialize account_listings"
         )
 
 

@@ -45,7 +45,9 @@ class Cell:
 
         ruleset = load_ruleset(self.marketplace.rules_file)
         settings = self.connection.export_settings
-        return Recipe(self.store.key, self.store.currency, self.marketplace, self.site, self.account, settings, ruleset, self.mappings)
+        return Recipe(
+            self.store.key, self.store.currency, self.marketplace, self.site, self.account, settings, ruleset, self.mappings
+        )
 
 
 def find_cell(connection: psycopg.Connection[Any], store_key: str, site_key: str) -> Cell | None:

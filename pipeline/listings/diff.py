@@ -124,14 +124,17 @@ def diff(
     frame["quantity"] = quantity.mask(gone & ~parent & owned["quantity"], 0)
     due = gone & (since <= now - timedelta(days=settings.delete_after_days)).fillna(False) & may_end
     do["quantity"] |= gone & ~due & ~parent & quantity_before.gt(0).fillna(False) & owned["quantity"]
-    do["delete"] = (ready & moving & may_end) | due & ~(parent & among(frame["sku"], frame.loc[live & ~due & child, "parent_sku"]))
+    do["delete"] = (ready & moving & may_end) | due & ~(
+        parent & among(frame["sku"], frame.loc[live & ~due & child, "parent_sku"])
+    )
     foreign = (gone & ~parent | ready & moving) & ~may_end
     do["hold"] |= foreign
     do["out_of_scope"] = ~inside
-    reason = reason.mask(gone & ~do["delete"] & ~foreign, "It left the assortment: quantity 0 now, deleted after the grace period.")
+    reason = reason.mask(
+        gone & ~do["delete"] & ~foreign, "It left the assortment: quantity 0 now, deleted after the grace period."
+    )
     reason = reason.mask(due & do["delete"], "It left the assortment and the grace period is over.")
     reason = reason.mask(ready & moving, "It belongs to another family now: it ends there, and the next export lists it anew.")
-
     reason = reason.mask(
         foreign, "It left the assortment, but its stock or its content is not ours to change: end it on the marketplace by hand."
     )
@@ -147,7 +150,7 @@ def diff(
 def _owned(frame: pd.DataFrame, settings: ExportSettings, family_is_one_listing: bool) -> dict[str, pd.Series]:
     """By kind, whether this connection may say it of a live SKU. Where a family is one listing, its content comes with the
     prices and quantities of all variants."""
-    owned = {kind: pd.Series(kind in settings.owns, index=frame.index) for kind in OWNED}
+    owned: dict[str, pd.Series] = {kind: pd.Series(kind in settings.owns, index=frame.index) for kind in OWNED}
     owned["quantity"] &= ~frame["stock_elsewhere"]
     if family_is_one_listing and not {"price", "quantity"} <= set(settings.owns):
         owned["content"] &= frame["role"].eq("single") & frame["role_before"].fillna("single").eq("single")

@@ -12,14 +12,18 @@ from pipeline.listings.cell import Cell
 from pipeline.listings.state import Lane
 from pipeline.marketplaces.live import ListingsService
 from pipeline.model.errors import UsageError
+from pipeline.submissions.adoption import enter
 from pipeline.submissions.drift import Policy, take
 
 _IN_LANE = b" WHERE store_id = %s AND site = %s AND transport = %s"
 _LIST = (
-    b"SELECT sku, found, account_sku, gtin, item_id, differs, decided, looked_at FROM account_lookups" + _IN_LANE
+    b"SELECT sku, found, account_sku, gtin, item_id, differs, decided, looked_at FROM account_lookups"
+    + _IN_LANE
     + b" AND (found <> 'nothing' OR decided IS NOT NULL) ORDER BY sku"
 )
-_DRIFT = b"SELECT sku, kind, ours, theirs, state, times, first_seen, last_seen FROM listing_drift" + _IN_LANE + b" ORDER BY sku, kind"
+_DRIFT = (
+    b"SELECT sku, kind, ours, theirs, state, times, first_seen, last_seen FROM listing_drift" + _IN_LANE + b" ORDER BY sku, kind"
+)
 
 
 def account_listings(connection: psycopg.Connection[Any], lane: Lane) -> list[dict[str, Any]]:
@@ -46,7 +50,7 @@ def map_skus(
         ).fetchone()
         if taken:
             raise UsageError(f"{account_sku} is mapped to {taken[0]} already; first: --forget {taken[0]}")
-        _enter(connection, lane)
+        enter(connection, lane)
         connection.execute(
             b"INSERT INTO account_lookups (store_id, site, transport, sku, found, account_sku, decided)"
             b" VALUES (%s, %s, %s, %s, 'nothing', %s, 'map') ON CONFLICT (store_id, site, transport, sku)"
@@ -87,7 +91,9 @@ def _decide(
 ) -> None:
     for sku in skus:
         count = connection.execute(
-            b"UPDATE account_lookups SET decided = %s" + _IN_LANE + b" AND sku = %s AND (found <> 'nothing' OR decided IS NOT NULL)",
+            b"UPDATE account_lookups SET decided = %s"
+            + _IN_LANE
+            + b" AND sku = %s AND (found <> 'nothing' OR decided IS NOT NULL)",
             (decision, *lane.key, sku),
         ).rowcount
         if not count:
@@ -96,10 +102,6 @@ def _decide(
                 f"pipeline connection adopt {lane.store} {lane.site}"
             )
         _note(connection, lane, sku, decision or "forget", who, why)
-
-
-def _enter(connection: psycopg.Connection[Any], lane: Lane) -> None:
-    connection.execute(b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", lane.key)
 
 
 def _note(connection: psycopg.Connection[Any], lane: Lane, sku: str, decision: str, who: str, why: str) -> None:

@@ -120,13 +120,19 @@ def adopt(
 def forget(connection: psycopg.Connection[Any], cell: Cell) -> None:
     """Look at everything again: all that is not on its way becomes uncertain; what persons decided stays. Of another account
     than before, everything goes."""
-    connection.execute(b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", cell.lane.key)
+    connection.execute(
+        b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", cell.lane.key
+    )
     row = connection.execute(b"SELECT account FROM export_lanes" + _IN_LANE + b" FOR UPDATE", cell.lane.key).fetchone()
     if row is not None and row[0] not in (None, cell.account.seller_id):
         for table in (b"listing_state", b"listing_changes_sent", b"listing_drift", b"marketplace_issues", b"account_lookups"):
             connection.execute(b"DELETE FROM " + table + _IN_LANE, cell.lane.key)
     connection.execute(
-        b"UPDATE listing_state SET uncertain = true" + _IN_LANE + b" AND updated_at < now() - interval '" + SHOWN_AFTER.encode() + b"'",
+        b"UPDATE listing_state SET uncertain = true"
+        + _IN_LANE
+        + b" AND updated_at < now() - interval '"
+        + SHOWN_AFTER.encode()
+        + b"'",
         cell.lane.key,
     )
     connection.execute(b"UPDATE account_lookups SET looked_at = '-infinity'" + _IN_LANE, cell.lane.key)
@@ -137,13 +143,24 @@ def forget(connection: psycopg.Connection[Any], cell: Cell) -> None:
 
 def advance(connection: psycopg.Connection[Any], lane: Lane) -> int:
     """The next version of a lane: plans that were made before are stale from now on."""
-    row = connection.execute(b"UPDATE export_lanes SET version = version + 1" + _IN_LANE + b" RETURNING version", lane.key).fetchone()
+    row = connection.execute(
+        b"UPDATE export_lanes SET version = version + 1" + _IN_LANE + b" RETURNING version", lane.key
+    ).fetchone()
     return int(row[0]) if row else 0
+
+
+def enter(connection: psycopg.Connection[Any], lane: Lane) -> None:
+    """The lane has a row from now on."""
+    connection.execute(
+        b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", lane.key
+    )
 
 
 def _enter(connection: psycopg.Connection[Any], cell: Cell) -> None:
     lane = cell.lane
-    connection.execute(b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", lane.key)
+    connection.execute(
+        b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", lane.key
+    )
     row = connection.execute(b"SELECT account FROM export_lanes" + _IN_LANE, lane.key).fetchone()
     if row is not None and row[0] not in (None, cell.account.seller_id):
         raise PipelineError(
@@ -222,7 +239,9 @@ def _record(connection: psycopg.Connection[Any], cell: Cell, rows: Iterable[Row]
             seen_as = row.twin or row.listing
             account_sku, item_id = (row.twin.sku if row.twin else None), (seen_as.item_id if seen_as else None)
             gtin = row.ours["gtin"] if row.twin else None
-            cursor.execute(_LOOKED_UP, (*lane.key, row.sku, found, account_sku, gtin, item_id, list(differs) if row.listing else []))
+            cursor.execute(
+                _LOOKED_UP, (*lane.key, row.sku, found, account_sku, gtin, item_id, list(differs) if row.listing else [])
+            )
 
 
 _HASHES = (("update", "content_hash"), ("images", "images_hash"))

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.listings.cell import Cell
+from pipeline.listings.messages import cuts
 from pipeline.listings.schema import LISTINGS
 from pipeline.marketplaces.live import Difference, LiveMarketplace, RemoteListing
 from pipeline.platform.tables import Table, to_frame
@@ -25,12 +25,7 @@ def pieces(listings: Table) -> Iterator[pa.Table]:
     """The rows in pieces of whole products, of about 200."""
     for index in range(listings.batches):
         batch = listings.arrow_batch(index, LISTINGS.names)
-        ids = batch["product_id"].combine_chunks()
-        if not len(ids):
-            continue
-        starts = np.flatnonzero(pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)) + 1
-        wanted = starts[np.searchsorted(starts, np.arange(_ROWS, len(ids), _ROWS)).clip(max=len(starts) - 1)] if len(starts) else []
-        for first, last in pairwise(sorted({0, *map(int, wanted), len(ids)})):
+        for first, last in pairwise(cuts(batch["product_id"], _ROWS)):
             yield batch.slice(first, last - first)
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from psycopg.rows import dict_row
 
 from pipeline.listings.cell import Cell
+from pipeline.listings.guards import limit
 from pipeline.listings.state import Lane
 from pipeline.marketplaces.live import Difference, Held, ListingsService, LiveMarketplace, RemoteListing
 from pipeline.platform.tables import Table
@@ -72,16 +73,19 @@ def read_back(
     `report` gets (listings done, listings in all). The connection must be outside of a transaction, in autocommit; the caller
     holds the lock of the cell. What is committed piece by piece stays when the process dies.
     """
-    settings = cell.connection.export_settings
-    counts, done = Counter[str](), 0
+    policy, counts, done = cell.connection.export_settings.drift, Counter[str](), 0
+    most = limit(_live(connection, cell.lane))
     for piece in pieces(listings):
         live = _settled(connection, cell.lane, piece["sku"].to_pylist())
         if live:
             theirs = {one.sku: one for one in service.find(list(live))}
             found = list(_compare(cell, piece, live, theirs))
+            counts["missing"] += sum(one.kind == "missing" for one in found)
+            # So many at once are rather the account's trouble than somebody's decision about listings.
+            policies = {one: "alert" if one.kind == "missing" and counts["missing"] > most else policy for one in found}
             with connection.transaction():
-                counts.update(_record(connection, cell.lane, list(live), found, settings.drift))
-                _note_facts(connection, cell.lane, theirs.values())
+                counts.update(_record(connection, cell.lane, list(live), policies))
+                _note_facts(connection, cell, theirs.values())
             counts["read"] += len(live)
         done += len(piece)
         report(done, listings.rows)
@@ -91,7 +95,8 @@ def read_back(
 def take(connection: psycopg.Connection[Any], lane: Lane, policy: Policy, skus: Sequence[str]) -> list[tuple[str, str]]:
     """Do what a person decided about open drifts, of these SKUs or (none given) all; (SKU, kind) of those that it was about."""
     rows = connection.execute(
-        b"SELECT sku, kind, ours, theirs FROM listing_drift" + _IN_LANE
+        b"SELECT sku, kind, ours, theirs FROM listing_drift"
+        + _IN_LANE
         + b" AND state <> 'accepted' AND (%s OR sku = ANY(%s)) ORDER BY sku, kind FOR UPDATE",
         (*lane.key, not skus, list(skus)),
     ).fetchall()
@@ -131,10 +136,11 @@ def _compare(
                 yield Drift(sku, kind, state[name], ", ".join(one.differ), held)
         if state["role"] == "parent":
             continue
-        prices = (state["price"], state["list_price"]), (held.price, held.list_price)
-        if "price" in owns and prices[0] != prices[1]:
-            yield Drift(sku, "price", *map(_prices, prices), held)
-        if "quantity" in owns and not (state["stock_elsewhere"] or held.stock_elsewhere) and _more(held.quantity, state["quantity"]):
+        price, theirs_now = (state["price"], state["list_price"]), (held.price, held.list_price)
+        if "price" in owns and price != theirs_now:
+            yield Drift(sku, "price", _prices(price), _prices(theirs_now), held)
+        elsewhere = state["stock_elsewhere"] or held.stock_elsewhere
+        if "quantity" in owns and not elsewhere and _more(held.quantity, state["quantity"]):
             yield Drift(sku, "quantity", str(state["quantity"]), str(held.quantity), held)
 
 
@@ -148,13 +154,11 @@ def _prices(pair: tuple[int | None, int | None]) -> str:
     return f"{'none' if price is None else price}" + (f" instead of {before}" if before is not None else "")
 
 
-def _record(
-    connection: psycopg.Connection[Any], lane: Lane, read: Sequence[str], found: Sequence[Drift], policy: Policy
-) -> Counter[str]:
+def _record(connection: psycopg.Connection[Any], lane: Lane, read: Sequence[str], found: Mapping[Drift, Policy]) -> Counter[str]:
     states = Counter[str]()
     connection.execute(_OVER, (*lane.key, list(read), [one.sku for one in found], [one.kind for one in found]))
-    version = advance(connection, lane) if found and policy != "alert" else 0
-    for one in found:
+    version = advance(connection, lane) if set(found.values()) - {"alert"} else 0
+    for one, policy in found.items():
         row = connection.execute(_SEEN, (*lane.key, one.sku, one.kind, one.ours, one.theirs, _STATE_OF[policy])).fetchone()
         state = str(row[0]) if row else _STATE_OF[policy]
         states[state] += 1
@@ -177,7 +181,8 @@ def _apply(connection: psycopg.Connection[Any], lane: Lane, one: Drift, state: s
         values = _values(one)
         store, site, transport = lane.key
         connection.execute(
-            b"UPDATE listing_state SET version = %(version)s, " + _SAY_AGAIN[one.kind]
+            b"UPDATE listing_state SET version = %(version)s, "
+            + _SAY_AGAIN[one.kind]
             + b" WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s AND sku = %(sku)s",
             {**values, "version": version, "store": store, "site": site, "transport": transport, "sku": one.sku},
         )
@@ -192,10 +197,19 @@ def _values(one: Drift) -> dict[str, int | None]:
     return {"price": number, "list_price": int(before) if before.isdigit() else None, "quantity": number}
 
 
-def _note_facts(connection: psycopg.Connection[Any], lane: Lane, theirs: Iterable[RemoteListing]) -> None:
+def _live(connection: psycopg.Connection[Any], lane: Lane) -> int:
+    row = connection.execute(b"SELECT count(*) FROM listing_state" + _IN_LANE, lane.key).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _note_facts(connection: psycopg.Connection[Any], cell: Cell, theirs: Iterable[RemoteListing]) -> None:
+    market = cast(LiveMarketplace, cell.marketplace)
+    facts = [
+        (one.item_id, list(one.status), market.held(one, cell.site).stock_elsewhere, *cell.lane.key, one.sku) for one in theirs
+    ]
     with connection.cursor() as cursor:
         cursor.executemany(
-            b"UPDATE listing_state SET marketplace_item_id = coalesce(%s, marketplace_item_id), marketplace_status = %s" + _IN_LANE
-            + b" AND sku = %s",
-            [(one.item_id, list(one.status), *lane.key, one.sku) for one in theirs],
+            b"UPDATE listing_state SET marketplace_item_id = coalesce(%s, marketplace_item_id), marketplace_status = %s,"
+            b" stock_elsewhere = %s" + _IN_LANE + b" AND sku = %s",
+            facts,
         )

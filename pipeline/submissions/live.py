@@ -37,7 +37,7 @@ class Office:
     @contextmanager
     def service(self, cell: Cell) -> Iterator[FeedService]:
         """The feed service of a connection. Raises UsageError for one in file mode: without credentials nothing is opened."""
-        _require_live(cell)
+        require_live(cell)
         with self.database.connect() as connection:
             credentials = open_credentials(connection, self.vault, cell.connection)
         market = cast(LiveMarketplace, cell.marketplace)
@@ -92,7 +92,7 @@ class Office:
         return content
 
 
-def _require_live(cell: Cell) -> None:
+def require_live(cell: Cell) -> None:
     if not cell.marketplace.sends:
         raise UsageError(
             f"this release cannot send to {cell.marketplace.name}; {cell.store.key} on {cell.site.key} is in file mode"
@@ -106,7 +106,7 @@ def _require_live(cell: Cell) -> None:
 
 def require_sending(cell: Cell) -> None:
     """Raise when this connection is in file mode, or is being tested and must not do anything yet."""
-    _require_live(cell)
+    require_live(cell)
     if cell.connection.status == "testing":
         raise PipelineError(
             f"{cell.store.key} on {cell.site.key} is being tested, nothing is sent yet; try its credentials with: "
@@ -128,7 +128,7 @@ def try_connection(office: Office, cell: Cell) -> list[str]:
     """What is wrong with a connection's credentials, as sentences. Its status becomes active or error; testing when the
     marketplace could not be asked. Raises UsageError for a connection in file mode."""
     status: Status
-    _require_live(cell)
+    require_live(cell)
     try:
         with office.service(cell) as service:
             problems = service.check()

@@ -120,7 +120,7 @@ def test_wrong_credentials(place: Place, amazon: FakeAmazon, tmp_path: Path, wro
         place.rows("SELECT to_jsonb(c) - 'credentials' FROM marketplace_credentials c"), default=str
     )
     place.cli("connection", "set", "shop", SITE, "--credentials", credentials(tmp_path, amazon), code=0)
-    place.summary("submissions", "poll")
+    place.summary("export", "shop", SITE)
     assert len(amazon.feeds) == 1
 
 

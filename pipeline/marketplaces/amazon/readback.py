@@ -31,7 +31,9 @@ def held(listing: RemoteListing, site: Site) -> Held:
     offer = next(_of_site(content, "purchasable_offer", site, audience="ALL", currency=site.currency), {})
     price = _minor(_first(_first(offer.get("our_price")).get("schedule")).get("value_with_tax"), site)
     before = _minor(next(_of_site(content, "list_price", site, currency=site.currency), {}).get("value"), site)
-    stock = {one.get("fulfillment_channel_code"): one.get("quantity") for one in _objects(content.get("fulfillment_availability"))}
+    stock = {
+        one.get("fulfillment_channel_code"): one.get("quantity") for one in _objects(content.get("fulfillment_availability"))
+    }
     quantity = stock.get(_MERCHANT)
     return Held(
         price=price,
@@ -46,7 +48,8 @@ def held(listing: RemoteListing, site: Site) -> Held:
 
 def difference(message: bytes, listing: RemoteListing) -> Difference:
     """Attributes in which a listing is not as a PATCH of ours says, and those of which nobody can tell."""
-    differ, unknown = [], []
+    differ: list[str] = []
+    unknown: list[str] = []
     for patch in orjson.loads(message)["patches"]:
         name = patch["path"].removeprefix("/attributes/")
         values = list(_objects(listing.content.get(name)))
