@@ -81,6 +81,10 @@ def diff(
     owned = _owned(frame, settings, family_is_one_listing)
     unread = ready & live & frame["uncertain"] & ~moving & ~np.logical_and.reduce(list(owned.values()))
     do["create"] = ready & (~live | frame["uncertain"]) & ~moving & ~unread
+    # Where a family is one listing, a new child comes with a message about all of it.
+    standing = frame["sku"].where(live & parent & ~left & ~moving & ~owned["content"])
+    joins = do["create"] & ~live & child & among(frame["parent_sku"], standing) & family_is_one_listing
+    do["create"] &= ~joins
     held_back = do["create"] & ~live & (among(frame["sku"], holds or ()) | (child & among(frame["parent_sku"], holds or ())))
     do["create"] &= ~held_back
     no_stock = do["create"] & ~parent & ~known
@@ -93,6 +97,10 @@ def diff(
         (no_stock, "Its stock is unknown: it is listed as soon as an import says how many there are (or with unknown_quantity)."),
         (out_of_stock, "Out of stock: it is listed as soon as it is in stock (or with include_out_of_stock)."),
         (childless, "None of its variants is in stock."),
+        (
+            joins,
+            "It joins a listing whose message says prices and stock of all its variants, and those are not ours: add it by hand.",
+        ),
         (unread, "What the marketplace holds of it is unknown, and not all of it is ours to say: the next export reads it back."),
     ):
         reason = reason.mask(mask, text)

@@ -219,7 +219,8 @@ def test_a_gtin_that_sells_under_another_sku_is_held(shop: Shop, cell: Cell) -> 
     with service(shop) as listings:
         account.map_skus(shop.connection, cell, listings, {"new": "old"}, "ann", "keeps its reviews")
     assert read_holds(shop.connection, shop.lane) == {}
-    assert [tuple(one) for one in shop.connection.execute("SELECT sku, decision, who, why FROM account_decisions ORDER BY at")] == [
+    kept = shop.connection.execute("SELECT sku, decision, who, why FROM account_decisions ORDER BY at").fetchall()
+    assert kept == [
         ("new", "sell_anyway", "ann", "another condition"), ("new", "forget", "ann", ""),
         ("new", "map old", "ann", "keeps its reviews"),
     ]  # fmt: skip
@@ -320,14 +321,8 @@ def test_what_is_not_owned_is_never_said(shop: Shop, data: st.DataObject) -> Non
     assert set(of_live["feed"]) <= {FEEDS[kind] for kind in owns} | {"product"}
     if len(owns) < len(KINDS):
         assert "UPDATE" not in set(of_live["operation"])
-        assert "content" in owns or set(of_live[of_live["feed"] == "product"]["operation"]) <= set()
+        assert "content" in owns or "product" not in set(of_live["feed"])
         assert "DELETE" not in set(of_live["operation"]) or {"content", "quantity"} <= set(owns)
-    effects = result.plan.effects.read()
-    sent = {
-        (sku, kind) for sku, kinds in zip(effects["sku"], effects["sent"].fillna(""), strict=True) for kind in kinds.split(",")
-    }
-    words = {"update": "content", "images": "images", "price": "price", "quantity": "quantity"}
-    assert all(words.get(kind, kind) in owns or kind in ("", "create", "delete") for sku, kind in sent if sku != "brand-new")
     assert len(said[said["sku"] == "brand-new"]) == 1
 
 
