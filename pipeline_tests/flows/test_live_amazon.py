@@ -30,6 +30,10 @@ def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
 
 @pytest.fixture
 def place(new_place: NewPlace, amazon: FakeAmazon, tmp_path: Path) -> Place:
+    return shop_of_ten(new_place, tmp_path)
+
+
+def shop_of_ten(new_place: NewPlace, tmp_path: Path) -> Place:
     """A store of ten products, and a key for credentials."""
     place = new_place()
     keys = tmp_path / "credential.keys"
