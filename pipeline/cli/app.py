@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from pipeline.cli import (
+    account,
     categories,
     connections,
     demo,
@@ -48,6 +49,7 @@ for module in (
     connections,
     product_types,
     matches,
+    account,
     imports,
     exports,
     categories,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
+from pipeline.listings.account import read_mappings
 from pipeline.listings.build import Recipe
 from pipeline.listings.knowledge import NOTHING, Knowledge, read_knowledge
 from pipeline.listings.state import Lane
@@ -26,6 +28,8 @@ class Cell:
     marketplace: Marketplace
     site: Site
     account: Account
+    #: Our SKU -> the account's SKU under which it is sold there.
+    mappings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def lane(self) -> Lane:
@@ -42,7 +46,7 @@ class Cell:
 
         return Recipe(
             self.store.key, self.store.currency, self.marketplace, self.site, self.account, self.connection.export_settings,
-            load_ruleset(self.marketplace.rules_file), knowledge, live=self.lane.transport == "api",
+            load_ruleset(self.marketplace.rules_file), knowledge, live=self.lane.transport == "api", mappings=self.mappings,
         )  # fmt: skip
 
     def informed(self, connection: psycopg.Connection[Any]) -> Marketplace:
@@ -58,4 +62,5 @@ def find_cell(connection: psycopg.Connection[Any], store_key: str, site_key: str
     found = find_connection(connection, store_key, site_key)
     if found is None:
         return None
-    return Cell(store, found, marketplace, site, found.account(marketplace.account_settings))
+    account = found.account(marketplace.account_settings)
+    return Cell(store, found, marketplace, site, account, read_mappings(connection, store.id, site.key))

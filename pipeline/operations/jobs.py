@@ -8,6 +8,7 @@ import dagster as dg
 
 from pipeline.catalog.assets import KIND_TAG
 from pipeline.operations.categories import decide_categories
+from pipeline.operations.deciding import decide_listings
 from pipeline.operations.matching import choose_match
 from pipeline.operations.polling import poll_submissions
 
@@ -81,7 +82,7 @@ map_categories = dg.define_asset_job(
 
 export_listings = dg.define_asset_job(
     "export_listings",
-    selection=dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("feed_submissions"),
+    selection=(dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("account_listings", "feed_submissions")),
     description="Make one marketplace's listings of a store, plan what changed, write the feeds and hand them over.",
     executor_def=dg.in_process_executor,
 )
@@ -90,6 +91,20 @@ read_verdicts = dg.define_asset_job(
     "read_verdicts",
     selection=dg.AssetSelection.assets("processing_reports", "listing_status"),
     description="Show what the marketplace answered: each message of the last export, and each listing as it stands.",
+    executor_def=dg.in_process_executor,
+)
+
+adopt_listings = dg.define_asset_job(
+    "adopt_listings",
+    selection=dg.AssetSelection.assets("account_listings"),
+    description="Look up what the account sells of a store's listings already, and adopt it; nothing is sent.",
+    executor_def=dg.in_process_executor,
+)
+
+read_back = dg.define_asset_job(
+    "read_back",
+    selection=dg.AssetSelection.assets("listing_drift"),
+    description="Read live listings back, and report where the marketplace holds something else than it acknowledged.",
     executor_def=dg.in_process_executor,
 )
 
@@ -102,6 +117,9 @@ JOBS: list[Any] = [
     decide_categories,
     choose_match,
     export_listings,
+    adopt_listings,
+    decide_listings,
     poll_submissions,
     read_verdicts,
+    read_back,
 ]

@@ -27,7 +27,15 @@ from pipeline.model.secret import Secret
 if TYPE_CHECKING:
     from pipeline.marketplaces.amazon.spapi.client import SpApi
     from pipeline.marketplaces.amazon.spapi.tokens import Tokens
-    from pipeline.marketplaces.live import CategoryWants, FeedService, ListingsService, LookupService
+    from pipeline.marketplaces.live import (
+        CategoryWants,
+        Difference,
+        FeedService,
+        Held,
+        ListingsService,
+        LookupService,
+        RemoteListing,
+    )
     from pipeline.platform.rate_limits import Buckets
 
 _FOLDER = Path(__file__).parent
@@ -130,6 +138,16 @@ class AmazonMarketplace:
         from pipeline.marketplaces.amazon.product_types.definition import MAX_BYTES, Definition
 
         return Definition(category, definition.document(MAX_BYTES)).wants()
+
+    def held(self, listing: RemoteListing, site: Site) -> Held:
+        from pipeline.marketplaces.amazon import readback
+
+        return readback.held(listing, site)
+
+    def difference(self, message: bytes, listing: RemoteListing) -> Difference:
+        from pipeline.marketplaces.amazon import readback
+
+        return readback.difference(message, listing)
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)
