@@ -114,7 +114,7 @@ def test_google_s_published_taxonomy_as_a_file() -> None:
         (b"id\tname\n1\n", "line 2: it has no id and name"),
         (b'id,name\n1,"A\n', "line 2: it has no id and name"),
         (b"id\tname\n1\t\xff\xfe\n", "is not UTF-8 text (line 2)"),
-        (b"1 - A\nnonsense\n", 'line 2 is not "3237 - A > B"'),
+        (b"1 - A\nnonsense\n", 'line 2 is not like "3237 - A > B"'),
         ("id\tname\n1\tA\n".encode("utf-16"), "is not UTF-8 text"),
         (b"PK\x03\x04\x00\x00", "its first line must name the columns"),
     ],
