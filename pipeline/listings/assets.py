@@ -9,6 +9,7 @@ import dagster as dg
 from pipeline.catalog.imports import require_verdict
 from pipeline.listings.build import ListingsResult, build_listings, one_import
 from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.overrides import Overlay, read_overrides, undo
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope
 from pipeline.listings.schema import SCHEMAS
@@ -78,6 +79,7 @@ def listings(
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants, "inventory": inventory})
         with workspace.connect() as connection:
             require_verdict(connection, cell.store, import_id)
+            overlay = Overlay(read_overrides(connection, cell.lane))
         before = stored_tables(workspace.settings, SCHEMAS, cell.site.key, cell.store.key)
         result = build_listings(
             fixed_products,
@@ -88,7 +90,12 @@ def listings(
             workspace.scratch(context.op_execution_context.op.name),
             previous=before,
             progress=counted(reporter(context, "listings"), "batches of products"),
+            overlay=overlay,
         )
+        if overlay.stale:  # before the tables are stored, since rows that are taken over are not looked at again
+            with workspace.connect() as connection:
+                undo(connection, cell.lane, overlay.stale)
+            context.log.info(f"{len(overlay.stale)} overrides are undone: their source values changed")
     metadata = _listings_metadata(result)
     for name, table in result.tables.items():
         yield dg.Output(table, name, metadata=metadata.get(name, {}))

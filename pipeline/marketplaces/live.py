@@ -6,11 +6,12 @@ what may be repeated, and when, is the ledger's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from pipeline.marketplaces.repairs import Cause, Part
 from pipeline.model.listing import Account, Site
 from pipeline.model.secret import Secret
 from pipeline.platform.http import ApiError
@@ -141,4 +142,13 @@ class LiveMarketplace(Protocol):
     def feed_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> FeedService:
         """The feed service of one account on one site; `buckets` hold its rate limits. Raises UsageError for an account that
         lacks something. Close it."""
+        ...
+
+    def causes(self) -> Sequence[Cause]:
+        """Why something is refused that can be mended by itself; the first that explains an issue counts."""
+        ...
+
+    def part_of(self, listing: Mapping[str, Any], attribute: str | None, text: str) -> Part | None:
+        """What of a listing (values of LISTINGS) an issue is about; None for what is never mended by itself: identifiers,
+        brand, condition, price, stock, options of a family."""
         ...

@@ -72,15 +72,15 @@ translate_labels = dg.define_asset_job(
 
 export_listings = dg.define_asset_job(
     "export_listings",
-    selection=dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("feed_submissions"),
+    selection=dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("feed_submissions", "export_statistics"),
     description="Make one marketplace's listings of a store, plan what changed, write the feeds and hand them over.",
     executor_def=dg.in_process_executor,
 )
 
 read_verdicts = dg.define_asset_job(
     "read_verdicts",
-    selection=dg.AssetSelection.assets("processing_reports", "listing_status"),
-    description="Show what the marketplace answered: each message of the last export, and each listing as it stands.",
+    selection=dg.AssetSelection.assets("processing_reports", "listing_repairs", "listing_status", "export_statistics"),
+    description="Show what the marketplace answered, message by message and listing by listing, and mend what can be mended.",
     executor_def=dg.in_process_executor,
 )
 

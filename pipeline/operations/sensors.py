@@ -169,4 +169,29 @@ def submissions_due(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReque
         yield dg.SkipReason("nothing is due")
 
 
-SENSORS = [new_imports, export_after_import, failed_exports, submissions_due, dead_runs]
+@dg.sensor(
+    job=export_listings,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=10,
+    description="Export the products that something asked for: refused listings that were mended.",
+)
+def new_exports(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    from pipeline.operations.new_exports import tick
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+    from pipeline.submissions.requests import REQUEST_TAG
+
+    with Database.open(Settings.load()) as database, database.connect() as connection:
+        wanted = tick(connection, context.instance)
+    for run_key, request in wanted:
+        yield dg.RunRequest(
+            run_key=run_key,
+            partition_key=cell(request.store, request.site),
+            run_config={"resources": {"export_options": {"config": {"product_ids": request.product_ids}}}},
+            tags={"store": request.store, "marketplace": request.site, REQUEST_TAG: str(request.id)},
+        )
+    if not wanted:
+        yield dg.SkipReason("nothing is asked for")
+
+
+SENSORS = [new_imports, export_after_import, failed_exports, submissions_due, new_exports, dead_runs]

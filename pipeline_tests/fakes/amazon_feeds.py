@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -65,6 +65,7 @@ class Catalog:
     listings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # (marketplace id, sku) -> attributes
     refuses: dict[str, dict[str, Any]] = field(default_factory=dict)  # sku -> issue of its message
     finds: dict[str, dict[str, Any]] = field(default_factory=dict)  # sku -> issue of its listing
+    rules: list[Callable[[dict[str, Any]], dict[str, Any] | None]] = field(default_factory=list)  # message -> issue
 
     def process(self, feed: Feed, apply: bool = True) -> dict[str, Any]:
         """Carry out a feed's messages; returns its processing report."""
@@ -73,9 +74,10 @@ class Catalog:
         issues, items, invalid = [], [], set()
         for message in messages:
             sku = message["sku"]
-            if sku in self.refuses:
+            found = [self.refuses[sku]] if sku in self.refuses else [one for rule in self.rules if (one := rule(message))]
+            if found:
                 invalid.add(message["messageId"])
-                issues.append({"messageId": message["messageId"], "sku": sku, **self.refuses[sku]})
+                issues += [{"messageId": message["messageId"], "sku": sku, **one} for one in found]
                 continue
             if apply:
                 for marketplace_id in feed.marketplace_ids:

@@ -11,12 +11,13 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.marketplaces.amazon import messages, pack, projection
+from pipeline.marketplaces.amazon import messages, pack, projection, repairs
 from pipeline.marketplaces.amazon.options import limits
 from pipeline.marketplaces.base import Outcome
 from pipeline.marketplaces.columns import missing, pylist, text
 from pipeline.marketplaces.data import read_sites
 from pipeline.marketplaces.fingerprints import digest, row_documents
+from pipeline.marketplaces.repairs import Cause, Part
 from pipeline.model.credentials import CredentialNames
 from pipeline.model.errors import UsageError
 from pipeline.model.listing import Account, FeedKind, FeedPart, Site
@@ -100,6 +101,12 @@ class AmazonMarketplace:
                 f"pipeline connection set {account.store} {site.key} seller_id=..."
             )
         return AmazonFeeds(SpApi(site.region, account.seller_id, credentials, buckets, _tokens()), site)
+
+    def causes(self) -> Sequence[Cause]:
+        return repairs.causes()
+
+    def part_of(self, listing: Mapping[str, Any], attribute: str | None, text: str) -> Part | None:
+        return repairs.part_of(listing, attribute, text)
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)
