@@ -13,12 +13,15 @@ import typer
 from pipeline.cli import (
     connections,
     demo,
+    explain,
     exports,
     imports,
     jobs,
     keys,
     labels,
     language,
+    repairs,
+    stats,
     status,
     stores,
     submissions,
@@ -37,7 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 #: In the order of the help page.
-for module in (demo, up, webhooks, stores, connections, imports, exports, submissions, labels, language, status, jobs, keys):
+for module in (
+    demo, up, webhooks, stores, connections, imports, exports, submissions, repairs, explain, labels, language, status, stats,
+    jobs, keys,
+):  # fmt: skip
     module.register(app)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import dagster as dg
 
 from pipeline.catalog.assets import KIND_TAG
+from pipeline.operations.explaining import explain_listing
 from pipeline.operations.polling import poll_submissions
+from pipeline.operations.repairs import withdraw_repair
 
 import_all = dg.define_asset_job(
     "import_all",
@@ -86,3 +88,4 @@ read_verdicts = dg.define_asset_job(
 
 IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory, import_attributes, import_families]
 JOBS: list[Any] = [*IMPORT_JOBS, import_labels, translate_labels, export_listings, poll_submissions, read_verdicts]
+JOBS += [explain_listing, withdraw_repair]

@@ -219,7 +219,7 @@ def export_statistics(context: dg.AssetExecutionContext, workspace: Workspace) -
             return
         with workspace.connect() as connection:
             found = statistics.refresh(connection, cell.lane)
-            rows = statistics.exports(connection, cell.lane)
+            rows = statistics.as_table(statistics.exports(connection, cell.lane))
         table = stage(workspace.scratch("export_statistics"), "export_statistics", rows, EXPORT_STATISTICS, {})
     numbers = {name: value for name, value in found.items() if isinstance(value, (int, float))}
     yield dg.Output(table, metadata={**numbers, "exports": meta.table(rows)})

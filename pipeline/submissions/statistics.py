@@ -71,11 +71,15 @@ def refresh(connection: psycopg.Connection[Any], lane: Lane) -> Mapping[str, Any
     return found
 
 
-def exports(connection: psycopg.Connection[Any], lane: Lane, limit: int = SHOWN) -> pd.DataFrame:
-    """EXPORT_STATISTICS: the newest exports of a lane."""
+def exports(connection: psycopg.Connection[Any], lane: Lane, limit: int = SHOWN) -> list[dict[str, Any]]:
+    """The newest exports of a lane, one object each (names of EXPORT_STATISTICS)."""
     query = f"{_EXPORTS} ORDER BY e.committed_at DESC LIMIT %(limit)s"
     with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(query.encode(), {**_values(lane), "limit": limit}).fetchall()
+        return cursor.execute(query.encode(), {**_values(lane), "limit": limit}).fetchall()
+
+
+def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """EXPORT_STATISTICS."""
     frame = pd.DataFrame(rows, columns=EXPORT_STATISTICS.names)
     return frame.astype({"committed_at": "datetime64[us, UTC]", "run_seconds": "float64", "verdict_seconds": "float64"})
 
