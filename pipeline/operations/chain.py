@@ -13,6 +13,7 @@ from pipeline.operations.failures import note_failed_export
 from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
 from pipeline.partitions import cell as cell_key
 from pipeline.submissions.ledger import database_time, ended_since
+from pipeline.submissions.repairing import unlooked
 from pipeline.submissions.requests import REQUEST_TAG, close_request, open_requests
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ def poll(here: Here) -> list[Outcome]:
         began = database_time(connection)
     outcomes = [_told(here.told, "poll submissions", polling)]
     with here.database.connect() as connection:
-        ended = ended_since(connection, began)
-    for store, site, _ in ended:
+        ended = {(store, site) for store, site, _ in (*ended_since(connection, began), *unlooked(connection))}
+    for store, site in sorted(ended):
 
         def show(store: str = store, site: str = site) -> Outcome:
             tags = {"store": store, "marketplace": site}

@@ -198,6 +198,21 @@ def _chosen(listings: Table, skus: set[str]) -> Iterator[dict[str, Any]]:
             yield {str(name): plain(value) for name, value in row.items()}
 
 
+def unlooked(connection: psycopg.Connection[Any], *, minutes: int = 0) -> list[tuple[str, str, int]]:
+    """(store, site, newest submission) of connections with refusals that nobody looked at since they came `minutes` ago: the run
+    that was to do it died, or mending was switched on since."""
+    return connection.execute(
+        b"SELECT t.key, c.site, max(c.submission_id) FROM listing_changes_sent c JOIN stores t ON t.id = c.store_id"
+        b" JOIN marketplace_credentials m ON m.store_id = c.store_id AND m.site = c.site"
+        b" JOIN submissions s ON s.id = c.submission_id"
+        b" JOIN submission_results r ON r.submission_id = c.submission_id AND r.sku = c.sku AND r.outcome = 'rejected'"
+        b" WHERE c.status = 'rejected' AND c.repair IS NULL AND m.status <> 'inactive'"
+        b" AND m.export_settings ->> 'auto_fix_rejections' IS DISTINCT FROM 'false'"
+        b" AND s.ended_at <= clock_timestamp() - make_interval(mins => %s) GROUP BY 1, 2 ORDER BY 1, 2",
+        [minutes],
+    ).fetchall()
+
+
 def withdraw(connection: psycopg.Connection[Any], lane: Lane, sku: str, who: str, why: str) -> list[str]:
     """End what was done by itself about a SKU, for good: its own values are sent again. Returns the fields."""
     rows = connection.execute(

@@ -21,7 +21,8 @@ Rule = Callable[[dict[str, Any]], "dict[str, Any] | None"]
 
 
 def title(message: dict[str, Any]) -> str | None:
-    found: str | None = message.get("attributes", {}).get("item_name", [{}])[0].get("value")
+    said = {patch["path"].removeprefix("/attributes/"): patch.get("value") for patch in message.get("patches", ())}
+    found: str | None = {**said, **message.get("attributes", {})}.get("item_name", [{}])[0].get("value")
     return found
 
 
@@ -158,11 +159,6 @@ def test_an_operator_switches_it_off(shop: Place, amazon: FakeAmazon, tmp_path: 
     assert overrides(shop) == []
     # And on again: what was refused meanwhile is looked at.
     shop.cli("connection", "set", "shop", SITE, "auto_fix_rejections=true", code=0)
-    amazon.catalog.rules.append(refuse("1", "nothing new"))
-    file = catalogs.write(tmp_path / "new.csv", catalogs.products(10, {5: {"Variant Price": "21.00"}}))
-    shop.cli("store", "set", "shop", "--file", str(file), code=0)
-    shop.cli("import", "shop", code=0)
-    shop.cli("export", "shop", SITE, code=0)
     rounds(shop, amazon)
     assert [row[:3] for row in overrides(shop)] == [(SKU, "title", 1)]
 
@@ -195,16 +191,36 @@ def test_killed_anywhere_it_is_sent_again_once(
     later(shop, amazon, 130)
     assert place.start(shop, "submissions", "poll", hooks={target: (hook,)}).killed()
     rounds(shop, amazon, 3)
-    if not overrides(shop):  # it died before anything was mended: the verdict is read again by hand, or with the next one
-        shop.cli("export", "shop", SITE, code=0)
-        with shop.instance() as instance:
-            from pipeline.definitions import defs
-            from pipeline.operations.launch import run_job
-            from pipeline.partitions import cell
-
-            run_job(defs, instance, "read_verdicts", cell("shop", SITE), tags={})
-        rounds(shop, amazon, 2)
     assert [len(messages) for messages in amazon.created()] == [10, 1]
     assert overrides(shop) == [(SKU, "title", 1, "Stoneware Mug", None)]
     assert status_of(shop)["state"] == "live"
     assert shop.rows("SELECT count(*) FROM export_requests WHERE closed_at IS NULL") == [(0,)]
+
+
+def test_a_person_takes_it_back(shop: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    exported(shop, amazon, tmp_path, too_long(lambda _: 15))
+    rounds(shop, amazon, 2)
+    (listed,) = shop.summary("repairs", "list", "shop", SITE)["repairs"]
+    assert (listed["sku"], listed["value"], listed["code"]) == (SKU, "Stoneware Mug", "90225")
+    assert "shortened to the limit" in shop.cli("repairs", "list", "shop", SITE, code=0).out
+    assert "nothing of SKU-4 was mended" in shop.cli("repairs", "withdraw", "shop", SITE, "SKU-4").error
+    assert shop.summary("repairs", "withdraw", "shop", SITE, SKU, "--why", "the title is right")["fields"] == ["title"]
+    assert shop.summary("export", "shop", SITE)["marketplaces"][SITE]["changes"]["update"] == 1
+    rounds(shop, amazon, 3)
+    # A patch of a live listing is refused too, and nobody overrules the person.
+    assert overrides(shop) == [(SKU, "title", 1, "Stoneware Mug", "withdrawn")]
+    assert len(amazon.feeds) == 3
+
+
+def test_the_job_takes_it_back(shop: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    exported(shop, amazon, tmp_path, too_long(lambda _: 15))
+    rounds(shop, amazon, 2)
+    with shop.instance() as instance:
+        from pipeline.definitions import defs
+
+        config = {"store": "shop", "marketplace": SITE, "sku": SKU, "who": "kim", "why": "right as it was"}
+        done = defs.resolve_job_def("withdraw_repair").execute_in_process(
+            instance=instance, run_config={"ops": {"withdraw_repairs": {"config": config}}}
+        )
+    assert done.success
+    assert shop.rows("SELECT who, why, ended FROM listing_overrides") == [("kim", "right as it was", "withdrawn")]
