@@ -175,7 +175,7 @@ def submissions_due(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReque
     jobs=[export_listings, read_verdicts],
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=10,
-    description="Export products that something asked for (refused listings that were mended), and look at refusals that were left.",
+    description="Export products that something asked for (refused listings that were mended); look at refusals that were left.",
 )
 def new_exports(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     from pipeline.operations.new_exports import tick
