@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.credential_input import Credentials, read_credentials
+from pipeline.cli.credential_input import Credentials, ask_one, can_ask, read_credentials, tell
 from pipeline.cli.options import Json, SiteKey, StoreKey, Yes, confirm
 from pipeline.cli.output import duration, say, show_facts, show_json, show_table
 from pipeline.cli.removal import remove_connection, show_removed
@@ -14,6 +14,10 @@ from pipeline.cli.session import Session, session
 from pipeline.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeline.marketplaces.base import Marketplace
+    from pipeline.model.listing import Site
+    from pipeline.model.secret import Secret
+    from pipeline.stores.assignments import Assignment
     from pipeline.stores.connections import Connection, Status
 
 app = typer.Typer(help="Connections: stores on marketplaces.", no_args_is_help=True)
@@ -40,7 +44,9 @@ def connect(
     credentials: Credentials = None,
     as_json: Json = False,
 ) -> None:
-    """Connect a store to a marketplace. Without credentials in file mode: feeds are written and validated, nothing is sent."""
+    """Connect a store to a marketplace. Without credentials in file mode: feeds are written and validated, nothing is sent.
+
+    At a terminal and without options it asks for what the marketplace needs, and says where each is found."""
     from pipeline.marketplaces import find_site
     from pipeline.stores.assignments import parse_assignments
     from pipeline.stores.connections import connect as add
@@ -51,6 +57,9 @@ def connect(
     secrets = {} if credentials is None else read_credentials(credentials, market.credentials, market.name)
     with session() as current:
         from pipeline.operations.partitions import register
+
+        if not (settings or account_name or credentials or as_json) and market.sends and can_ask():
+            secrets, assignments = _walk(current, store, market, site)
 
         with current.connect() as connection:
             found = add(
@@ -72,11 +81,38 @@ def connect(
         return
     for problem in tried.get("problems", ()):
         say(problem)
+    if tried.get("problems"):
+        say(f"enter them again: pipeline connection set {store} {marketplace} --credentials ask")
     say(f"store {store} is connected to {marketplace}; {_sending(found)}")
     unset = [name for name, value in found.account(market.account_settings).settings.items() if value == ""]
     if unset:
         say(f"still empty, and needed before anything can be uploaded (--set, or connection set): {', '.join(unset)}")
     say(f"next: pipeline export {store} {marketplace}")
+
+
+def _walk(current: Session, store: str, market: Marketplace, site: Site) -> tuple[dict[str, Secret], list[Assignment]]:
+    """Ask for credentials and the account's facts, one after the other; none of them: file mode."""
+    from pipeline.model.secret import Secret
+    from pipeline.stores.assignments import Assignment
+    from pipeline.stores.connections import find_connection
+
+    with current.connect() as connection:
+        if find_connection(connection, store, site.key) is not None:  # nobody types in vain
+            raise UsageError(
+                f"{store} is connected to {site.key} already; new credentials: "
+                f"pipeline connection set {store} {site.key} --credentials ask"
+            )
+    names = market.credentials
+    tell(f"{site.key}: region {site.region}, marketplace {site.marketplace_id}, {site.currency}, {site.language}")
+    secrets: dict[str, Secret] = {}
+    for number, name in enumerate(names.accepted[0]):
+        typed = ask_one(name, names, empty=None if number else "Enter alone: file mode, nothing is sent")
+        if not typed:
+            return {}, []
+        secrets[name] = Secret(typed)
+    names.check(market.name, secrets)
+    asked = [name for name, value in market.account_settings.items() if value == "" and name in names.where]
+    return secrets, [Assignment((name,), ask_one(name, names)) for name in asked]
 
 
 @app.command("list", epilog="Example: pipeline connection list my-shop")

@@ -87,6 +87,22 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object, with its repeated names."""
 
 
+def tell(sentence: str) -> None:
+    """A line for whoever is asked; on stderr, as the questions."""
+    print(sentence, file=sys.stderr)
+
+
+def ask_one(name: str, names: CredentialNames, *, empty: str | None = None) -> str:
+    """One value, typed; with where it is found. `empty` says what Enter alone means, else something must be typed."""
+    if name in names.where:
+        tell(names.where[name])
+    said = name if empty is None else f"{name} ({empty})"
+    hidden = name not in names.plain and any(name in choice for choice in names.accepted)
+    default = None if empty is None else ""
+    typed = typer.prompt(said, hide_input=hidden, err=True, default=default, show_default=False)
+    return str(typed).strip()
+
+
 def _ask(names: CredentialNames, what: str) -> dict[str, Secret]:
     if not can_ask():
         raise UsageError("--credentials ask needs a terminal; pipe the credentials to --credentials -, or name a file")
@@ -99,7 +115,7 @@ def _ask(names: CredentialNames, what: str) -> dict[str, Secret]:
         if not 1 <= number <= len(names.accepted):
             raise UsageError(f"{number} is not one of the choices; run it again")
         chosen = names.accepted[number - 1]
-    found = {name: Secret(typer.prompt(name, hide_input=True, err=True)) for name in chosen}
+    found = {name: Secret(ask_one(name, names)) for name in chosen}
     for name in names.optional:
         value = typer.prompt(f"{name} (Enter if there is none)", hide_input=True, default="", show_default=False, err=True)
         if value:

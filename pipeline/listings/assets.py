@@ -19,6 +19,7 @@ from pipeline.listings.knowledge import read_knowledge
 from pipeline.listings.localize import Localizer, translates
 from pipeline.listings.lookups import Asked
 from pipeline.listings.overlays import LOCALIZED
+from pipeline.listings.overrides import Overlay, read_overrides, undo
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope, load_plan, plan_folder
 from pipeline.listings.schema import LOOKUPS, SCHEMAS
@@ -183,6 +184,7 @@ def listings(
             if listing_categories.metadata.get("given") != given_now(connection, cell):
                 raise PipelineError("category rules or choices were changed; materialize listing_categories, then listings again")
             knowledge = read_knowledge(connection, cell.store.id, cell.site.key)
+            overlay = Overlay(read_overrides(connection, cell.lane))
         before = stored_tables(workspace.settings, SCHEMAS, cell.site.key, cell.store.key)
         result = build_listings(
             fixed_products,
@@ -195,7 +197,12 @@ def listings(
             translated=localized_products,
             previous=before,
             progress=counted(reporter(context, "listings"), "batches of products"),
+            overlay=overlay,
         )
+        if overlay.stale:  # before the tables are stored, since rows that are taken over are not looked at again
+            with workspace.connect() as connection:
+                undo(connection, cell.lane, overlay.stale)
+            context.log.info(f"{len(overlay.stale)} overrides are undone: their source values changed")
     metadata = _listings_metadata(result)
     for name, table in result.tables.items():
         yield dg.Output(table, name, metadata=metadata.get(name, {}))

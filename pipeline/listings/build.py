@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from pipeline.listings.families import parent_like, parent_skus
 from pipeline.listings.knowledge import NOTHING, Knowledge
 from pipeline.listings.matches import catalog_items
 from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes
+from pipeline.listings.overrides import Overlay
 from pipeline.listings.prices import site_prices
 from pipeline.listings.reuse import revisions
 from pipeline.listings.rows import listing_rows, owners
@@ -163,8 +165,10 @@ def build_listings(
     translated: Table | None = None,
     previous: Mapping[str, Table] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    overlay: Overlay | None = None,
 ) -> ListingsResult:
-    """Make the listings, their issues, scores and fixes; `progress` gets (batches done, batches in all).
+    """Make the listings, their issues, scores and fixes; `progress` gets (batches done, batches in all). `overlay` are values
+    that listings have in place of their own; it learns which of them no longer fit.
 
     `translated` is the overlay `localized_products`.
 
@@ -188,6 +192,7 @@ def build_listings(
         Collections(collections.arrow(["handle", "product_ids"])),
         parent_like(skus if not recipe.mappings else pa.chunked_array([*skus.chunks, pa.array(recipe.mappings.values())])),
         Engine(recipe.ruleset, recipe.context),
+        overlay or Overlay(),
     )
     reusable, counts = Reusable(previous, "listings"), Counts()
     with writers(folder, SCHEMAS, {"import_id": import_id, "version": recipe.fingerprint.hex()}) as out:
@@ -230,6 +235,7 @@ class _Job:
     collections: Collections
     skus: pa.ChunkedArray  # of variants of the whole store, those that a parent might want
     engine: Engine
+    overlay: Overlay
 
     def batch(
         self,
@@ -262,8 +268,10 @@ class _Job:
         parents = dict(zip(several, parent_skus(several, self.skus), strict=True))
 
         known = stock.assign(available=stock["available"].fillna(-1)).to_numpy("int64")
-        parts = [
-            products["revision"].to_pylist(), [parents.get(product_id) for product_id in ids],
+        given = zip(ids, products["revision"].to_pylist(), strict=True)
+        parts: list[list[Any]] = [
+            [f"{revision}{self.overlay.digest(product_id)}" for product_id, revision in given],
+            [parents.get(product_id) for product_id in ids],
             categories["category"].to_list(), categories["category_source"].to_list(),
             categories["category_attributes"].to_list(), self._known(pa.array(categories["category"]).to_pylist(), items, sizes),
             digests(words, products["product_id"]),
@@ -318,6 +326,11 @@ class _Job:
         rows = recipe.market.project(rows, recipe.site, recipe.project_settings).reset_index(drop=True)
 
         found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)
+        fixes = found.fixes
+        laid = self.overlay.lay(pd.DataFrame(found.variants[list(rows.columns)]))
+        if laid is not None:  # judged as they will be sent
+            found = self.engine.evaluate(laid[0].drop_duplicates("product_id"), laid[0])
+            fixes = pd.concat([fixes, to_frame(laid[1]), found.fixes], ignore_index=True)
         rows = pd.DataFrame(found.variants[LISTINGS.names]).reset_index(drop=True)
         findings += of_category(rows, found.issues, recipe.market.problems(rows, recipe.site, recipe.account))
         issues, scores = with_findings(rows, found.issues, found.scores.reset_index(drop=True), findings)
@@ -329,7 +342,7 @@ class _Job:
         hashes = recipe.market.hashes(rows if ready.all() else rows[ready], recipe.site, recipe.account)
         for name in ("content_hash", "images_hash"):
             rows[name] = hashes[name].reindex(rows.index)
-        frames = {"listings": rows, "listing_issues": issues, "listing_scores": scores, "listing_fixes": found.fixes}
+        frames = {"listings": rows, "listing_issues": issues, "listing_scores": scores, "listing_fixes": fixes}
         return {name: to_arrow(frames[name], schema) for name, schema in SCHEMAS.items()}
 
     def _known(self, categories: list[str | None], items: pd.DataFrame, sizes: npt.NDArray[np.int64]) -> list[str | None]:

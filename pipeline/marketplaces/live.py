@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from pipeline.marketplaces.base import StoredDefinition
+from pipeline.marketplaces.repairs import Cause, Part
 from pipeline.model.listing import Account, Site
 from pipeline.model.secret import Secret
 from pipeline.platform.http import ApiError
@@ -296,4 +297,13 @@ class LiveMarketplace(Protocol):
 
     def difference(self, message: bytes, listing: RemoteListing) -> Difference:
         """Where a listing is not as a message of kind update or images says; empty: sending it would change nothing."""
+        ...
+
+    def causes(self) -> Sequence[Cause]:
+        """Why something is refused that can be mended by itself; the first that explains an issue counts."""
+        ...
+
+    def part_of(self, listing: Mapping[str, Any], attribute: str | None, text: str) -> Part | None:
+        """What of a listing (values of LISTINGS) an issue is about; None for what is never mended by itself: identifiers,
+        brand, condition, price, stock, options of a family."""
         ...

@@ -13,6 +13,8 @@ from pipeline.operations.failures import note_failed_export
 from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
 from pipeline.partitions import cell as cell_key
 from pipeline.submissions.ledger import database_time, ended_since
+from pipeline.submissions.repairing import unlooked
+from pipeline.submissions.requests import REQUEST_TAG, close_request, open_requests
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -72,11 +74,18 @@ def import_store(
     return _told(here.told, f"import {store}", run)
 
 
-def export_store(here: Here, store: str, sites: Sequence[str], *, options: Mapping[str, Any] | None = None) -> list[Outcome]:
+def export_store(
+    here: Here,
+    store: str,
+    sites: Sequence[str],
+    *,
+    options: Mapping[str, Any] | None = None,
+    more_tags: Mapping[str, str] | None = None,
+) -> list[Outcome]:
     """One export run a site, one after the other; a failed one does not stop the others."""
 
     def run(site: str) -> Outcome:
-        tags = {"store": store, "marketplace": site, CHAINED_BY: "command line"}
+        tags = {"store": store, "marketplace": site, CHAINED_BY: "command line", **(more_tags or {})}
         outcome = run_job(here.defs, here.instance, "export_listings", cell_key(store, site), tags=tags, options=options)
         if outcome.error is not None:
             note_failed_export(here.database, store, site, outcome.error)
@@ -127,7 +136,7 @@ def for_connection(here: Here, job: str, store: str, site: str, ops: Mapping[str
 
 
 def poll(here: Here) -> list[Outcome]:
-    """Send and poll whatever is due, then show the verdicts of the connections that got some."""
+    """Send and poll whatever is due, show the verdicts of the connections that got some, and send again what was mended."""
 
     def polling() -> Outcome:
         return run_job(here.defs, here.instance, "poll_submissions", None, tags={})
@@ -136,14 +145,23 @@ def poll(here: Here) -> list[Outcome]:
         began = database_time(connection)
     outcomes = [_told(here.told, "poll submissions", polling)]
     with here.database.connect() as connection:
-        ended = ended_since(connection, began)
-    for store, site, _ in ended:
+        ended = {(store, site) for store, site, _ in (*ended_since(connection, began), *unlooked(connection))}
+    for store, site in sorted(ended):
 
         def show(store: str = store, site: str = site) -> Outcome:
             tags = {"store": store, "marketplace": site}
             return run_job(here.defs, here.instance, "read_verdicts", cell_key(store, site), tags=tags)
 
         outcomes.append(_told(here.told, f"verdicts of {store} on {site}", show))
+    with here.database.connect() as connection:
+        wanted = open_requests(connection)
+    for request in wanted:
+        options = {"product_ids": request.product_ids}
+        (done,) = export_store(here, request.store, [request.site], options=options, more_tags={REQUEST_TAG: str(request.id)})
+        outcomes.append(done)
+        if done.success:  # else the daemon, or the next poll, tries again
+            with here.database.connect() as connection:
+                close_request(connection, request.id)
     return outcomes
 
 

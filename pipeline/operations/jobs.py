@@ -9,8 +9,10 @@ import dagster as dg
 from pipeline.catalog.assets import KIND_TAG
 from pipeline.operations.categories import decide_categories
 from pipeline.operations.deciding import decide_listings
+from pipeline.operations.explaining import explain_listing
 from pipeline.operations.matching import choose_match
 from pipeline.operations.polling import poll_submissions
+from pipeline.operations.repairs import withdraw_repair
 
 import_all = dg.define_asset_job(
     "import_all",
@@ -82,15 +84,18 @@ map_categories = dg.define_asset_job(
 
 export_listings = dg.define_asset_job(
     "export_listings",
-    selection=(dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("account_listings", "feed_submissions")),
+    selection=(
+        dg.AssetSelection.groups("listings", "feeds")
+        | dg.AssetSelection.assets("account_listings", "feed_submissions", "export_statistics")
+    ),
     description="Make one marketplace's listings of a store, plan what changed, write the feeds and hand them over.",
     executor_def=dg.in_process_executor,
 )
 
 read_verdicts = dg.define_asset_job(
     "read_verdicts",
-    selection=dg.AssetSelection.assets("processing_reports", "listing_status"),
-    description="Show what the marketplace answered: each message of the last export, and each listing as it stands.",
+    selection=dg.AssetSelection.assets("processing_reports", "listing_repairs", "listing_status", "export_statistics"),
+    description="Show what the marketplace answered, message by message and listing by listing, and mend what can be mended.",
     executor_def=dg.in_process_executor,
 )
 
@@ -122,4 +127,6 @@ JOBS: list[Any] = [
     poll_submissions,
     read_verdicts,
     read_back,
+    withdraw_repair,
+    explain_listing,
 ]

@@ -25,6 +25,8 @@ _UNFINISHED = (
     dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )  # fmt: skip
+#: After this a refusal that nobody looked at is no longer about to be.
+_LEFT_MINUTES = 10
 _IMPORTS = {import_all.name, import_products.name, import_inventory.name}
 #: The job that answers a request for this part of the catalog.
 _JOB_OF = {"all": import_all, "products": import_products, "collections": import_collections, "inventory": import_inventory}
@@ -169,4 +171,37 @@ def submissions_due(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReque
         yield dg.SkipReason("nothing is due")
 
 
-SENSORS = [new_imports, export_after_import, failed_exports, submissions_due, dead_runs]
+@dg.sensor(
+    jobs=[export_listings, read_verdicts],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=10,
+    description="Export products that something asked for (refused listings that were mended); look at refusals that were left.",
+)
+def new_exports(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    from pipeline.operations.new_exports import tick
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+    from pipeline.submissions.repairing import unlooked
+    from pipeline.submissions.requests import REQUEST_TAG
+
+    with Database.open(Settings.load()) as database, database.connect() as connection:
+        wanted = tick(connection, context.instance)
+        left = unlooked(connection, minutes=_LEFT_MINUTES)
+    for run_key, request in wanted:
+        yield dg.RunRequest(
+            run_key=run_key,
+            job_name=export_listings.name,
+            partition_key=cell(request.store, request.site),
+            run_config={"resources": {"export_options": {"config": {"product_ids": request.product_ids}}}},
+            tags={"store": request.store, "marketplace": request.site, REQUEST_TAG: str(request.id)},
+        )
+    for store, site, newest in left:
+        yield dg.RunRequest(
+            run_key=f"refused:{store}:{site}:{newest}", job_name=read_verdicts.name, partition_key=cell(store, site),
+            tags={"store": store, "marketplace": site},
+        )  # fmt: skip
+    if not wanted and not left:
+        yield dg.SkipReason("nothing is asked for")
+
+
+SENSORS = [new_imports, export_after_import, failed_exports, submissions_due, new_exports, dead_runs]

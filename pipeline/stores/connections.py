@@ -231,11 +231,11 @@ def record_sync(
     connection: psycopg.Connection,
     connection_id: UUID,
     *,
-    products: int = 0,
     duration_seconds: float = 0.0,
     error: str | None = None,
 ) -> None:
-    """Note the end of an export: `products` sent (added up), or `error`, cut to 500 characters.
+    """Note the end of an export run, or its `error`, cut to 500 characters. What the marketplace said of its messages is
+    `submissions.statistics`' business.
 
     A success clears the last error and status error; a failure sets them. Paused and testing connections keep their status."""
     text = None if error is None else shown(" ".join(error.split()), _MAX_ERROR)
@@ -248,14 +248,12 @@ def record_sync(
                 'total_exports', coalesce((statistics ->> 'total_exports')::bigint, 0) + 1,
                 'successful_exports', coalesce((statistics ->> 'successful_exports')::bigint, 0) + (NOT %(failed)s)::int,
                 'failed_exports', coalesce((statistics ->> 'failed_exports')::bigint, 0) + %(failed)s::int,
-                'products_synced', coalesce((statistics ->> 'products_synced')::bigint, 0) + %(products)s::bigint,
                 'last_duration_seconds',
                 CASE WHEN %(failed)s THEN statistics -> 'last_duration_seconds' ELSE to_jsonb(%(duration)s::float8) END)"""),
         {
             "id": connection_id,
             "failed": error is not None,
             "error": text,
-            "products": 0 if error is not None else products,
             "duration": round(duration_seconds, 3),
         },
     )

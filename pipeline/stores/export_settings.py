@@ -98,6 +98,7 @@ class ExportSettings(_Settings):
     gtin_exempt: bool = False
     assortment: Assortment = Assortment()
     require_approval: bool = False
+    auto_fix_rejections: bool = True  # mend what the marketplace refused where that is safe, and send it again
     delete_after_days: int = Field(default=7, ge=0, le=365)  # grace of a listing that left the assortment, at quantity 0
 
     owns: tuple[Owned, ...] = OWNED  # the rest is said when a listing is created, and never again

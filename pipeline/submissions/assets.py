@@ -28,9 +28,17 @@ from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, TableWriter, stage
 from pipeline.stores.connections import record_sync
-from pipeline.submissions import api_mode, file_mode, status
+from pipeline.submissions import api_mode, file_mode, repairing, statistics, status
 from pipeline.submissions.ledger import submission_states
-from pipeline.submissions.schema import ACCOUNT_LISTINGS, LISTING_DRIFT, LISTING_STATUS, PROCESSING_REPORTS, SUBMISSIONS
+from pipeline.submissions.schema import (
+    ACCOUNT_LISTINGS,
+    EXPORT_STATISTICS,
+    LISTING_DRIFT,
+    LISTING_REPAIRS,
+    LISTING_STATUS,
+    PROCESSING_REPORTS,
+    SUBMISSIONS,
+)
 
 GROUP = "submissions"
 OWNERS = ["team:submissions"]
@@ -173,8 +181,11 @@ def feed_submissions(
             new, states = _send(context, workspace, cell, plan, records)
         set_current(root / "feeds" / cell.store.key / cell.site.key, export_id)
         with workspace.connect() as connection:
-            synced, duration = _synced(plan.counts) if new else 0, time.time() - _started(context)
-            record_sync(connection, cell.connection.id, products=synced, duration_seconds=duration)
+            duration = time.time() - _started(context)
+            record_sync(connection, cell.connection.id, duration_seconds=duration)
+            if new:
+                statistics.note_duration(connection, cell.lane, export_id, duration)
+            statistics.refresh(connection, cell.lane)
         rows = files.assign(export_id=export_id, transport=cell.lane.transport, status=states)[SUBMISSIONS.names]
         about = {"export_id": export_id, "import_id": plan.import_id}
         table = stage(workspace.scratch("feed_submissions"), "feed_submissions", rows, SUBMISSIONS, about)
@@ -231,6 +242,39 @@ def processing_reports(context: dg.AssetExecutionContext, workspace: Workspace) 
     kinds={"postgres"},
     output_required=False,
     deps=["processing_reports"],
+    ins={"listings": dg.AssetIn()},
+    description="What is done by itself about refused listings: which values they have in place of their own, and why.",
+)
+def listing_repairs(context: dg.AssetExecutionContext, workspace: Workspace, listings: Table) -> Iterator[dg.Output[Any]]:
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        done = repairing.Repaired()
+        with workspace.connect() as connection:
+            if cell.lane.transport == "api":
+                done = repairing.mend(connection, cell, listings)
+            rows = status.listing_repairs(connection, cell)
+        table = stage(workspace.scratch("listing_repairs"), "listing_repairs", rows, LISTING_REPAIRS, {})
+    yield dg.Output(
+        table,
+        metadata={
+            "mended": len(done.mended),
+            "waiting": len(done.waiting),
+            "holding": int((rows["state"] == "holds").sum()),
+            "newest": meta.table(rows.iloc[::-1][["sku", "field", "before", "after", "fix", "issue", "state"]]),
+            "why_not": meta.table([{"sku": sku, "why": why} for sku, why in done.waiting.items()]),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"postgres"},
+    output_required=False,
+    deps=["listing_repairs"],
     description="Every SKU that is live, on its way or refused: what the marketplace says of it, and what to do.",
 )
 def listing_status(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.Output[Any]]:
@@ -255,6 +299,28 @@ def listing_status(context: dg.AssetExecutionContext, workspace: Workspace) -> I
             "to_do": to_do.shown("sku", "state", "field", "reason", "issue", "hint"),
         },
     )
+
+
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"postgres"},
+    output_required=False,
+    deps=["feed_submissions"],
+    description="The newest exports of a connection: what was sent, and what the marketplace said of it by now.",
+)
+def export_statistics(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.Output[Any]]:
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        with workspace.connect() as connection:
+            found = statistics.refresh(connection, cell.lane)
+            rows = statistics.as_table(statistics.exports(connection, cell.lane))
+        table = stage(workspace.scratch("export_statistics"), "export_statistics", rows, EXPORT_STATISTICS, {})
+    numbers = {name: value for name, value in found.items() if isinstance(value, (int, float))}
+    yield dg.Output(table, metadata={**numbers, "exports": meta.table(rows)})
 
 
 class _Sample:
@@ -323,8 +389,12 @@ def _records(files: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in files.to_dict("records")]
 
 
-def _synced(counts: Any) -> int:
-    return int(sum(count for kind, count in counts["changes"].items() if kind != "unchanged"))
-
-
-ASSETS = [account_listings, listing_drift, feed_submissions, processing_reports, listing_status]
+ASSETS = [
+    account_listings,
+    listing_drift,
+    feed_submissions,
+    processing_reports,
+    listing_repairs,
+    listing_status,
+    export_statistics,
+]

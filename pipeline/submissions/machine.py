@@ -17,11 +17,13 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from pipeline.listings.state import Lane
 from pipeline.marketplaces.live import CredentialsRefused, FeedService, NotCreated, TryLater
 from pipeline.model.errors import BadInputError, PipelineError
 from pipeline.platform.http import ApiError
 from pipeline.submissions.ledger import ENDED, OPEN, SENT, Ledger, Submission
 from pipeline.submissions.points import point
+from pipeline.submissions.statistics import refresh
 from pipeline.submissions.verdicts import Verdict, apply, forget, is_foreign, judge
 
 
@@ -251,6 +253,7 @@ class Worker:
             apply(self.ledger.connection, row, verdict, places)
             point("acks_uncommitted")
             row = self.ledger.move(row, state, reason=why, counts=Jsonb(verdict.counts), **values)
+            refresh(self.ledger.connection, Lane(row.store_id, "", row.site, row.transport))
             point("done_uncommitted")
         point("done")
         return row

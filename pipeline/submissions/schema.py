@@ -72,6 +72,42 @@ LISTING_STATUS = pa.schema(
         ("field", pa.string()),  # ours
         ("rule", pa.string()),  # of ours about that field
         ("drift", pa.string()),  # what the marketplace holds otherwise than acknowledged, and nobody has accepted
+        ("fixed", pa.string()),  # fields that are mended by themselves, with commas
         ("hint", pa.string()),
+    ]
+)
+
+#: One row an export that was handed over, the newest first. Counts are of messages.
+EXPORT_STATISTICS = pa.schema(
+    [
+        ("export_id", pa.string()),
+        ("committed_at", pa.timestamp("us", "UTC")),
+        ("messages", pa.int64()),
+        ("accepted", pa.int64()),
+        ("rejected", pa.int64()),
+        ("unknown", pa.int64()),
+        ("waiting", pa.int64()),  # without a verdict yet
+        ("files", pa.int64()),
+        ("run_seconds", pa.float64()),  # of the run that handed it over
+        ("verdict_seconds", pa.float64()),  # from the hand-over to the last verdict
+    ]
+)
+
+#: One row a value that a listing has in place of its own, because the marketplace refused that.
+LISTING_REPAIRS = pa.schema(
+    [
+        ("sku", pa.string()),
+        ("product_id", pa.string()),
+        ("field", pa.string()),
+        ("attempt", pa.int64()),
+        ("before", pa.string()),  # lists as JSON
+        ("after", pa.string()),
+        ("fix", pa.string()),
+        ("fix_class", pa.string()),  # lossless | lossy-safe
+        ("code", pa.string()),  # of the issue that it answers
+        ("issue", pa.string()),
+        ("submission_id", pa.int64()),  # that was refused
+        ("created_at", pa.timestamp("us", "UTC")),
+        ("state", pa.string()),  # holds | replaced | undone | withdrawn
     ]
 )

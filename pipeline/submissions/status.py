@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,9 @@ import pandas as pd
 import psycopg
 
 from pipeline.listings.cell import Cell
-from pipeline.submissions.schema import LISTING_STATUS
+from pipeline.listings.overrides import read_overrides
+from pipeline.submissions.repairing import MENDED
+from pipeline.submissions.schema import LISTING_REPAIRS, LISTING_STATUS
 
 #: Rows in memory at once.
 _ROWS = 20_000
@@ -26,10 +29,14 @@ _STATUS = b"""
         SELECT sku, max(product_id) AS product_id, max(role) AS role, bool_or(status = 'pending') AS pending,
             string_agg(change, ', ' ORDER BY change) FILTER (WHERE status = 'rejected') AS refused,
             min(reason) FILTER (WHERE status = 'rejected') AS reason,
-            max(submission_id) FILTER (WHERE status = 'rejected') AS submission_id
+            max(submission_id) FILTER (WHERE status = 'rejected') AS submission_id,
+            min(repair) FILTER (WHERE status = 'rejected') AS repair
         FROM listing_changes_sent WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s GROUP BY sku
     ), state AS (
         SELECT * FROM listing_state WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s
+    ), mended AS (
+        SELECT sku, string_agg(field, ', ' ORDER BY field) AS fixed FROM listing_overrides
+        WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s AND ended IS NULL GROUP BY sku
     ), said AS (
         SELECT sku, count(*) FILTER (WHERE severity = 'error') AS errors,
             count(*) FILTER (WHERE severity = 'warning') AS warnings,
@@ -43,11 +50,13 @@ _STATUS = b"""
     SELECT sku, coalesce(s.product_id, p.product_id) AS product_id, coalesce(s.role, p.role) AS role,
         CASE WHEN p.refused IS NOT NULL THEN 'rejected' WHEN p.pending THEN 'pending' WHEN s.uncertain THEN 'uncertain'
             WHEN s.left_at IS NOT NULL THEN 'leaving' ELSE 'live' END AS state,
-        p.refused, p.reason, p.submission_id, s.marketplace_item_id AS item_id, s.marketplace_status, s.price, s.quantity,
+        p.refused, p.reason, p.submission_id, p.repair, m.fixed,
+        s.marketplace_item_id AS item_id, s.marketplace_status, s.price, s.quantity,
         coalesce(i.errors, 0) AS errors, coalesce(i.warnings, 0) AS warnings,
         i.worst[1][1] AS code, i.worst[1][2] AS issue, i.worst[1][3] AS attribute, i.worst[1][4] AS field, i.worst[1][5] AS rule,
         d.drift
-    FROM state s FULL JOIN sent p USING (sku) LEFT JOIN said i USING (sku) LEFT JOIN drifted d USING (sku) ORDER BY sku
+    FROM state s FULL JOIN sent p USING (sku) LEFT JOIN said i USING (sku) LEFT JOIN mended m USING (sku)
+        LEFT JOIN drifted d USING (sku) ORDER BY sku
 """
 
 
@@ -60,21 +69,45 @@ def listing_status(connection: psycopg.Connection[Any], cell: Cell) -> Iterator[
     """LISTING_STATUS in pieces: one row a SKU that is live, on its way or refused, with what to do about it."""
     store, site = cell.store.key, cell.site.key
     for piece in _pieces(connection, _STATUS, cell):
-        told = piece[["sku", "state", "field", "submission_id"]].itertuples(index=False)
-        hints = [_hint(store, site, sku, state, field, submission) for sku, state, field, submission in told]
+        told = piece[["sku", "state", "field", "reason", "repair", "submission_id"]].itertuples(index=False)
+        hints = [hint(store, site, *one) for one in told]
         drift = f"the marketplace holds something else than it acknowledged; decide: pipeline connection drift {store} {site}"
-        piece["hint"] = [hint or (drift if found else None) for hint, found in zip(hints, piece["drift"], strict=True)]
+        piece["hint"] = [found or (drift if moved else None) for found, moved in zip(hints, piece["drift"], strict=True)]
         yield pd.DataFrame(piece, columns=LISTING_STATUS.names)
 
 
-def _hint(store: str, site: str, sku: str, state: str, field: str | None, submission: Any) -> str | None:
+def hint(
+    store: str, site: str, sku: str, state: str, field: str | None, reason: str | None, repair: str | None, submission: Any
+) -> str | None:
+    """What to do about a listing: it names the store, the SKU, the cause, and the next command."""
     if state == "rejected":
-        what = f"the {field}" if field else "what the reason names"
+        begin = f"{sku} of {store}: {site} refused it ({reason or 'without a reason'})"
+        if repair == MENDED:
+            return f"{begin}; it was mended and is sent again by itself, or now with: pipeline submissions poll"
+        why = f"; {repair}" if repair else ""
+        what = f"the {field}" if field else "what it names"
         back = f"; to send the same again: pipeline submissions resend {int(submission)}" if pd.notna(submission) else ""
-        return f"{sku} of {store}: correct {what} at the source, then pipeline import {store}{back}"
+        return f"{begin}{why}; correct {what} at the source, then pipeline import {store}{back}"
     if state == "uncertain":
         return f"{sku} of {store}: nobody knows what {site} holds; all of it is said again by: pipeline export {store} {site}"
     return None
+
+
+def listing_repairs(connection: psycopg.Connection[Any], cell: Cell) -> pd.DataFrame:
+    """LISTING_REPAIRS: everything that was mended by itself, also what no longer holds."""
+    rows = [
+        {
+            **{name: getattr(one, name) for name in LISTING_REPAIRS.names if hasattr(one, name)},
+            "before": as_words(one.source_value), "after": as_words(one.value), "issue": one.text, "state": one.ended or "holds",
+        }
+        for one in read_overrides(connection, cell.lane, ended=True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=LISTING_REPAIRS.names, dtype=object)
+
+
+def as_words(value: Any) -> str | None:
+    """A value of a listing as one text."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _pieces(connection: psycopg.Connection[Any], query: bytes, cell: Cell) -> Iterator[pd.DataFrame]:

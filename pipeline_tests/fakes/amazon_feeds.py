@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -79,6 +79,7 @@ class Catalog:
     product_types: dict[Key, str] = field(default_factory=dict)
     refuses: dict[str, dict[str, Any]] = field(default_factory=dict)  # sku -> issue of its message
     finds: dict[str, dict[str, Any]] = field(default_factory=dict)  # sku -> issue of its listing
+    rules: list[Callable[[dict[str, Any]], dict[str, Any] | None]] = field(default_factory=list)  # message -> issue
     _before: dict[Key, list[tuple[datetime, Attributes | None]]] = field(default_factory=dict)
 
     def process(self, feed: Feed, apply: bool = True) -> dict[str, Any]:
@@ -88,9 +89,10 @@ class Catalog:
         issues, items, invalid = [], [], set()
         for message in messages:
             sku = message["sku"]
-            if sku in self.refuses:
+            found = [self.refuses[sku]] if sku in self.refuses else [one for rule in self.rules if (one := rule(message))]
+            if found:
                 invalid.add(message["messageId"])
-                issues.append({"messageId": message["messageId"], "sku": sku, **self.refuses[sku]})
+                issues += [{"messageId": message["messageId"], "sku": sku, **one} for one in found]
                 continue
             if apply:
                 for marketplace_id in feed.marketplace_ids:

@@ -11,7 +11,7 @@ from pipeline.marketplaces import find_site
 from pipeline.operations import launch
 from pipeline.operations.launch import CHAINED_BY
 from pipeline.operations.partitions import register
-from pipeline.operations.sensors import dead_runs, export_after_import, failed_exports, submissions_due
+from pipeline.operations.sensors import dead_runs, export_after_import, failed_exports, new_exports, submissions_due
 from pipeline.partitions import cell
 from pipeline.platform.database import Database
 from pipeline.platform.locks import advisory_lock, run_lock_name
@@ -153,7 +153,7 @@ def test_only_dead_runs_are_closed(instance: dg.DagsterInstance, database: Datab
 
 def test_sensors_run_by_default() -> None:
     assert {sensor.name for sensor in defs.sensors or [] if sensor.default_status == dg.DefaultSensorStatus.RUNNING} == {
-        "new_imports", "export_after_import", "failed_exports", "submissions_due", "dead_runs",
+        "new_imports", "export_after_import", "failed_exports", "submissions_due", "new_exports", "dead_runs",
     }  # fmt: skip
 
 
@@ -229,3 +229,59 @@ def test_new_verdicts_are_shown_once(instance: dg.DagsterInstance, connection: p
     (request,) = requested
     assert (request.job_name, request.partition_key) == ("read_verdicts", cell("demo", "amazon-us"))
     assert asked(instance, context.cursor)[0] == []
+
+
+def exports_asked(instance: dg.DagsterInstance) -> list[dg.RunRequest]:
+    found = list(new_exports(dg.build_sensor_context(instance=instance)))  # type: ignore[call-overload]
+    return [item for item in found if isinstance(item, dg.RunRequest)]
+
+
+def request(connection: psycopg.Connection, *products: str) -> int:
+    row = connection.execute(
+        "INSERT INTO export_requests (store_id, site, product_ids, reason) SELECT store_id, site, %s, 'test'"
+        " FROM marketplace_credentials WHERE site = 'amazon-us' RETURNING id",
+        [list(products)],
+    ).fetchone()
+    assert row is not None
+    connection.commit()
+    return int(row[0])
+
+
+def test_a_request_is_exported_once(instance: dg.DagsterInstance, connection: psycopg.Connection) -> None:
+    assert exports_asked(instance) == []
+    first, second = request(connection, "p-3"), request(connection, "p-4")
+    (asked_for,) = exports_asked(instance)  # one at a time of a connection
+    assert (asked_for.job_name, asked_for.partition_key) == ("export_listings", cell("demo", "amazon-us"))
+    assert asked_for.run_config["resources"]["export_options"]["config"] == {"product_ids": ["p-3"]}
+    assert exports_asked(instance)[0].run_key == asked_for.run_key  # the daemon launches a key once
+
+    job = defs.resolve_job_def("export_listings")
+    run = instance.create_run_for_job(job, status=Status.STARTED, tags=asked_for.tags)
+    assert exports_asked(instance) == []
+    instance.report_run_failed(run)  # its process died
+    (again,) = exports_asked(instance)
+    assert again.run_key != asked_for.run_key and again.tags == asked_for.tags
+    instance.create_run_for_job(job, status=Status.SUCCESS, tags=again.tags)
+    assert [item.tags["pipeline/export_request"] for item in exports_asked(instance)] == [str(second)]
+    closed = connection.execute("SELECT id, error FROM export_requests WHERE closed_at IS NOT NULL").fetchall()
+    assert closed == [(first, None)]
+
+
+def test_a_request_that_fails_three_times_is_given_up(instance: dg.DagsterInstance, connection: psycopg.Connection) -> None:
+    request(connection, "p-3")
+    for _ in range(3):
+        (asked_for,) = exports_asked(instance)
+        instance.create_run_for_job(defs.resolve_job_def("export_listings"), status=Status.FAILURE, tags=asked_for.tags)
+    assert exports_asked(instance) == []
+    row = connection.execute("SELECT closed_at IS NOT NULL, error IS NOT NULL FROM export_requests").fetchone()
+    assert row == (True, True)
+
+
+def test_a_paused_connection_is_not_exported(instance: dg.DagsterInstance, connection: psycopg.Connection) -> None:
+    request(connection, "p-3")
+    set_status(connection, "demo", "amazon-us", "inactive")
+    connection.commit()
+    assert exports_asked(instance) == []
+    set_status(connection, "demo", "amazon-us", "active")
+    connection.commit()
+    assert len(exports_asked(instance)) == 1

@@ -192,25 +192,25 @@ def test_a_paused_connection_stays_paused_whatever_ends(connection: psycopg.Conn
     found = connect(connection, store)
     assert connections.set_status(connection, store, "amazon-us", "inactive").paused
     connections.record_sync(connection, found.id, error="too late")
-    connections.record_sync(connection, found.id, products=1)
+    connections.record_sync(connection, found.id)
     assert connections.get_connection(connection, store, "amazon-us").paused
     assert connections.set_status(connection, store, "amazon-us", "active").status == "active"
 
 
 def test_statistics_add_up(connection: psycopg.Connection, store: str) -> None:
     found = connect(connection, store)
-    connections.record_sync(connection, found.id, products=10, duration_seconds=1.23456)
+    connections.record_sync(connection, found.id, duration_seconds=1.23456)
     connections.record_sync(connection, found.id, duration_seconds=2, error="line one\nline two \x1b[31m" + "x" * 1000)
     failed = connections.get_connection(connection, store, "amazon-us")
     assert failed.status == "error"
     assert failed.last_error is not None and failed.last_error.startswith("line one line two ?[31mx")
     assert len(failed.last_error) == 503
     assert failed.last_sync_at is not None
-    connections.record_sync(connection, found.id, products=5, duration_seconds=3)
+    connections.record_sync(connection, found.id, duration_seconds=3)
     well = connections.get_connection(connection, store, "amazon-us")
     assert (well.status, well.last_error) == ("active", None)
     assert well.statistics == {
-        "total_exports": 3, "successful_exports": 2, "failed_exports": 1, "products_synced": 15, "last_duration_seconds": 3,
+        "total_exports": 3, "successful_exports": 2, "failed_exports": 1, "last_duration_seconds": 3,
     }  # fmt: skip
 
 

@@ -12,13 +12,14 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.marketplaces.amazon import messages, pack, projection
+from pipeline.marketplaces.amazon import messages, pack, projection, repairs
 from pipeline.marketplaces.amazon.options import limits
 from pipeline.marketplaces.amazon.product_types.types import NO_TYPES, ProductTypes
 from pipeline.marketplaces.base import Definitions, ListingProblem, Outcome, StoredDefinition
 from pipeline.marketplaces.columns import missing, pylist, text
-from pipeline.marketplaces.data import read_sites
+from pipeline.marketplaces.data import read_sites, read_yaml
 from pipeline.marketplaces.fingerprints import digest, row_documents
+from pipeline.marketplaces.repairs import Cause, Part
 from pipeline.model.credentials import CredentialNames
 from pipeline.model.errors import UsageError
 from pipeline.model.listing import Account, FeedKind, FeedPart, Site
@@ -53,11 +54,18 @@ def _tokens() -> Tokens:
     return Tokens()
 
 
+def _credentials() -> CredentialNames:
+    """Of Login with Amazon."""
+    found = read_yaml(_FOLDER / "credentials.yaml")
+    gone = {name: row["reason"] for row in found["gone"] for name in row["names"]}
+    names = ("client_id", "client_secret", "refresh_token")
+    return CredentialNames((names,), where=found["where"], plain=frozenset(found["plain"]), gone=gone)
+
+
 class AmazonMarketplace:
     """JSON_LISTINGS_FEED v2 on all sites of `sites.yaml`."""
 
     name = "amazon"
-    credentials = CredentialNames((("client_id", "client_secret", "refresh_token"),))  # of Login with Amazon
     sends = True
     rules_file = _FOLDER / "rules.yaml"
     version = "2"
@@ -66,6 +74,7 @@ class AmazonMarketplace:
     family_is_one_listing = False
 
     def __init__(self) -> None:
+        self.credentials = _credentials()
         self.sites: Mapping[str, Site] = read_sites(_FOLDER, self.name)
         self.max_sku = int(limits()["message"]["sku"])
         self._types = NO_TYPES
@@ -148,6 +157,12 @@ class AmazonMarketplace:
         from pipeline.marketplaces.amazon import readback
 
         return readback.difference(message, listing)
+
+    def causes(self) -> Sequence[Cause]:
+        return repairs.causes()
+
+    def part_of(self, listing: Mapping[str, Any], attribute: str | None, text: str) -> Part | None:
+        return repairs.part_of(listing, attribute, text)
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)

@@ -28,7 +28,7 @@ def header(site: Site, account: Account) -> bytes:
     document = {
         "sellerId": account.seller_id,
         "version": "2.0",
-        "issueLocale": site.language.replace("-", "_"),
+        "issueLocale": "en_US",  # whatever the site: repairs read these sentences
         "report": {"includedData": ["issues", "summaries"], "apiVersion": "2021-08-01"},
     }
     return b'{"header":' + orjson.dumps(document) + b',"messages":['
