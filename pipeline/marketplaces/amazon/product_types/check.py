@@ -36,7 +36,10 @@ def problems(rows: pd.DataFrame, site: Site, account: Account, types: ProductTyp
     wanting = [category is not None and types.definition(category) is not None for category in pylist(rows, "category")]
     for row, category in enumerate(pylist(rows, "category")):
         if category is not None and (found := types.problem(category)) is not None:
-            hint = "Find one with: pipeline product-types search STORE MARKETPLACE WORDS; or: pipeline product-types refresh STORE MARKETPLACE."
+            hint = (
+                "Find one with: pipeline product-types search STORE MARKETPLACE WORDS; or: pipeline product-types refresh STORE "
+                "MARKETPLACE."
+            )
             yield ListingProblem(row, "AMZ_TYPE", "category", found, _placed(hint, account, site))
     checked = [row for row, (first, second) in enumerate(zip(wanting, own_words, strict=True)) if first or second]
     for start in range(0, len(checked), _ROWS):
