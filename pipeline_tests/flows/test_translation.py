@@ -135,7 +135,7 @@ def test_what_the_guards_refuse_stays_in_the_source_language(place: Place, model
 def test_an_overlay_of_another_import_is_refused(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
     export(place)
     change(place, tmp_path, {1: {**MUG, "Title": "Green Mug"}})
-    done, said = materialize(place, *SCHEMAS, site=SITE)
+    done, said = materialize(place, "listing_categories", *SCHEMAS, site=SITE)
     assert not done and "localized_products is of another import than fixed_products; materialize localized_products" in said
 
 
