@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from pipeline.cli import (
+    account,
     connections,
     demo,
     exports,
@@ -37,7 +38,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 #: In the order of the help page.
-for module in (demo, up, webhooks, stores, connections, imports, exports, submissions, labels, language, status, jobs, keys):
+for module in (
+    demo,
+    up,
+    webhooks,
+    stores,
+    connections,
+    account,
+    imports,
+    exports,
+    submissions,
+    labels,
+    language,
+    status,
+    jobs,
+    keys,
+):
     module.register(app)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline.catalog.imports import require_verdict
+from pipeline.listings.account import read_holds, require_looked_up, require_reconciled
 from pipeline.listings.build import ListingsResult, build_listings, one_import
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.plan import PlanResult, plan_changes
@@ -110,11 +111,15 @@ def _refuse_torn(workspace: Workspace, store: str) -> None:
     owners=OWNERS,
     kinds={"parquet", "postgres"},
     output_required=False,
-    ins={"listings": dg.AssetIn()},
+    ins={"listings": dg.AssetIn(), "account_listings": dg.AssetIn()},
     description="The export plan: what is created, changed, ended or held, and why. The preview before sending.",
 )
 def listing_changes(
-    context: dg.AssetExecutionContext, workspace: Workspace, export_options: ExportOptions, listings: Table
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    export_options: ExportOptions,
+    listings: Table,
+    account_listings: Table,
 ) -> Iterator[dg.Output[Any]]:
     with expected_failures():
         cell = connected(context, workspace)
@@ -128,9 +133,12 @@ def listing_changes(
         )
         now, root = datetime.now(timezone.utc), workspace.settings.storage()
         with workspace.connect() as connection:
+            require_reconciled(connection, cell.lane, cell.account.seller_id)
+            require_looked_up(cell.lane, listings.metadata, account_listings.metadata)
             version = lane_version(connection, cell.lane)
             state = read_state(connection, cell.lane)
             refused = read_refused(connection, cell.lane)
+            holds = read_holds(connection, cell.lane)
             approved = approved_changes(connection, cell.lane, root, now)
             lately = removed_lately(connection, cell.lane, now)
         result = plan_changes(
@@ -148,6 +156,7 @@ def listing_changes(
             approved=approved,
             removed_lately=lately,
             refused=refused,
+            holds=holds,
             transport=cell.lane.transport,
         )
         with workspace.connect() as connection:

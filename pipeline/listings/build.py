@@ -65,6 +65,7 @@ class Recipe:
     account: Account
     settings: ExportSettings
     ruleset: RuleSet
+    mappings: Mapping[str, str] = field(default_factory=dict)  # our SKU -> the account's, under which it is listed
 
     @cached_property
     def context(self) -> Context:
@@ -81,6 +82,7 @@ class Recipe:
         facts = [
             VERSION, self.store, self.currency, self.marketplace.name, self.marketplace.version, asdict(self.site),
             asdict(self.account), self.settings.model_dump(mode="json"), self.ruleset.name, self.ruleset.version,
+            *([dict(self.mappings)] if self.mappings else []),
         ]  # fmt: skip
         return blake2b(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS, default=str), digest_size=32).digest()
 
@@ -154,10 +156,12 @@ def build_listings(
     import_id = one_import(together)
     if len({table.batches for table in together.values()}) > 1:
         raise PipelineError("fixed_products, fixed_variants and inventory do not belong together; materialize them again")
+    skus = fixed_variants.arrow(["sku"])["sku"]
+    _check_mappings(recipe, skus)
     job = _Job(
         recipe,
         Collections(collections.arrow(["handle", "product_ids"])),
-        parent_like(fixed_variants.arrow(["sku"])["sku"]),
+        parent_like(skus if not recipe.mappings else pa.chunked_array([*skus.chunks, pa.array(recipe.mappings.values())])),
         Engine(recipe.ruleset, recipe.context),
     )
     reusable, counts = Reusable(previous, "listings"), Counts()
@@ -214,6 +218,7 @@ class _Job:
         sold = out.isna().to_numpy("bool")
         products, sizes = _chosen(products, sold), sizes[sold]
         variants = _grouped(variants, products)
+        variants = _mapped(variants, self.recipe.mappings)
         stock = stock_of(variants["variant_id"], inventory)
         ids = products["product_id"].to_pylist()
         categories = categorize(products, settings.category_rules, settings.default_category, self.collections)
@@ -305,6 +310,26 @@ class _Job:
             messages = text.where(children > most).astype(_TEXT)
             found.append(Finding("LISTING_FAMILY_SIZE", "compliance", "parent_sku", hint, messages))
         return found
+
+
+def _check_mappings(recipe: Recipe, skus: pa.ChunkedArray) -> None:
+    """A SKU of the account that another variant of the store has too would be two listings."""
+    taken = set(skus.filter(pc.is_in(skus, value_set=pa.array(recipe.mappings.values(), pa.string()))).to_pylist())
+    for sku, account_sku in recipe.mappings.items():
+        if account_sku in taken - set(recipe.mappings):
+            raise PipelineError(
+                f"{sku} of {recipe.store} is mapped to {account_sku} on {recipe.site.key}, which is the SKU of another variant; "
+                f"take it back with: pipeline connection adopt {recipe.store} {recipe.site.key} --forget {sku}"
+            )
+
+
+def _mapped(variants: pa.Table, mappings: Mapping[str, str]) -> pa.Table:
+    """With the SKUs under which the account sells them."""
+    if not mappings:
+        return variants
+    place = pc.index_in(variants["sku"], value_set=pa.array(mappings, pa.string()))
+    named = pc.coalesce(pa.array(mappings.values(), pa.string()).take(place.combine_chunks()), variants["sku"].combine_chunks())
+    return variants.set_column(variants.column_names.index("sku"), "sku", named)
 
 
 def _chosen(table: pa.Table, mask: npt.NDArray[np.bool_]) -> pa.Table:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
+from pipeline.listings.account import read_mappings
 from pipeline.listings.build import Recipe
 from pipeline.listings.state import Lane
 from pipeline.marketplaces import find_site
@@ -25,6 +27,8 @@ class Cell:
     marketplace: Marketplace
     site: Site
     account: Account
+    #: Our SKU -> the account's SKU under which it is sold there.
+    mappings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def lane(self) -> Lane:
@@ -41,7 +45,9 @@ class Cell:
 
         ruleset = load_ruleset(self.marketplace.rules_file)
         settings = self.connection.export_settings
-        return Recipe(self.store.key, self.store.currency, self.marketplace, self.site, self.account, settings, ruleset)
+        return Recipe(
+            self.store.key, self.store.currency, self.marketplace, self.site, self.account, settings, ruleset, self.mappings
+        )
 
 
 def find_cell(connection: psycopg.Connection[Any], store_key: str, site_key: str) -> Cell | None:
@@ -51,4 +57,5 @@ def find_cell(connection: psycopg.Connection[Any], store_key: str, site_key: str
     found = find_connection(connection, store_key, site_key)
     if found is None:
         return None
-    return Cell(store, found, marketplace, site, found.account(marketplace.account_settings))
+    account = found.account(marketplace.account_settings)
+    return Cell(store, found, marketplace, site, account, read_mappings(connection, store.id, site.key))

@@ -5,7 +5,7 @@ Whole columns at once; no loop over rows. The guards that hold some of it back a
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.platform.tables import to_frame
-from pipeline.stores.export_settings import ExportSettings
+from pipeline.stores.export_settings import OWNED, ExportSettings
 
 #: What a live SKU is, or will be once everything that is on its way is acknowledged: `listing_state` under what was sent since.
 STATE = pa.schema(
@@ -30,10 +30,11 @@ STATE = pa.schema(
         ("quantity", pa.int64()),
         ("left_at", pa.timestamp("us", "UTC")),
         ("uncertain", pa.bool_()),  # what the marketplace holds is unknown: all of it is to be said again
+        ("stock_elsewhere", pa.bool_()),  # the marketplace keeps and ships it
     ]
 )
 #: What a commit records of a SKU.
-RECORD = [field for field in STATE if field.name not in ("left_at", "uncertain")]
+RECORD = [field for field in STATE if field.name not in ("left_at", "uncertain", "stock_elsewhere")]
 #: Columns of the listings that a diff looks at.
 COLUMNS = [*(field.name for field in RECORD), "status", "reason"]
 VALUES = ("price", "list_price", "quantity", "content_hash", "images_hash")
@@ -50,6 +51,7 @@ def diff(
     settings: ExportSettings,
     now: datetime,
     family_is_one_listing: bool,
+    holds: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row a listing, in their order, then the live SKUs that are no longer among them, sorted.
 
@@ -58,7 +60,7 @@ def diff(
     VERDICTS, `leave` (a SKU that left: note since when), `touch` (only the record changes) and `moving`; `<value>_before`,
     `_after` for VALUES, where "after" is what holds once everything that is to be done was done.
     A live SKU whose family is another now is `moving` where a family is one listing: it ends there, and the next plan
-    creates it here.
+    creates it here. `holds` gives by SKU why it is not created. Of a live SKU only what the settings own is said.
     """
     frame = _side_by_side(listings, state)
     inside = among(frame["product_id"], product_ids) if product_ids else pd.Series(True, index=frame.index)
@@ -76,7 +78,15 @@ def diff(
     moving = inside & live & ~left & frame["moved"] & family_is_one_listing
 
     # Not live yet: create, unless there is nothing to sell. One of which nobody knows what it is, is said as a whole too.
-    do["create"] = ready & (~live | frame["uncertain"]) & ~moving
+    owned = _owned(frame, settings, family_is_one_listing)
+    unread = ready & live & frame["uncertain"] & ~moving & ~np.logical_and.reduce(list(owned.values()))
+    do["create"] = ready & (~live | frame["uncertain"]) & ~moving & ~unread
+    # Where a family is one listing, a new child comes with a message about all of it.
+    standing = frame["sku"].where(live & parent & ~left & ~moving & ~owned["content"])
+    joins = do["create"] & ~live & child & among(frame["parent_sku"], standing) & family_is_one_listing
+    do["create"] &= ~joins
+    held_back = do["create"] & ~live & (among(frame["sku"], holds or ()) | (child & among(frame["parent_sku"], holds or ())))
+    do["create"] &= ~held_back
     no_stock = do["create"] & ~parent & ~known
     out_of_stock = do["create"] & ~live & ~parent & (quantity.eq(0).fillna(False) & (not settings.include_out_of_stock))
     do["create"] &= ~no_stock & ~out_of_stock
@@ -87,40 +97,78 @@ def diff(
         (no_stock, "Its stock is unknown: it is listed as soon as an import says how many there are (or with unknown_quantity)."),
         (out_of_stock, "Out of stock: it is listed as soon as it is in stock (or with include_out_of_stock)."),
         (childless, "None of its variants is in stock."),
+        (
+            joins,
+            "It joins a listing whose message says prices and stock of all its variants, and those are not ours: add it by hand.",
+        ),
+        (unread, "What the marketplace holds of it is unknown, and not all of it is ours to say: the next export reads it back."),
     ):
         reason = reason.mask(mask, text)
         do["hold"] |= mask
+    if held_back.any():
+        reason = reason.mask(held_back, _why_held(frame, holds or {}))
+        do["hold"] |= held_back
 
     # Live and ready: each kind by itself. Unknown stock keeps what was sent last.
     same = ready & live & ~moving & ~frame["uncertain"]
     joined = among(frame["sku"], frame.loc[do["create"] & child, "parent_sku"])
-    do["update"] = same & (differs(frame, "content_hash") | joined)
-    do["images"] = same & differs(frame, "images_hash")
-    do["price"] = same & frame["price"].notna() & (differs(frame, "price") | differs(frame, "list_price"))
-    do["quantity"] = same & known & differs(frame, "quantity")
+    do["update"] = same & (differs(frame, "content_hash") | joined) & owned["content"]
+    do["images"] = same & differs(frame, "images_hash") & owned["images"]
+    do["price"] = same & frame["price"].notna() & (differs(frame, "price") | differs(frame, "list_price")) & owned["price"]
+    do["quantity"] = same & known & differs(frame, "quantity") & owned["quantity"]
 
     # Blocked: a live one is held as it is, only its quantity may fall.
     do["hold"] |= inside & live & frame["status"].eq("blocked")
     do["blocked"] = inside & ~live & frame["status"].eq("blocked")
-    do["quantity"] |= do["hold"] & live & known & quantity.lt(quantity_before).fillna(False)
+    do["quantity"] |= (
+        inside & live & frame["status"].eq("blocked") & known & quantity.lt(quantity_before).fillna(False) & owned["quantity"]
+    )
 
-    # Gone: quantity 0 first, deleted after the grace period; a parent not before its children.
+    # Gone: quantity 0 first, deleted after the grace period; a parent not before its children. To end a listing is to say what
+    # it is and how many there are, so both must be ours.
     gone = inside & left
     leave = gone & since.isna()
-    frame["quantity"] = quantity.mask(gone & ~parent, 0)
-    due = gone & (since <= now - timedelta(days=settings.delete_after_days)).fillna(False)
-    do["quantity"] |= gone & ~due & ~parent & quantity_before.gt(0).fillna(False)
-    do["delete"] = (ready & moving) | due & ~(parent & among(frame["sku"], frame.loc[live & ~due & child, "parent_sku"]))
+    may_end = owned["content"] & owned["quantity"]
+    frame["quantity"] = quantity.mask(gone & ~parent & owned["quantity"], 0)
+    due = gone & (since <= now - timedelta(days=settings.delete_after_days)).fillna(False) & may_end
+    do["quantity"] |= gone & ~due & ~parent & quantity_before.gt(0).fillna(False) & owned["quantity"]
+    do["delete"] = (ready & moving & may_end) | due & ~(
+        parent & among(frame["sku"], frame.loc[live & ~due & child, "parent_sku"])
+    )
+    foreign = (gone & ~parent | ready & moving) & ~may_end
+    do["hold"] |= foreign
     do["out_of_scope"] = ~inside
-    reason = reason.mask(gone & ~do["delete"], "It left the assortment: quantity 0 now, deleted after the grace period.")
+    reason = reason.mask(
+        gone & ~do["delete"] & ~foreign, "It left the assortment: quantity 0 now, deleted after the grace period."
+    )
     reason = reason.mask(due & do["delete"], "It left the assortment and the grace period is over.")
     reason = reason.mask(ready & moving, "It belongs to another family now: it ends there, and the next export lists it anew.")
+    reason = reason.mask(
+        foreign, "It left the assortment, but its stock or its content is not ours to change: end it on the marketplace by hand."
+    )
+    reason = reason.mask(foreign & ready, "It belongs to another family now, but is not ours to end: end it by hand.")
 
     touch = inside & live & ~left & (since.notna() | (ready & moved)) & ~moving
     frame = frame.assign(
         reason=reason, leave=leave, touch=touch, moving=moving, **{f"do_{kind}": mask for kind, mask in do.items()}
     )
     return settle(frame)
+
+
+def _owned(frame: pd.DataFrame, settings: ExportSettings, family_is_one_listing: bool) -> dict[str, pd.Series]:
+    """By kind, whether this connection may say it of a live SKU. Where a family is one listing, its content comes with the
+    prices and quantities of all variants."""
+    owned: dict[str, pd.Series] = {kind: pd.Series(kind in settings.owns, index=frame.index) for kind in OWNED}
+    owned["quantity"] &= ~frame["stock_elsewhere"]
+    if family_is_one_listing and not {"price", "quantity"} <= set(settings.owns):
+        owned["content"] &= frame["role"].eq("single") & frame["role_before"].fillna("single").eq("single")
+    return owned
+
+
+def _why_held(frame: pd.DataFrame, holds: Mapping[str, str]) -> pd.Series:
+    kind = frame["reason"].dtype
+    own, of_parent = (frame[name].map(dict(holds)).astype(kind) for name in ("sku", "parent_sku"))
+    return own.fillna("The parent listing of its family is held: " + of_parent)
 
 
 def settle(frame: pd.DataFrame) -> pd.DataFrame:
@@ -165,7 +213,8 @@ def _side_by_side(listings: pa.Table, state: pa.Table) -> pd.DataFrame:
     for name in ("product_id", "role", "parent_sku"):
         frame[f"{name}_before"] = old[name]
     frame["left_at"] = before["left_at"].to_pandas()
-    frame["uncertain"] = before["uncertain"].fill_null(False).to_numpy()
+    for name in ("uncertain", "stock_elsewhere"):
+        frame[name] = before[name].fill_null(False).to_numpy()
     for value in VALUES:
         frame[f"{value}_before"] = old[value]
     return frame

@@ -46,7 +46,7 @@ class Messages:
         if not self.frame.iloc[start:end][_COLUMNS].to_numpy("bool").any():
             return
         full = listings.arrow_batch(index)
-        for first, last in pairwise(_cuts(full["product_id"])):
+        for first, last in pairwise(cuts(full["product_id"], _ROWS)):
             yield self._of_rows(full.slice(first, last - first), self.frame.iloc[start + first : start + last])
 
     def _of_rows(self, listings: pa.Table, part: pd.DataFrame) -> pa.Table:
@@ -159,11 +159,11 @@ class Messages:
         self.frame.loc[rows, "reason"] = self.frame.loc[rows, "sku"].map(reasons).astype(self.frame["reason"].dtype)
 
 
-def _cuts(product_ids: pa.ChunkedArray) -> list[int]:
-    """Where to cut rows into pieces of whole products; the first is 0 and the last their number."""
+def cuts(product_ids: pa.ChunkedArray, rows: int) -> list[int]:
+    """Where to cut rows into pieces of whole products, of about `rows`; the first is 0 and the last their number."""
     ids = product_ids.combine_chunks()
     starts = np.flatnonzero(pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)) + 1
-    wanted = starts[np.searchsorted(starts, np.arange(_ROWS, len(ids), _ROWS)).clip(max=len(starts) - 1)] if len(starts) else []
+    wanted = starts[np.searchsorted(starts, np.arange(rows, len(ids), rows)).clip(max=len(starts) - 1)] if len(starts) else []
     return sorted({0, *map(int, wanted), len(ids)})
 
 

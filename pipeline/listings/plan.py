@@ -63,12 +63,14 @@ def plan_changes(
     approved: pd.DataFrame | None = None,
     removed_lately: int = 0,
     refused: pa.Table | None = None,
+    holds: Mapping[str, str] | None = None,
     transport: str = "file",
 ) -> PlanResult:
     """Compare `listings` with `state` (schema diff.STATE), and write the plan below `root` (storage) through `folder` (scratch).
 
     `approved` (columns of guards.GUARDED) are held changes that were approved in the last 24 hours, `removed_lately` the
-    removals of that time that were not; `refused` (schema refused.REFUSED) is what the marketplace refused and is not said again.
+    removals of that time that were not; `refused` (schema refused.REFUSED) is what the marketplace refused and is not said again;
+    `holds` are SKUs that are not created, with the reason (`account.read_holds`).
     `now` only tells whose grace period is over. A message that the marketplace would
     refuse blocks a new listing, and holds that change of a live one.
     Raises PipelineError when the scope names a product that is neither listed nor live.
@@ -87,6 +89,7 @@ def plan_changes(
         settings=settings,
         now=now,
         family_is_one_listing=marketplace.family_is_one_listing,
+        holds=holds,
     )
     if refused is not None:
         hold_refused(frame, refused)

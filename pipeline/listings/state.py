@@ -97,7 +97,8 @@ def _state_query() -> sql.Composed:
     rows = sql.SQL(
         "SELECT sku, {overlaid},"
         " CASE WHEN p.created THEN NULL ELSE (extract(epoch FROM s.left_at) * 1000000)::bigint END AS left_at,"
-        " coalesce(s.uncertain AND NOT coalesce(p.created, false), false) AS uncertain"
+        " coalesce(s.uncertain AND NOT coalesce(p.created, false), false) AS uncertain,"
+        " coalesce(s.stock_elsewhere, false) AS stock_elsewhere"
         " FROM (SELECT * FROM listing_state WHERE {lane}) s FULL JOIN ({sent}) p USING (sku)"
         " WHERE NOT coalesce(p.gone, false) AND (s.sku IS NOT NULL OR p.created)"
     ).format(overlaid=overlaid, lane=_LANE, sent=sql.SQL(_SENT).format(values=values, lane=_LANE))

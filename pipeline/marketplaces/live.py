@@ -101,6 +101,25 @@ class RemoteListing:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a listing offers: money in minor units of the site's currency, null where the listing says nothing."""
+
+    price: int | None
+    list_price: int | None  # above the price, else null
+    quantity: int | None
+    stock_elsewhere: bool = False  # the marketplace keeps and ships it
+    gtins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Attributes in which a listing is not as a message says, and those of which nobody can tell."""
+
+    differ: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Answered:
     """What the marketplace said at once of a change of one listing. Accepted is not live."""
 
@@ -190,4 +209,12 @@ class LiveMarketplace(Protocol):
         self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets
     ) -> ListingsService:
         """The listings of the account; as `feed_service`."""
+        ...
+
+    def held(self, listing: RemoteListing, site: Site) -> Held:
+        """What a listing of the account offers."""
+        ...
+
+    def difference(self, message: bytes, listing: RemoteListing) -> Difference:
+        """Where a listing is not as a message of kind update or images says; empty: sending it would change nothing."""
         ...

@@ -104,6 +104,18 @@ def translate_labels(here: Here, store: str, options: Mapping[str, Any]) -> Outc
     return _told(here.told, f"translate labels of {store}", run)
 
 
+def for_connection(here: Here, job: str, store: str, site: str, ops: Mapping[str, Mapping[str, Any]] | None = None) -> Outcome:
+    """One run of a job of one connection; `ops` is the config of its assets by name."""
+    tags = {"store": store, "marketplace": site, CHAINED_BY: "command line"}
+
+    def run() -> Outcome:
+        run_id = str(uuid4())
+        with here.watch(run_id):
+            return run_job(here.defs, here.instance, job, cell_key(store, site), tags=tags, ops=ops, run_id=run_id)
+
+    return _told(here.told, f"{job} of {store} on {site}", run)
+
+
 def poll(here: Here) -> list[Outcome]:
     """Send and poll whatever is due, then show the verdicts of the connections that got some."""
 

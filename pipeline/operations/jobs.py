@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline.catalog.assets import KIND_TAG
+from pipeline.operations.deciding import decide_listings
 from pipeline.operations.polling import poll_submissions
 
 import_all = dg.define_asset_job(
@@ -72,7 +73,7 @@ translate_labels = dg.define_asset_job(
 
 export_listings = dg.define_asset_job(
     "export_listings",
-    selection=dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("feed_submissions"),
+    selection=(dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("account_listings", "feed_submissions")),
     description="Make one marketplace's listings of a store, plan what changed, write the feeds and hand them over.",
     executor_def=dg.in_process_executor,
 )
@@ -84,5 +85,22 @@ read_verdicts = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
+adopt_listings = dg.define_asset_job(
+    "adopt_listings",
+    selection=dg.AssetSelection.assets("account_listings"),
+    description="Look up what the account sells of a store's listings already, and adopt it; nothing is sent.",
+    executor_def=dg.in_process_executor,
+)
+
+read_back = dg.define_asset_job(
+    "read_back",
+    selection=dg.AssetSelection.assets("listing_drift"),
+    description="Read live listings back, and report where the marketplace holds something else than it acknowledged.",
+    executor_def=dg.in_process_executor,
+)
+
 IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory, import_attributes, import_families]
-JOBS: list[Any] = [*IMPORT_JOBS, import_labels, translate_labels, export_listings, poll_submissions, read_verdicts]
+JOBS: list[Any] = [
+    *IMPORT_JOBS, import_labels, translate_labels, export_listings, adopt_listings, decide_listings, poll_submissions,
+    read_verdicts, read_back,
+]  # fmt: skip

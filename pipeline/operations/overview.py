@@ -29,6 +29,7 @@ class Row:
     held: int
     waiting: int  # held changes that an approval lets pass
     sending: int  # submissions without a verdict
+    drift: int  # SKUs of which the marketplace holds something else than it acknowledged
     refused: int  # SKUs of which the marketplace refused something
     last_error: str | None
     next: str
@@ -51,6 +52,8 @@ _QUERY = b"""
             AND u.ended_at IS NULL) AS sending,
            (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
             AND u.state = 'held') AS stuck,
+           (SELECT count(DISTINCT d.sku) FROM listing_drift d WHERE d.store_id = s.id AND d.site = c.site
+            AND d.transport = lane.transport AND d.state = 'open') AS drift,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
            coalesce(s.last_error, i.quality_reason, failed.error, c.last_error) AS last_error,
            failed.error IS NOT NULL AS import_failed, coalesce(planned.status, '') AS plan
@@ -98,6 +101,7 @@ class _Found:
     refused: int
     sending: int
     stuck: int
+    drift: int
     blocked: int
     held: int
     last_error: str | None
@@ -155,6 +159,7 @@ def _row(found: _Found) -> Row:
         found.held,
         found.guarded,
         found.sending,
+        found.drift,
         found.refused,
         found.last_error,
         _next(found, waiting),
@@ -181,4 +186,6 @@ def _next(found: _Found, waiting: bool) -> str:
         return f"pipeline export {found.store} {found.site} --approve {found.export_id}"
     if not found.up_to_date or found.state == "error":
         return f"pipeline export {found.store} {found.site}"
+    if found.drift:
+        return f"pipeline connection drift {found.store} {found.site}"
     return ""

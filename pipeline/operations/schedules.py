@@ -2,8 +2,10 @@
 
 import dagster as dg
 
+from pipeline.operations.jobs import read_back
 from pipeline.operations.runs import UNFINISHED
 from pipeline.operations.watching import NIGHTLY_TAG, watch_sources
+from pipeline.partitions import cell
 
 
 @dg.schedule(
@@ -35,6 +37,30 @@ def import_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.
     return dg.RunRequest(run_key=context.scheduled_execution_time.date().isoformat(), tags={NIGHTLY_TAG: "true"})
 
 
+@dg.schedule(
+    job=read_back,
+    name="read_back_nightly",
+    cron_schedule="30 1 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Read back the live listings of every connection that sends, at 01:30 UTC.",
+)
+def read_back_nightly(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+    from pipeline.submissions.live import live_cells
+
+    with Database.open(Settings.load()) as database, database.connect() as connection:
+        found = live_cells(connection)
+    day = context.scheduled_execution_time.date().isoformat()
+    requests = [
+        dg.RunRequest(
+            run_key=f"{day}:{store}:{site}", partition_key=cell(store, site), tags={"store": store, "marketplace": site}
+        )
+        for store, site in found
+    ]
+    return requests or dg.SkipReason("no connection is live")
+
+
 def _stores() -> int:
     """Number of live stores."""
     from pipeline.operations.watching import live_stores
@@ -45,4 +71,4 @@ def _stores() -> int:
         return len(live_stores(connection))
 
 
-SCHEDULES = [watch_every_minute, import_nightly]
+SCHEDULES = [watch_every_minute, import_nightly, read_back_nightly]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _MAX_PRICE = 1_000_000_000
 _MAX_VALUES = 10_000
 _Values = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(max_length=_MAX_VALUES)]
+#: What a connection may own of a live listing; what it does not own, somebody else keeps, such as a repricer.
+Owned = Literal["content", "images", "price", "quantity"]
+OWNED: tuple[Owned, ...] = get_args(Owned)
 RuleField = Literal["product_type", "category", "vendor", "tag", "title", "collection"]
 
 
@@ -81,6 +84,14 @@ class ExportSettings(_Settings):
     assortment: Assortment = Assortment()
     require_approval: bool = False
     delete_after_days: int = Field(default=7, ge=0, le=365)  # grace of a listing that left the assortment, at quantity 0
+
+    owns: tuple[Owned, ...] = OWNED  # the rest is said when a listing is created, and never again
+    drift: Literal["ours", "theirs", "alert"] = "alert"  # when the marketplace holds something else than it acknowledged
+
+    @field_validator("owns")
+    @classmethod
+    def _in_order(cls, value: tuple[Owned, ...]) -> tuple[Owned, ...]:
+        return tuple(kind for kind in OWNED if kind in value)
 
     @field_validator("default_category")
     @classmethod

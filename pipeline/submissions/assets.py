@@ -11,9 +11,11 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+from pydantic import Field
 
 from pipeline.feeds.assets import NAMES
 from pipeline.feeds.pack import set_current
+from pipeline.listings.account import require_reconciled
 from pipeline.listings.assets import LOCK_WAIT_SECONDS, connected
 from pipeline.listings.cell import Cell
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
@@ -22,17 +24,110 @@ from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
 from pipeline.platform.locks import LockBusy
-from pipeline.platform.progress import stop_if_canceled
+from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, TableWriter, stage
 from pipeline.stores.connections import record_sync
 from pipeline.submissions import api_mode, file_mode, status
 from pipeline.submissions.ledger import submission_states
-from pipeline.submissions.schema import LISTING_STATUS, PROCESSING_REPORTS, SUBMISSIONS
+from pipeline.submissions.schema import ACCOUNT_LISTINGS, LISTING_DRIFT, LISTING_STATUS, PROCESSING_REPORTS, SUBMISSIONS
 
 GROUP = "submissions"
 OWNERS = ["team:submissions"]
 _TRANSPORT = {"file": "file (written and validated; nothing is sent)", "api": "api (the verdicts are read by poll_submissions)"}
+
+
+class Look(dg.Config):
+    """How the account is looked at."""
+
+    again: bool = Field(
+        default=False, description="Look at every SKU again, also at those whose state is known; decisions of persons stay."
+    )
+
+
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"postgres"},
+    output_required=False,
+    ins={"listings": dg.AssetIn()},
+    description="What the marketplace's account sells of ours already, adopted before anything is sent; empty in file mode.",
+)
+def account_listings(
+    context: dg.AssetExecutionContext, config: Look, workspace: Workspace, listings: Table
+) -> Iterator[dg.Output[Any]]:
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        found, rows = Counter[str](), pd.DataFrame(columns=ACCOUNT_LISTINGS.names, dtype=object)
+        if cell.lane.transport == "api":
+            from pipeline.submissions import account, adoption
+            from pipeline.submissions.live import Office
+
+            _hold(context, workspace, cell)
+            office = Office(workspace.database, workspace.vault, workspace.settings.storage())
+            report = counted(reporter(context, "account_listings"), "listings looked up in the account")
+            with office.listings(cell) as service, workspace.database.connect(autocommit=True) as connection:
+                if config.again:
+                    with connection.transaction():
+                        adoption.forget(connection, cell)
+                found = adoption.adopt(connection, cell, service, listings, report)
+                rows = pd.DataFrame(account.account_listings(connection, cell.lane), columns=ACCOUNT_LISTINGS.names, dtype=object)
+        about = {name: listings.metadata.get(name, "") for name in ("import_id", "version")}
+        table = stage(workspace.scratch("account_listings"), "account_listings", rows, ACCOUNT_LISTINGS, about)
+    to_decide = rows[rows["found"].isin(["gtin", "gone"]) & rows["decided"].isna()]
+    yield dg.Output(
+        table,
+        metadata={
+            "transport": _TRANSPORT[cell.lane.transport],
+            "looked_up_now": found.total(),
+            "adopted_now": found["sku"],
+            "adopted_otherwise": int((rows["found"].eq("sku") & rows["differs"].map(bool).astype(bool)).sum()),
+            "to_decide": meta.table(to_decide.head(meta.MAX_ROWS)[["sku", "found", "account_sku", "gtin", "item_id"]]),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"postgres"},
+    output_required=False,
+    ins={"listings": dg.AssetIn()},
+    description="Live listings read back: where the marketplace holds something else than it acknowledged; empty in file mode.",
+)
+def listing_drift(context: dg.AssetExecutionContext, workspace: Workspace, listings: Table) -> Iterator[dg.Output[Any]]:
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        counts, rows = Counter[str](), pd.DataFrame(columns=LISTING_DRIFT.names, dtype=object)
+        if cell.lane.transport == "api":
+            from pipeline.submissions import account, drift
+            from pipeline.submissions.live import Office
+
+            _hold(context, workspace, cell)
+            office = Office(workspace.database, workspace.vault, workspace.settings.storage())
+            report = counted(reporter(context, "listing_drift"), "listings read back")
+            with office.listings(cell) as service, workspace.database.connect(autocommit=True) as connection:
+                require_reconciled(connection, cell.lane, cell.account.seller_id)
+                counts = drift.read_back(connection, cell, service, listings, report)
+                rows = pd.DataFrame(account.drifts(connection, cell.lane), columns=LISTING_DRIFT.names, dtype=object)
+        about = {"policy": cell.connection.export_settings.drift, "store": cell.store.key, "site": cell.site.key}
+        table = stage(workspace.scratch("listing_drift"), "listing_drift", rows, LISTING_DRIFT, about)
+    yield dg.Output(
+        table,
+        metadata={
+            "policy": cell.connection.export_settings.drift,
+            "read": counts["read"],
+            "by_state": meta.counts(Counter(rows["state"]), "state"),
+            "by_kind": meta.counts(Counter(rows["kind"]), "kind"),
+            "drift": meta.table(rows.head(meta.MAX_ROWS)[["sku", "kind", "ours", "theirs", "state", "times"]]),
+        },
+    )
 
 
 @dg.asset(
@@ -56,12 +151,7 @@ def feed_submissions(
         cell = connected(context, workspace)
         if cell is None:
             return
-        workspace.hold(
-            cell.lock,
-            holder=f"run {context.run.run_id}",
-            wait_seconds=LOCK_WAIT_SECONDS,
-            waiting=lambda: stop_if_canceled(context),
-        )
+        _hold(context, workspace, cell)
         feeds = (product_feed, price_feed, inventory_feed, image_feed)
         export_id = _one_plan(feeds)
         root = workspace.settings.storage()
@@ -181,17 +271,25 @@ class _Sample:
         return meta.table(pd.concat(self._pieces)[list(columns)] if self._pieces else [])
 
 
+def _hold(context: dg.AssetExecutionContext, workspace: Workspace, cell: Cell) -> None:
+    """Be the only one that plans, sends or reads back for this connection, until the run ends."""
+    workspace.hold(
+        cell.lock,
+        holder=f"run {context.run.run_id}",
+        wait_seconds=LOCK_WAIT_SECONDS,
+        waiting=lambda: stop_if_canceled(context),
+    )
+
+
 def _send(
     context: dg.AssetExecutionContext, workspace: Workspace, cell: Cell, plan: Plan, files: list[dict[str, Any]]
 ) -> tuple[bool, list[str]]:
     """Put the files into the ledger, and send what can be sent now; the states of their submissions."""
-    from pipeline.submissions.live import Office  # loads httpx
+    from pipeline.submissions.live import Office, require_sending  # loads httpx
 
-    if cell.connection.status == "testing":
-        raise PipelineError(
-            f"{cell.store.key} on {cell.site.key} is being tested, nothing is sent yet; try its credentials with: "
-            f"pipeline connection test {cell.store.key} {cell.site.key}"
-        )
+    require_sending(cell)
+    with workspace.connect() as connection:
+        require_reconciled(connection, cell.lane, cell.account.seller_id)
     office = Office(workspace.database, workspace.vault, workspace.settings.storage())
     with office.service(cell) as service:
         digests = {file["path"]: hashlib.sha256(office.read(file["path"])).hexdigest() for file in files}
@@ -229,4 +327,4 @@ def _synced(counts: Any) -> int:
     return int(sum(count for kind, count in counts["changes"].items() if kind != "unchanged"))
 
 
-ASSETS = [feed_submissions, processing_reports, listing_status]
+ASSETS = [account_listings, listing_drift, feed_submissions, processing_reports, listing_status]

@@ -27,4 +27,17 @@ def nothing_refused(listing_status: Table) -> dg.AssetCheckResult:
     )
 
 
-CHECKS = [nothing_refused]
+@check("listing_drift", store_marketplaces, description="The marketplace holds what it acknowledged.")
+def no_drift(listing_drift: Table) -> dg.AssetCheckResult:
+    rows, about = listing_drift.read(["sku", "kind", "state"]), listing_drift.metadata
+    waiting = rows[rows["state"] == "open"]
+    said = f"{waiting['sku'].nunique()} listings are not what the marketplace acknowledged; decide: pipeline connection drift "
+    return dg.AssetCheckResult(
+        passed=waiting.empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="nothing waits for a decision" if waiting.empty else f"{said}{about.get('store')} {about.get('site')}",
+        metadata={"open": len(waiting), **{str(kind): int(count) for kind, count in waiting["kind"].value_counts().items()}},
+    )
+
+
+CHECKS = [nothing_refused, no_drift]

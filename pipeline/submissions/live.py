@@ -13,8 +13,8 @@ import psycopg
 from upath import UPath
 
 from pipeline.listings.cell import Cell
-from pipeline.marketplaces.live import CredentialsRefused, FeedService, LiveMarketplace
-from pipeline.model.errors import UsageError
+from pipeline.marketplaces.live import CredentialsRefused, FeedService, ListingsService, LiveMarketplace
+from pipeline.model.errors import PipelineError, UsageError
 from pipeline.model.quality import SEVERITIES
 from pipeline.platform.database import Database
 from pipeline.platform.http import ApiError
@@ -37,7 +37,7 @@ class Office:
     @contextmanager
     def service(self, cell: Cell) -> Iterator[FeedService]:
         """The feed service of a connection. Raises UsageError for one in file mode: without credentials nothing is opened."""
-        _require_live(cell)
+        require_live(cell)
         with self.database.connect() as connection:
             credentials = open_credentials(connection, self.vault, cell.connection)
         market = cast(LiveMarketplace, cell.marketplace)
@@ -45,6 +45,23 @@ class Office:
             opened = market.feed_service(cell.site, cell.account, credentials, buckets)
             with closing(opened):
                 yield opened
+
+    @contextmanager
+    def listings(self, cell: Cell) -> Iterator[ListingsService]:
+        """The listings of a connection's account; as `service`. What it raises about credentials is noted on the connection."""
+        require_sending(cell)
+        with self.database.connect() as connection:
+            credentials = open_credentials(connection, self.vault, cell.connection)
+        market = cast(LiveMarketplace, cell.marketplace)
+        with Buckets(self.database.connect) as buckets:
+            opened = market.listings_service(cell.site, cell.account, credentials, buckets)
+            with closing(opened):
+                try:
+                    yield opened
+                except CredentialsRefused as refused:
+                    with self.database.connect() as connection:
+                        set_outcome(connection, cell.connection.id, str(refused))
+                    raise
 
     def work(self, cell: Cell, service: FeedService, *, holder: str) -> Counter[str]:
         """Move on everything of a connection that is due; returns how many submissions came into which state.
@@ -75,7 +92,7 @@ class Office:
         return content
 
 
-def _require_live(cell: Cell) -> None:
+def require_live(cell: Cell) -> None:
     if not cell.marketplace.sends:
         raise UsageError(
             f"this release cannot send to {cell.marketplace.name}; {cell.store.key} on {cell.site.key} is in file mode"
@@ -87,11 +104,31 @@ def _require_live(cell: Cell) -> None:
         )
 
 
+def require_sending(cell: Cell) -> None:
+    """Raise when this connection is in file mode, or is being tested and must not do anything yet."""
+    require_live(cell)
+    if cell.connection.status == "testing":
+        raise PipelineError(
+            f"{cell.store.key} on {cell.site.key} is being tested, nothing is sent yet; try its credentials with: "
+            f"pipeline connection test {cell.store.key} {cell.site.key}"
+        )
+
+
+def live_cells(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
+    """(store, site) of the active live connections whose account was looked at."""
+    rows = connection.execute(b"""
+        SELECT t.key, l.site FROM export_lanes l JOIN stores t ON t.id = l.store_id
+        JOIN marketplace_credentials c ON c.store_id = l.store_id AND c.site = l.site AND c.credentials <> '{}'
+        WHERE l.transport = 'api' AND l.reconciled_at IS NOT NULL AND c.status IN ('active', 'error') ORDER BY 1, 2
+    """)
+    return [(str(store), str(site)) for store, site in rows]
+
+
 def try_connection(office: Office, cell: Cell) -> list[str]:
     """What is wrong with a connection's credentials, as sentences. Its status becomes active or error; testing when the
     marketplace could not be asked. Raises UsageError for a connection in file mode."""
     status: Status
-    _require_live(cell)
+    require_live(cell)
     try:
         with office.service(cell) as service:
             problems = service.check()

@@ -9,6 +9,34 @@ from pipeline.feeds.schema import FEED_FILES
 #: One row a feed file that was handed over. `status`: done in file mode, else the state of the submission.
 SUBMISSIONS = pa.schema([("export_id", pa.string()), *FEED_FILES, ("transport", pa.string()), ("status", pa.string())])
 
+#: One row a SKU of ours that the account had when it was looked up, or whose GTIN it sells as another SKU.
+ACCOUNT_LISTINGS = pa.schema(
+    [
+        ("sku", pa.string()),
+        ("found", pa.string()),  # sku: adopted | gtin: as another SKU | gone: deleted there | nothing: only decided about
+        ("account_sku", pa.string()),
+        ("gtin", pa.string()),
+        ("item_id", pa.string()),  # ASIN, item id
+        ("differs", pa.list_(pa.string())),  # kinds in which an adopted one was not as we would say it
+        ("decided", pa.string()),  # map | sell_anyway
+        ("looked_at", pa.timestamp("us", "UTC")),
+    ]
+)
+
+#: One row a SKU and kind in which the marketplace holds something else than it acknowledged.
+LISTING_DRIFT = pa.schema(
+    [
+        ("sku", pa.string()),
+        ("kind", pa.string()),  # content | images | price | quantity | missing
+        ("ours", pa.string()),  # a value (minor units), or the hash of one
+        ("theirs", pa.string()),  # a value, or the attributes that differ
+        ("state", pa.string()),  # open | said_again | accepted
+        ("times", pa.int64()),  # how often it was seen
+        ("first_seen", pa.timestamp("us", "UTC")),
+        ("last_seen", pa.timestamp("us", "UTC")),
+    ]
+)
+
 #: One row a message of the newest export with a verdict.
 PROCESSING_REPORTS = pa.schema(
     [
@@ -43,6 +71,7 @@ LISTING_STATUS = pa.schema(
         ("attribute", pa.string()),  # the marketplace's name
         ("field", pa.string()),  # ours
         ("rule", pa.string()),  # of ours about that field
+        ("drift", pa.string()),  # what the marketplace holds otherwise than acknowledged, and nobody has accepted
         ("hint", pa.string()),
     ]
 )

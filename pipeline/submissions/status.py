@@ -36,14 +36,18 @@ _STATUS = b"""
             (array_agg(ARRAY[code, text, attribute, field, rule]
                 ORDER BY array_position('{error,warning,info}', severity), code))[1:1] AS worst
         FROM marketplace_issues WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s GROUP BY sku
+    ), drifted AS (
+        SELECT sku, string_agg(kind || ': ' || theirs, '; ' ORDER BY kind) AS drift FROM listing_drift
+        WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s AND state = 'open' GROUP BY sku
     )
     SELECT sku, coalesce(s.product_id, p.product_id) AS product_id, coalesce(s.role, p.role) AS role,
         CASE WHEN p.refused IS NOT NULL THEN 'rejected' WHEN p.pending THEN 'pending' WHEN s.uncertain THEN 'uncertain'
             WHEN s.left_at IS NOT NULL THEN 'leaving' ELSE 'live' END AS state,
         p.refused, p.reason, p.submission_id, s.marketplace_item_id AS item_id, s.marketplace_status, s.price, s.quantity,
         coalesce(i.errors, 0) AS errors, coalesce(i.warnings, 0) AS warnings,
-        i.worst[1][1] AS code, i.worst[1][2] AS issue, i.worst[1][3] AS attribute, i.worst[1][4] AS field, i.worst[1][5] AS rule
-    FROM state s FULL JOIN sent p USING (sku) LEFT JOIN said i USING (sku) ORDER BY sku
+        i.worst[1][1] AS code, i.worst[1][2] AS issue, i.worst[1][3] AS attribute, i.worst[1][4] AS field, i.worst[1][5] AS rule,
+        d.drift
+    FROM state s FULL JOIN sent p USING (sku) LEFT JOIN said i USING (sku) LEFT JOIN drifted d USING (sku) ORDER BY sku
 """
 
 
@@ -57,7 +61,9 @@ def listing_status(connection: psycopg.Connection[Any], cell: Cell) -> Iterator[
     store, site = cell.store.key, cell.site.key
     for piece in _pieces(connection, _STATUS, cell):
         told = piece[["sku", "state", "field", "submission_id"]].itertuples(index=False)
-        piece["hint"] = [_hint(store, site, sku, state, field, submission) for sku, state, field, submission in told]
+        hints = [_hint(store, site, sku, state, field, submission) for sku, state, field, submission in told]
+        drift = f"the marketplace holds something else than it acknowledged; decide: pipeline connection drift {store} {site}"
+        piece["hint"] = [hint or (drift if found else None) for hint, found in zip(hints, piece["drift"], strict=True)]
         yield pd.DataFrame(piece, columns=LISTING_STATUS.names)
 
 

@@ -30,6 +30,10 @@ def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
 
 @pytest.fixture
 def place(new_place: NewPlace, amazon: FakeAmazon, tmp_path: Path) -> Place:
+    return shop_of_ten(new_place, tmp_path)
+
+
+def shop_of_ten(new_place: NewPlace, tmp_path: Path) -> Place:
     """A store of ten products, and a key for credentials."""
     place = new_place()
     keys = tmp_path / "credential.keys"
@@ -120,7 +124,7 @@ def test_wrong_credentials(place: Place, amazon: FakeAmazon, tmp_path: Path, wro
         place.rows("SELECT to_jsonb(c) - 'credentials' FROM marketplace_credentials c"), default=str
     )
     place.cli("connection", "set", "shop", SITE, "--credentials", credentials(tmp_path, amazon), code=0)
-    place.summary("submissions", "poll")
+    place.summary("export", "shop", SITE)
     assert len(amazon.feeds) == 1
 
 

@@ -112,7 +112,7 @@ def materializations(finished_demo: Finished) -> dict[str, dict[str, Any]]:
 
 
 #: What there is to read once something was sent; the demo sends nothing.
-VERDICTS = {"processing_reports", "listing_status"}
+VERDICTS = {"processing_reports", "listing_status", "listing_drift"}
 
 
 def main_assets() -> list[dg.AssetKey]:

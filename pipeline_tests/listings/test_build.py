@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,13 @@ def test_a_parent_with_a_fault_of_its_own_blocks_its_children() -> None:
     found = status_and_reason(rows, issues, scores, RuleSet("r", "1", (), ()))
     assert found["status"].tolist() == ["blocked", "blocked", "blocked", "ready"]
     assert found["reason"].tolist()[:3] == ["No theme.", *["The parent listing of its family is blocked: No theme."] * 2]
+
+
+def test_a_mapped_variant_is_the_accounts_sku(tmp_path: Path) -> None:
+    catalog = Catalog().add(product("1"), [variant("1", 1), variant("1", 2)])
+    mapped = replace(recipe(tmp_path), mappings={"SKU-1-2": "OLD-2"})
+    rows = build(catalog, mapped, tmp_path / "a").tables["listings"].open().read()
+    assert rows["sku"].tolist()[1:] == ["SKU-1-1", "OLD-2"]
+    assert mapped.fingerprint != recipe(tmp_path).fingerprint
+    with pytest.raises(PipelineError, match="is mapped to SKU-1-1 on fake-us, which is the SKU of another variant"):
+        build(catalog, replace(mapped, mappings={"SKU-1-2": "SKU-1-1"}), tmp_path / "b")

@@ -56,7 +56,7 @@ class Shop:
     plans: int = 0
     said: list[str] = field(default_factory=list)
 
-    def plan(self, *rows: dict[str, Any], **settings: Any) -> PlanResult:
+    def plan(self, *rows: dict[str, Any], holds: dict[str, str] | None = None, **settings: Any) -> PlanResult:
         self.plans += 1
         scratch = self.folder / f"scratch{self.plans}"
         with self.connection.transaction():
@@ -64,7 +64,7 @@ class Shop:
                 listings_table(scratch, list(rows)), read_state(self.connection, self.lane), marketplace=MARKET, site=SITE,
                 account=ACCOUNT, settings=export_settings(**settings), base_version=lane_version(self.connection, self.lane),
                 now=self.amazon.clock.now(), folder=scratch, root=self.folder, refused=read_refused(self.connection, self.lane),
-                transport="api",
+                holds=holds, transport="api",
             )  # fmt: skip
             register(self.connection, self.lane, result.plan)
         return result

@@ -25,7 +25,7 @@ from pipeline.model.secret import Secret
 if TYPE_CHECKING:
     from pipeline.marketplaces.amazon.spapi.client import SpApi
     from pipeline.marketplaces.amazon.spapi.tokens import Tokens
-    from pipeline.marketplaces.live import FeedService, ListingsService
+    from pipeline.marketplaces.live import Difference, FeedService, Held, ListingsService, RemoteListing
     from pipeline.platform.rate_limits import Buckets
 
 _FOLDER = Path(__file__).parent
@@ -102,6 +102,16 @@ class AmazonMarketplace:
         from pipeline.marketplaces.amazon.spapi.listings import AmazonListings
 
         return AmazonListings(_api(site, account, credentials, buckets), site)
+
+    def held(self, listing: RemoteListing, site: Site) -> Held:
+        from pipeline.marketplaces.amazon import readback
+
+        return readback.held(listing, site)
+
+    def difference(self, message: bytes, listing: RemoteListing) -> Difference:
+        from pipeline.marketplaces.amazon import readback
+
+        return readback.difference(message, listing)
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)

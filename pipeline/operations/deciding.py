@@ -1,0 +1,55 @@
+"""`decide_listings`: what a person decides about listings of the account, launched in the UI. The command line does the same."""
+
+from typing import Literal
+
+import dagster as dg
+from pydantic import Field
+
+from pipeline.platform.resources import Workspace, expected_failures
+
+
+class Decision(dg.Config):
+    """About one connection; SKUs are ours."""
+
+    store: str
+    marketplace: str = Field(description="The site, for example amazon-us.")
+    who: str = Field(description="Your name; kept with the decision.")
+    why: str = Field(default="", description="Kept with the decision.")
+    map: dict[str, str] = Field(default={}, description="Our SKU: the account's SKU that it is sold as.")
+    sell_anyway: list[str] = Field(default=[], description="SKUs to create although the account sells their GTIN already.")
+    forget: list[str] = Field(default=[], description="SKUs of which a decision is taken back.")
+    drift: Literal["ours", "theirs", "none"] = Field(default="none", description="Say ours again, or leave theirs.")
+    drift_skus: list[str] = Field(default=[], description="The SKUs that this is about; empty: all with an open drift.")
+
+
+@dg.op(description="Record the decisions; they count from the next export on.")
+def decide(context: dg.OpExecutionContext, config: Decision, workspace: Workspace) -> None:
+    from pipeline.listings.cell import find_cell
+    from pipeline.model.errors import UsageError
+    from pipeline.submissions import account
+    from pipeline.submissions.live import Office
+
+    with expected_failures():
+        office = Office(workspace.database, workspace.vault, workspace.settings.storage())
+        with workspace.connect() as connection:
+            cell = find_cell(connection, config.store, config.marketplace)
+            if cell is None or not config.who.strip():
+                raise UsageError("give `who`, and a store that is connected to the marketplace")
+            by = (config.who, config.why)
+            if config.map:
+                with office.listings(cell) as service:
+                    account.map_skus(connection, cell, service, config.map, *by)
+            account.sell_anyway(connection, cell, config.sell_anyway, *by)
+            account.forget(connection, cell, config.forget, *by)
+            about = []
+            if config.drift != "none":
+                about = account.decide_drift(connection, cell, config.drift, config.drift_skus, *by)
+    context.add_output_metadata({"decided": len(config.map) + len(config.sell_anyway) + len(config.forget) + len(about)})
+
+
+@dg.job(
+    description="Decide about listings that the account has under another SKU, or that drifted.",
+    executor_def=dg.in_process_executor,
+)
+def decide_listings() -> None:
+    decide()
