@@ -9,6 +9,8 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.amazon.market import AmazonMarketplace
@@ -282,6 +284,15 @@ def test_a_stored_definition_that_cannot_be_used_blocks_and_says_so(content: byt
 )
 def test_texts_take_the_shape_that_the_definition_wants(name: str, given: Any, value: dict[str, Any]) -> None:
     assert shaped(definition(), name, given, SITE) == [{**value, "marketplace_id": "ATVPDKIKX0DER"}]
+
+
+@given(
+    st.sampled_from(sorted(own_definition()["properties"])), st.text(max_size=60) | st.sampled_from(["[", "{}", "[[1]]", "1 x"])
+)
+def test_whatever_is_typed_becomes_json_that_the_validator_can_judge(name: str, text: str) -> None:
+    value = shaped(definition(), name, text, SITE)
+    assert json.loads(json.dumps(value)) == value
+    assert all(problem.text for problem in definition().problems({name: value}))
 
 
 # A real definition's excerpt.
