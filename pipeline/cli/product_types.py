@@ -56,10 +56,10 @@ def show(store: StoreKey, marketplace: SiteKey, product_type: Type, as_json: Jso
         cell = _cell(connection, store, marketplace)
         known = read_knowledge(connection, cell.store.id, cell.site.key, items=False)
         found = known.definitions.get((product_type, "LISTING"))
-    if found is None or found.document is None:
+    if found is None or found.deflated is None:
         why = found.problem if found is not None else f"nothing is known of {product_type} on {marketplace}."
         raise UsageError(f"{why} Download it with: pipeline product-types refresh {store} {marketplace} {product_type}")
-    wants = cast(LiveMarketplace, cell.marketplace).wants(product_type, found.document)
+    wants = cast(LiveMarketplace, cell.marketplace).wants(product_type, found)
     if as_json:
         show_json(wants)
         return
@@ -139,7 +139,10 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Give definitions as files, for connections without credentials. They count for all stores on this marketplace."""
+    import zlib
+
     from pipeline.listings.knowledge import save_definition
+    from pipeline.marketplaces.base import StoredDefinition
     from pipeline.marketplaces.live import FetchedDefinition, LiveMarketplace
     from pipeline.model.errors import UsageError
 
@@ -150,7 +153,8 @@ def add(
         added = []
         for file in files:
             document = _read(file)
-            cast(LiveMarketplace, cell.marketplace).wants(file.stem, document)
+            kept = StoredDefinition(zlib.compress(document), _checksum(document))
+            cast(LiveMarketplace, cell.marketplace).wants(file.stem, kept)
             given = FetchedDefinition(_checksum(document), document, label=file.name)
             save_definition(connection, cell.site.key, file.stem, "LISTING", given, given=True)
             added.append(file.stem)

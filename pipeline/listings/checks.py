@@ -40,4 +40,20 @@ def nothing_held(listing_changes: Table) -> dg.AssetCheckResult:
     )
 
 
-CHECKS = [all_listings_ready, nothing_held]
+@check(
+    "marketplace_lookups",
+    store_marketplaces,
+    description="Every category in use is one that the marketplace has, and it answered when it was asked what it wants.",
+)
+def categories_known(marketplace_lookups: Table) -> dg.AssetCheckResult:
+    rows = marketplace_lookups.arrow(["category", "outcome"]).to_pylist()
+    unclear = sorted({row["category"] for row in rows if row["outcome"] in ("failed", "unknown")})
+    return dg.AssetCheckResult(
+        passed=not unclear,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"unknown, or not answered: {', '.join(unclear[:20])}" if unclear else "all categories are known",
+        metadata={"categories": len({row["category"] for row in rows}), "unclear": len(unclear)},
+    )
+
+
+CHECKS = [categories_known, all_listings_ready, nothing_held]

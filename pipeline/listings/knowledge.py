@@ -17,11 +17,9 @@ from psycopg.types.json import Jsonb
 
 from pipeline.marketplaces.base import Definitions, StoredDefinition
 from pipeline.marketplaces.live import CatalogItem, FetchedDefinition
-from pipeline.model.errors import BadInputError, UsageError
+from pipeline.model.errors import UsageError
 from pipeline.stores.connections import Connection
 from pipeline.stores.text import shown
-
-_MAX_DOCUMENT = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -51,20 +49,7 @@ def read_knowledge(
 
 def _definitions(connection: psycopg.Connection[Any], site: str) -> dict[tuple[str, str], StoredDefinition]:
     query = b"SELECT category, requirements, document, checksum, problem FROM category_definitions WHERE site = %s"
-    found = {}
-    for category, requirements, document, checksum, problem in connection.execute(query, [site]):
-        found[category, requirements] = StoredDefinition(_inflated(document), checksum, problem)
-    return found
-
-
-def _inflated(document: bytes | None) -> bytes | None:
-    if document is None:
-        return None
-    inflater = zlib.decompressobj()
-    content = inflater.decompress(document, _MAX_DOCUMENT)
-    if inflater.unconsumed_tail:
-        raise BadInputError("a stored category definition is far too large; remove it with: pipeline product-types refresh")
-    return content
+    return {(row[0], row[1]): StoredDefinition(*row[2:]) for row in connection.execute(query, [site])}
 
 
 def read_items(connection: psycopg.Connection[Any], store_id: UUID, site: str) -> dict[str, list[CatalogItem]]:

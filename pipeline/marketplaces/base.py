@@ -5,6 +5,7 @@ Third parties add a marketplace through the entry-point group `pipeline.marketpl
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.model.credentials import CredentialNames
+from pipeline.model.errors import BadInputError
 from pipeline.model.listing import Account, FeedKind, FeedPart, InvalidMessage, Message, Site
 
 #: Validated messages, ready to be packed into feeds, in the order in which they are packed.
@@ -30,11 +32,23 @@ NO_MESSAGES = MESSAGES.empty_table()
 
 @dataclass(frozen=True)
 class StoredDefinition:
-    """What a marketplace says that a category wants, as it was downloaded; without a document when it could not be had."""
+    """What a marketplace says that a category wants; without a document when there is none. It is kept deflated (a twentieth),
+    since a connection may know hundreds."""
 
-    document: bytes | None
+    deflated: bytes | None  # zlib
     checksum: str  # of the document; also changes with `problem`
     problem: str | None = None  # why the category cannot be used
+
+    def document(self, most: int) -> bytes:
+        """The document. Raises BadInputError for one that is damaged or has more than `most` bytes."""
+        inflater = zlib.decompressobj()
+        try:
+            content = inflater.decompress(self.deflated or b"", most)
+        except zlib.error:
+            content = b""
+        if not inflater.eof:
+            raise BadInputError("a stored definition of a category is damaged or far too large; remove it and ask for it again")
+        return content
 
 
 #: By category and set of requirements (the marketplace's word).

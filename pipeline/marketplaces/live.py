@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from pipeline.marketplaces.base import StoredDefinition
 from pipeline.model.listing import Account, Site
 from pipeline.model.secret import Secret
 from pipeline.platform.http import ApiError
@@ -266,6 +267,6 @@ class LiveMarketplace(Protocol):
         """Likewise, for questions to the catalog."""
         ...
 
-    def wants(self, category: str, document: bytes) -> CategoryWants:
+    def wants(self, category: str, definition: StoredDefinition) -> CategoryWants:
         """What a definition says. Raises BadInputError for a document that is none."""
         ...

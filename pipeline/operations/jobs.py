@@ -8,6 +8,7 @@ import dagster as dg
 
 from pipeline.catalog.assets import KIND_TAG
 from pipeline.operations.categories import decide_categories
+from pipeline.operations.matching import choose_match
 from pipeline.operations.polling import poll_submissions
 
 import_all = dg.define_asset_job(
@@ -95,5 +96,5 @@ read_verdicts = dg.define_asset_job(
 IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory, import_attributes, import_families]
 JOBS: list[Any] = [
     *IMPORT_JOBS, import_labels, translate_labels, map_categories, decide_categories, export_listings, poll_submissions,
-    read_verdicts,
+    read_verdicts, choose_match,
 ]  # fmt: skip

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,27 @@ def own_definition() -> dict[str, Any]:
     return found
 
 
+def any_definition() -> dict[str, Any]:
+    """One that requires nothing and allows every family: of product types that a test does not care about."""
+    found = own_definition()
+    properties = found["properties"]
+    options = ["color", "size", "style", "pattern", "material", "scent", "flavor"]
+    for name in options:
+        properties[name] = {**properties["generic_keyword"], "title": name.title()}
+    words = [name.upper() for name in options]
+    themes = ["/".join(some) for count in (1, 2, 3) for some in permutations(words, count)]
+    properties["variation_theme"]["items"]["properties"]["name"] = {"type": "string", "enum": themes}
+    return {name: part for name, part in found.items() if name not in ("required", "allOf")}
+
+
 class ProductTypes:
     """Operations by name, as in `FakeAmazon`. Attributes may be changed at any time."""
 
     #: Product type -> its schema with everything required (LISTING).
     definitions: dict[str, dict[str, Any]]
     versions: dict[str, str]
+    #: Of all other product types; None: Amazon has no others.
+    any_type: dict[str, Any] | None
     #: Title -> product types.
     suggestions: dict[str, list[str]]
     #: ASIN -> GTINs, title, product type.
@@ -50,11 +66,12 @@ class ProductTypes:
     damaged: list[bytes]
 
     def begin_types(self) -> None:
+        self.any_type = any_definition()
         self.definitions, self.versions, self.suggestions, self.items, self.damaged = {}, {}, {}, {}, []
 
     def getDefinitionsProductType(self, call: Call) -> Reply:
         (site,) = self._of_sites(call)
-        schema = self.definitions.get(call.key)
+        schema = self.definitions.get(call.key, self.any_type)
         if schema is None:
             raise Refused(404, "NOT_FOUND", f"Product type {call.key} not found")
         requirements = call.query.get("requirements", ["LISTING"])[0]
@@ -109,7 +126,7 @@ class ProductTypes:
 
     def by_definition(self, sku: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         """A `preview`: what the product type's definition says of a whole listing."""
-        schema = self.definitions.get(body["productType"])
+        schema = self.definitions.get(body["productType"], self.any_type)
         if schema is None or "attributes" not in body:
             return []
         validator = jsonschema_rs.Draft201909Validator(requiring(schema, body.get("requirements", "LISTING")), offline=True)

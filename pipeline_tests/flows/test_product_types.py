@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.definitions import build_defs
 from pipeline_tests.fakes.amazon import SELLER, FakeAmazon, Fault, running
 from pipeline_tests.fakes.amazon_types import own_definition
 from pipeline_tests.fakes.clock import Clock
@@ -26,7 +27,7 @@ def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
     with running(Clock()) as fake:
         monkeypatch.setenv("AMAZON_API_URL", fake.url)
         monkeypatch.setenv("AMAZON_LWA_API_URL", fake.url)
-        fake.definitions[CUP] = own_definition()
+        fake.definitions[CUP], fake.any_type = own_definition(), None
         fake.preview = fake.by_definition
         fake.limited = False  # real time goes on while Amazon's clock stands still
         yield fake
@@ -171,7 +172,7 @@ def test_offers_on_items_that_amazon_has(place: Place, amazon: FakeAmazon, tmp_p
     amazon.items = {
         "B000000001": {"gtins": [gtins["SKU-1"]], "title": "Mug", "type": CUP},
         "B000000002": {"gtins": [gtins["SKU-2"]], "title": "Mug"},
-        "B000000003": {"gtins": [gtins["SKU-2"]], "title": "Cup"},
+        "B000000003": {"gtins": [gtins["SKU-2"]], "title": "Cup", "type": CUP},
     }
     connect(place, tmp_path, amazon, f"default_category={CUP}", said(WANTED), "match_existing_asins=true")
     assert counts(place) == (5, 1, 5)
@@ -190,6 +191,11 @@ def test_offers_on_items_that_amazon_has(place: Place, amazon: FakeAmazon, tmp_p
     assert export(place)["marketplaces"][SITE]["changes"]["unchanged"] == 5
     (shown,) = place.summary("matches", "list", "shop", SITE, "--several")["matches"]
     assert [item["item_id"] for item in shown["items"]] == ["B000000002", "B000000003"]
+    choice = {"store": "shop", "marketplace": SITE, "gtin": gtins["SKU-2"], "item": "none", "who": "Ann"}
+    with place.instance() as instance, place.environment():
+        job = build_defs().resolve_job_def("choose_match")
+        assert job.execute_in_process({"ops": {"decide_match": {"config": choice}}}, instance=instance).success
+    assert place.rows("SELECT chosen, who FROM catalog_matches WHERE chosen IS NOT NULL") == [("", "Ann")]
     place.cli("matches", "choose", "shop", SITE, gtins["SKU-2"], "B000000003", code=0)
     assert counts(place) == (6, 0, 1)
 

@@ -16,7 +16,7 @@ from pipeline.listings.assortment import Collections, excluded
 from pipeline.listings.categories.rules import first_rules
 from pipeline.listings.facts import facts
 from pipeline.listings.families import parent_skus
-from pipeline.listings.rows import own_first
+from pipeline.listings.rows import own_first, with_rules
 from pipeline.listings.stock import quantity_to_send, stock_of
 from pipeline.quality.schema import FIXED_PRODUCTS
 from pipeline_tests.listings.fakes import arrow, export_settings, product, stock
@@ -178,6 +178,26 @@ def test_metafields_are_facts_where_a_buyer_may_read_them() -> None:
         },
         "new",
     )  # fmt: skip
+
+
+def test_what_is_said_for_one_marketplace_keeps_its_words_and_stays_there() -> None:
+    from pipeline.marketplaces.ebay.specifics import facts as on_ebay
+
+    own = {"Amazon.Fabric_Type": " 100% Cotton; soft ", "amazon.capacity": '[{"value":"1"}]', "amazon.empty": " ",
+           "amazon.long": "x" * 5001, "custom.note": "x"}  # fmt: skip
+    found = facts(pa.array([json.dumps(own)]), pa.array(['{"amazon.capacity":"2 l"}'])).to_pylist()[0]
+    assert json.loads(found["attributes"]) == {"amazon.fabric_type": "100% Cotton; soft", "amazon.capacity": "2 l"}
+    assert on_ebay(found["attributes"], "en-US") == ()
+
+
+def test_what_a_category_rule_says_of_its_products() -> None:
+    rules = [{"field": "vendor", "pattern": "acme", "category": "MUG", "attributes": {"department": "mens"}}]
+    found = categorize(PRODUCTS, export_settings(category_rules=rules).category_rules, None, SHELVES, {"B": "CUP"})
+    assert found["category_attributes"].dropna().tolist() == ['{"department":"mens"}']
+    said = with_rules(
+        pa.chunked_array([['{"material":"Wood"}', None, None]]), pa.chunked_array([['{"department":"mens"}'] * 2 + [None]])
+    )
+    assert said.to_pylist() == ['{"material":"Wood","rule.department":"mens"}', '{"rule.department":"mens"}', None]
 
 
 def test_facts() -> None:

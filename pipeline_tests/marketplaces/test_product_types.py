@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.amazon.market import AmazonMarketplace
@@ -42,7 +45,7 @@ def market(*product_types: str, schema: dict[str, Any] | None = None) -> AmazonM
     sets = ("LISTING", "LISTING_PRODUCT_ONLY", "LISTING_OFFER_ONLY")
     version = hash(json.dumps(schema))
     known = {
-        (name, requirements): StoredDefinition(document(schema, requirements), f"{name} {requirements} {version}")
+        (name, requirements): StoredDefinition(zlib.compress(document(schema, requirements)), f"{name} {requirements} {version}")
         for name in product_types or (CUP,)
         for requirements in sets
     }
@@ -259,9 +262,12 @@ def test_hostile_patterns_and_values_end() -> None:
     assert {problem.attribute for problem in found} == {"a", "b"}
 
 
-def test_a_stored_definition_that_cannot_be_used_is_no_exception() -> None:
-    of = AmazonMarketplace().informed({(CUP, "LISTING"): StoredDefinition(b"{}", "broken")})
-    assert problems(single(), settings={}, of=of) == []
+@pytest.mark.parametrize("content", [b"{}", b"", zlib.compress(b"{}"), zlib.compress(b" " * (MAX_BYTES + 1))])
+def test_a_stored_definition_that_cannot_be_used_blocks_and_says_so(content: bytes) -> None:
+    of = AmazonMarketplace().informed({(CUP, "LISTING"): StoredDefinition(content, "broken")})
+    (found,) = problems(single(), settings={}, of=of)
+    assert found[1:3] == ("AMZ_TYPE", "category")
+    assert found[3].startswith("DRINKING_CUP: ") and "pipeline product-types refresh demo amazon-us" in found[4]
 
 
 @pytest.mark.parametrize(
@@ -280,6 +286,15 @@ def test_texts_take_the_shape_that_the_definition_wants(name: str, given: Any, v
     assert shaped(definition(), name, given, SITE) == [{**value, "marketplace_id": "ATVPDKIKX0DER"}]
 
 
+@given(
+    st.sampled_from(sorted(own_definition()["properties"])), st.text(max_size=60) | st.sampled_from(["[", "{}", "[[1]]", "1 x"])
+)
+def test_whatever_is_typed_becomes_json_that_the_validator_can_judge(name: str, text: str) -> None:
+    value = shaped(definition(), name, text, SITE)
+    assert json.loads(json.dumps(value)) == value
+    assert all(problem.text for problem in definition().problems({name: value}))
+
+
 # A real definition's excerpt.
 
 
@@ -290,7 +305,7 @@ def hairband() -> dict[str, Any]:
 
 def real_market() -> AmazonMarketplace:
     content = json.dumps(hairband()).encode()
-    return AmazonMarketplace().informed({("HAIRBAND", "LISTING"): StoredDefinition(content, "hairband")})
+    return AmazonMarketplace().informed({("HAIRBAND", "LISTING"): StoredDefinition(zlib.compress(content), "hairband")})
 
 
 BAND = {

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.marketplaces.amazon import messages, pack, projection
 from pipeline.marketplaces.amazon.options import limits
 from pipeline.marketplaces.amazon.product_types.types import NO_TYPES, ProductTypes
-from pipeline.marketplaces.base import Definitions, ListingProblem, Outcome
+from pipeline.marketplaces.base import Definitions, ListingProblem, Outcome, StoredDefinition
 from pipeline.marketplaces.columns import missing, pylist, text
 from pipeline.marketplaces.data import read_sites
 from pipeline.marketplaces.fingerprints import digest, row_documents
@@ -126,10 +126,10 @@ class AmazonMarketplace:
 
         return AmazonLookups(_api(site, account, credentials, buckets), site)
 
-    def wants(self, category: str, document: bytes) -> CategoryWants:
-        from pipeline.marketplaces.amazon.product_types.definition import Definition
+    def wants(self, category: str, definition: StoredDefinition) -> CategoryWants:
+        from pipeline.marketplaces.amazon.product_types.definition import MAX_BYTES, Definition
 
-        return Definition(category, document).wants()
+        return Definition(category, definition.document(MAX_BYTES)).wants()
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)

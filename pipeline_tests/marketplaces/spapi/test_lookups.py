@@ -25,7 +25,7 @@ CUP = "DRINKING_CUP"
 
 @pytest.fixture
 def lookups(amazon: FakeAmazon, database: Database) -> Iterator[AmazonLookups]:
-    amazon.definitions[CUP] = own_definition()
+    amazon.definitions[CUP], amazon.any_type = own_definition(), None
     clock = amazon.clock
     patience = Patience(deadline_seconds=30, sleep=clock.advance, clock=clock.seconds, jitter=lambda: 1.0)
     credentials = {name: Secret(value) for name, value in amazon.credentials.items()}

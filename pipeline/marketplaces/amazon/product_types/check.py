@@ -36,8 +36,9 @@ def problems(rows: pd.DataFrame, site: Site, account: Account, types: ProductTyp
     wanting = [category is not None and types.definition(category) is not None for category in pylist(rows, "category")]
     for row, category in enumerate(pylist(rows, "category")):
         if category is not None and (found := types.problem(category)) is not None:
-            hint = "Use a product type of this site; search with: pipeline product-types search STORE MARKETPLACE WORDS."
-            yield ListingProblem(row, "AMZ_TYPE", "category", found, _placed(hint, account, site))
+            place = f"{account.store} {site.key}"
+            hint = f"Find another: pipeline product-types search {place} WORDS; or: pipeline product-types refresh {place}."
+            yield ListingProblem(row, "AMZ_TYPE", "category", found, hint)
     checked = [row for row, (first, second) in enumerate(zip(wanting, own_words, strict=True)) if first or second]
     for start in range(0, len(checked), _ROWS):
         chosen = checked[start : start + _ROWS]
@@ -107,10 +108,6 @@ def _theme_hint(account: Account, site: Site) -> str:
         "Rename the options in the store, use another product type, or sell each variant by itself: "
         f"pipeline connection set {account.store} {site.key} families=single."
     )
-
-
-def _placed(hint: str, account: Account, site: Site) -> str:
-    return hint.replace("STORE", account.store).replace("MARKETPLACE", site.key)
 
 
 @cache

@@ -9,19 +9,19 @@ from typing import Literal
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.marketplaces.amazon.product_types.definition import Attribute, Definition
-from pipeline.marketplaces.base import Definitions
+from pipeline.marketplaces.amazon.product_types.definition import MAX_BYTES, Attribute, Definition
+from pipeline.marketplaces.base import Definitions, StoredDefinition
 from pipeline.marketplaces.columns import Mask, pylist, text
 from pipeline.model.errors import BadInputError
 
 Requirements = Literal["LISTING", "LISTING_PRODUCT_ONLY", "LISTING_OFFER_ONLY"]
-#: A parsed definition has some 10 MB.
-_KEPT = 64
+#: Definitions in memory at once; each has some 10 MB. A batch of a catalog rarely has more product types.
+_KEPT = 32
 
 
 @lru_cache(maxsize=_KEPT)
-def _read(product_type: str, checksum: str, document: bytes) -> Definition:
-    return Definition(product_type, document)
+def _read(product_type: str, stored: StoredDefinition) -> Definition:
+    return Definition(product_type, stored.document(MAX_BYTES))
 
 
 class ProductTypes:
@@ -37,10 +37,10 @@ class ProductTypes:
     def definition(self, product_type: str | None, requirements: Requirements = "LISTING") -> Definition | None:
         """The definition, None where none is known (or it cannot be used; `problem` says why)."""
         found = self._stored.get((product_type or "", requirements))
-        if product_type is None or found is None or found.document is None or (product_type, requirements) in self._broken:
+        if product_type is None or found is None or found.deflated is None or (product_type, requirements) in self._broken:
             return None
         try:
-            definition = _read(product_type, found.checksum, found.document)
+            definition = _read(product_type, found)
             definition.validator  # noqa: B018 (compiles it: a schema that cannot be is found here, not in a listing)
         except BadInputError as error:
             self._broken[product_type, requirements] = str(error)
@@ -48,14 +48,13 @@ class ProductTypes:
         return definition
 
     def problem(self, product_type: str) -> str | None:
-        """Why no listing can have this product type."""
+        """Why no listing can have this product type: Amazon does not have it, or what is kept of it is damaged."""
         found = self._stored.get((product_type, "LISTING"))
-        return found.problem if found else None
-
-    def unusable(self, product_type: str, requirements: Requirements = "LISTING") -> str | None:
-        """Why its definition is not used, though there is one."""
-        self.definition(product_type, requirements)
-        return self._broken.get((product_type, requirements))
+        if found is None or found.problem:
+            return found.problem if found else None
+        self.definition(product_type)
+        broken = self._broken.get((product_type, "LISTING"))
+        return f"{product_type}: {broken}." if broken else None
 
     def having(self, rows: pd.DataFrame, test: Callable[[Attribute], bool], name: str) -> Mask | None:
         """Rows whose product type has an attribute that passes the test, or is not known; None for all of them."""
