@@ -133,7 +133,9 @@ def test_price_feed_alone_gives_the_same_bytes_or_a_refusal(shop: Place) -> None
 
 def test_a_plan_that_another_one_replaced_is_refused(shop: Place) -> None:
     change(shop, catalogs.products(30, THREE))
-    assert materialize(shop, "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes") == (True, "")
+    assert materialize(
+        shop, "listing_categories", "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes"
+    ) == (True, "")
     old = shop.table("listing_changes", "shop", AMAZON)
     path, content = old.path, old.path.read_bytes()
     assert sent(export(shop, "--product-id", "p-3")) == {"price": 1}
@@ -145,7 +147,7 @@ def test_a_plan_that_another_one_replaced_is_refused(shop: Place) -> None:
 
 def test_one_cell_from_the_launchpad_with_product_ids(shop: Place) -> None:
     change(shop, catalogs.products(30, THREE))
-    chosen = ("listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes", "product_feed", "price_feed",
+    chosen = ("listing_categories", "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes", "product_feed", "price_feed",
               "inventory_feed", "image_feed", "feed_submissions")  # fmt: skip
     assert materialize(shop, *chosen, product_ids=["p-3"]) == (True, "")
     files = [name for name in shop.hashes("feeds/shop/amazon-us") if name.startswith("000001-")]

@@ -191,9 +191,6 @@ def test_what_is_said_for_one_marketplace_keeps_its_words_and_stays_there() -> N
 
 
 def test_what_a_category_rule_says_of_its_products() -> None:
-    rules = [{"field": "vendor", "pattern": "acme", "category": "MUG", "attributes": {"department": "mens"}}]
-    found = categorize(PRODUCTS, export_settings(category_rules=rules).category_rules, None, SHELVES, {"B": "CUP"})
-    assert found["category_attributes"].dropna().tolist() == ['{"department":"mens"}']
     said = with_rules(
         pa.chunked_array([['{"material":"Wood"}', None, None]]), pa.chunked_array([['{"department":"mens"}'] * 2 + [None]])
     )
