@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,7 @@ from pipeline.listings.plan_files import Scope
 from pipeline.listings.schema import SCHEMAS
 from pipeline.listings.state import approved_changes, lane_version, read_refused, read_state, register, removed_lately
 from pipeline.listings.summary import blocked_sample, changes_sample
+from pipeline.listings.unsent import NOTHING, find_unsent, plan_newest
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
 from pipeline.platform import metadata as meta
@@ -129,13 +131,15 @@ def listing_changes(
         now, root = datetime.now(timezone.utc), workspace.settings.storage()
         with workspace.connect() as connection:
             version = lane_version(connection, cell.lane)
-            state = read_state(connection, cell.lane)
+            # The scope of one run is too small to take the place of what waits for other products.
+            waiting = NOTHING if export_options.product_ids else find_unsent(connection, cell.lane)
+            states = {unsent: read_state(connection, cell.lane, unsent) for unsent in (NOTHING, waiting)}
             refused = read_refused(connection, cell.lane)
             approved = approved_changes(connection, cell.lane, root, now)
             lately = removed_lately(connection, cell.lane, now)
-        result = plan_changes(
+        plan = partial(
+            plan_changes,
             listings,
-            state,
             marketplace=cell.marketplace,
             site=cell.site,
             account=cell.account,
@@ -150,8 +154,9 @@ def listing_changes(
             refused=refused,
             transport=cell.lane.transport,
         )
+        result, unsent = plan_newest(plan, states.__getitem__, waiting)
         with workspace.connect() as connection:
-            status = register(connection, cell.lane, result.plan)
+            status = register(connection, cell.lane, result.plan, unsent)
     yield dg.Output(result.changes, metadata=_plan_metadata(result, status, cell.site.currency))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from pipeline.listings.build import Recipe
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.base import Marketplace
 from pipeline.model.listing import Account, Site

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import orjson
 import pandas as pd
@@ -20,24 +19,12 @@ from upath import UPath
 
 from pipeline.listings.diff import STATE
 from pipeline.listings.guards import GUARDED, WINDOW_HOURS
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.refused import REFUSED
+from pipeline.listings.unsent import NOTHING, Unsent
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import empty_frame
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One store on one site through one transport: what has a state of its own."""
-
-    store_id: UUID
-    store: str  # key
-    site: str
-    transport: str = "file"
-
-    @property
-    def key(self) -> tuple[UUID, str, str]:
-        return self.store_id, self.site, self.transport
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,8 @@ def lane_version(connection: psycopg.Connection[Any], lane: Lane) -> int:
 _SENT = """
     SELECT sku, (array_agg(change ORDER BY version DESC) FILTER (WHERE change IN ('create', 'delete')))[1] = 'delete' AS gone,
         bool_or(change = 'create') AS created, {values}
-    FROM listing_changes_sent WHERE {lane} AND status = 'pending' GROUP BY sku
+    FROM listing_changes_sent WHERE {lane} AND status = 'pending'
+        AND (export_id, change) NOT IN (SELECT * FROM unnest(%s::text[], %s::text[])) GROUP BY sku
 """
 #: Column -> the changes that set it. `has_<column>` says whether one is on its way, since the value may be null.
 _SET_BY = {
@@ -111,9 +99,12 @@ def _as_columns(schema: pa.Schema, rows: sql.Composable) -> sql.Composed:
     return _COLUMNS.format(columns=columns, rows=rows)
 
 
-def read_state(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
-    """What every live SKU of a lane is, or will be when all that is on its way is acknowledged (schema diff.STATE)."""
-    return _read(connection, _state_query(), (*lane.key, *lane.key), STATE)
+def read_state(connection: psycopg.Connection[Any], lane: Lane, unsent: Unsent = NOTHING) -> pa.Table:
+    """What every live SKU of a lane is, or will be when all that is on its way is acknowledged (schema diff.STATE).
+
+    What is `unsent` counts as not said."""
+    exports, changes = [export_id for export_id, _ in unsent.pairs], [change for _, change in unsent.pairs]
+    return _read(connection, _state_query(), (*lane.key, *lane.key, exports, changes), STATE)
 
 
 def read_refused(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
@@ -131,10 +122,10 @@ def _read(connection: psycopg.Connection[Any], query: sql.Composed, values: Sequ
     return pa.table({name: pa.array(columns.get(name, []), kind) for name, kind in wire.items()}).cast(schema)
 
 
-def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str:
+def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan, unsent: Unsent = NOTHING) -> str:
     """Enter a plan into the ledger of exports; returns its status. Older plans of the lane that nobody committed are superseded.
 
-    A plan that is already committed stays so. A dry run supersedes nothing.
+    A plan that is already committed stays so. A dry run supersedes nothing. `unsent` is what its commit takes the place of.
     """
     connection.execute(
         b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", lane.key
@@ -144,16 +135,16 @@ def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str
         status = "waiting_approval"
     row = connection.execute(
         b"""
-        INSERT INTO exports (store_id, site, transport, export_id, import_id, base_version, status, counts, scope)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO exports (store_id, site, transport, export_id, import_id, base_version, status, counts, scope, supersedes)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (store_id, site, transport, export_id) DO UPDATE SET
             status = CASE exports.status WHEN 'committed' THEN 'committed' ELSE excluded.status END,
-            import_id = excluded.import_id, planned_at = clock_timestamp()
+            import_id = excluded.import_id, planned_at = clock_timestamp(), supersedes = excluded.supersedes
         RETURNING status
         """,
         (
             *lane.key, plan.export_id, plan.import_id, plan.base_version, status,
-            Jsonb(dict(plan.counts)), Jsonb(_scope(plan)),
+            Jsonb(dict(plan.counts)), Jsonb(_scope(plan)), list(unsent.submissions),
         ),
     ).fetchone()  # fmt: skip
     if not plan.dry_run:
@@ -199,11 +190,13 @@ def latest_export(connection: psycopg.Connection[Any], lane: Lane) -> Export | N
 
 
 def removed_lately(connection: psycopg.Connection[Any], lane: Lane, now: datetime) -> int:
-    """Deletions and zero-outs that were committed without approval within the window of the guard."""
+    """Deletions and zero-outs that were committed without approval within the window of the guard, and not withdrawn since."""
     row = connection.execute(
         sql.SQL(
-            "SELECT coalesce(sum((counts->>'removals')::bigint), 0) FROM exports "
-            "WHERE {} AND status = 'committed' AND committed_at > %s"
+            "SELECT coalesce(sum((counts->>'removals')::bigint), 0) FROM exports e "
+            "WHERE {} AND status = 'committed' AND committed_at > %s AND NOT coalesce((SELECT bool_and(withdrawn) "
+            "FROM submissions s WHERE (s.store_id, s.site, s.transport, s.export_id) = "
+            "(e.store_id, e.site, e.transport, e.export_id) AND s.kind IN ('product', 'inventory')), false)"
         ).format(_LANE),
         (*lane.key, now - timedelta(hours=WINDOW_HOURS)),
     ).fetchone()
