@@ -3,17 +3,31 @@
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psycopg
+import pyarrow as pa
+from upath import UPath
 
 from pipeline.catalog.imports import require_verdict
 from pipeline.listings.build import ListingsResult, build_listings, one_import
 from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.pins import Pinned, lift, merged, read_pins, split
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope
+from pipeline.listings.rollback import committed_plans, roll_back
 from pipeline.listings.schema import SCHEMAS
-from pipeline.listings.state import approved_changes, lane_version, read_refused, read_state, register, removed_lately
+from pipeline.listings.state import (
+    approved_changes,
+    lane_version,
+    read_refused,
+    read_rejected,
+    read_state,
+    register,
+    removed_lately,
+)
 from pipeline.listings.summary import blocked_sample, changes_sample
 from pipeline.listings.unsent import NOTHING, find_unsent, plan_newest
 from pipeline.model.errors import PipelineError
@@ -134,12 +148,16 @@ def listing_changes(
             # The scope of one run is too small to take the place of what waits for other products.
             waiting = NOTHING if export_options.product_ids else find_unsent(connection, cell.lane)
             states = {unsent: read_state(connection, cell.lane, unsent) for unsent in (NOTHING, waiting)}
-            refused = read_refused(connection, cell.lane)
+            refused, rejected = read_refused(connection, cell.lane), read_rejected(connection, cell.lane)
+            pins = read_pins(connection, cell.lane)
+            if export_options.rollback_to:
+                pins = _with_rollback(connection, cell, listings, pins, root, export_options)
             approved = approved_changes(connection, cell.lane, root, now)
             lately = removed_lately(connection, cell.lane, now)
+        standing, lifted = split(pins, listings)
         plan = partial(
             plan_changes,
-            listings,
+            Pinned(listings.path, listings.columns, standing),
             marketplace=cell.marketplace,
             site=cell.site,
             account=cell.account,
@@ -152,12 +170,36 @@ def listing_changes(
             approved=approved,
             removed_lately=lately,
             refused=refused,
+            rejected=rejected,
             transport=cell.lane.transport,
         )
         result, unsent = plan_newest(plan, states.__getitem__, waiting)
         with workspace.connect() as connection:
             status = register(connection, cell.lane, result.plan, unsent)
-    yield dg.Output(result.changes, metadata=_plan_metadata(result, status, cell.site.currency))
+            if not export_options.dry_run:
+                lift(connection, cell.lane, lifted)
+    found = {"pinned": len(standing), "unpinned": len(lifted), "feeds_replaced": len(unsent.submissions)}
+    yield dg.Output(result.changes, metadata={**_plan_metadata(result, status, cell.site.currency), **found})
+
+
+def _with_rollback(
+    connection: psycopg.Connection[Any], cell: Cell, listings: Table, pins: pa.Table, root: Path | UPath, options: ExportOptions
+) -> pa.Table:
+    """The pins as they would be after a rollback; only to look at it."""
+    if not options.dry_run:
+        raise PipelineError("rollback_to only shows what going back would do, with dry_run; to do it, launch the job roll_back")
+    before, after = committed_plans(connection, cell.lane, root, options.rollback_to)
+    found = roll_back(
+        listings,
+        read_state(connection, cell.lane),
+        before,
+        after,
+        export_id=options.rollback_to,
+        family_is_one_listing=cell.marketplace.family_is_one_listing,
+        kinds=options.rollback_kinds,
+        skus=options.rollback_skus,
+    )
+    return merged(pins, found.pins)
 
 
 def _listings_metadata(result: ListingsResult) -> dict[str, dict[str, Any]]:

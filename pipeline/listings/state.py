@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -115,6 +115,14 @@ def read_refused(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
     return _read(connection, _as_columns(REFUSED, rows), lane.key, REFUSED)
 
 
+def read_rejected(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
+    """What operators do not want, with the values that were planned (schema refused.REFUSED)."""
+    rows = sql.SQL("SELECT *, why || ' (' || who || ')' AS reason FROM rejected_changes WHERE {} ORDER BY sku, change").format(
+        _LANE
+    )
+    return _read(connection, _as_columns(REFUSED, rows), lane.key, REFUSED)
+
+
 def _read(connection: psycopg.Connection[Any], query: sql.Composed, values: Sequence[Any], schema: pa.Schema) -> pa.Table:
     row = connection.execute(query, values).fetchone()
     columns = orjson.loads(row[0]) if row else {}
@@ -165,11 +173,21 @@ def _scope(plan: Plan) -> dict[str, Any]:
 def _approved(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> bool:
     """Whether this plan was approved, or the one that differs from it only by the held changes which that approval let pass."""
     query = sql.SQL(
-        "SELECT 1 FROM approvals a JOIN exports e USING (store_id, site, transport, export_id) WHERE {} AND (export_id = %s OR "
+        "SELECT 1 FROM approvals a JOIN exports e USING (store_id, site, transport, export_id) "
+        "WHERE {} AND a.only_changes IS NULL AND (export_id = %s OR "
         "e.base_version = %s AND e.import_id = %s AND e.scope = %s AND a.approved_at > now() - make_interval(hours => %s))"
     ).format(_LANE)
     values = (plan.export_id, plan.base_version, plan.import_id, Jsonb(_scope(plan)), WINDOW_HOURS)
     return connection.execute(query, (*lane.key, *values)).fetchone() is not None
+
+
+#: A later approval of a part adds to one that still counts.
+_APPROVE = b"""
+    INSERT INTO approvals AS a (store_id, site, transport, export_id, who, why, only_changes) VALUES (%s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (store_id, site, transport, export_id) DO UPDATE SET who = excluded.who, why = excluded.why, approved_at = now(),
+        only_changes = CASE WHEN a.approved_at < now() - make_interval(hours => %s) THEN excluded.only_changes
+            ELSE a.only_changes || excluded.only_changes END
+"""
 
 
 def export_status(connection: psycopg.Connection[Any], lane: Lane, export_id: str) -> str | None:
@@ -205,19 +223,32 @@ def removed_lately(connection: psycopg.Connection[Any], lane: Lane, now: datetim
 
 def approved_changes(connection: psycopg.Connection[Any], lane: Lane, root: Path | UPath, now: datetime) -> pd.DataFrame:
     """The held changes (columns of guards.GUARDED) that a person approved within the window."""
-    rows: Sequence[tuple[str]] = connection.execute(
-        sql.SQL("SELECT export_id FROM approvals WHERE {} AND approved_at > %s ORDER BY export_id").format(_LANE),
+    rows: Sequence[tuple[str, list[list[str]] | None]] = connection.execute(
+        sql.SQL("SELECT export_id, only_changes FROM approvals WHERE {} AND approved_at > %s ORDER BY export_id").format(_LANE),
         (*lane.key, now - timedelta(hours=WINDOW_HOURS)),
     ).fetchall()
-    plans = [load_plan(plan_folder(root, lane.store, lane.site, export_id)) for (export_id,) in rows]
-    held = [plan.guarded.read() for plan in plans]
-    return pd.concat(held, ignore_index=True) if held else empty_frame(GUARDED)
+    found = [empty_frame(GUARDED)]
+    for export_id, only in rows:
+        held = load_plan(plan_folder(root, lane.store, lane.site, export_id)).guarded.read()
+        chosen = None if only is None else {(sku, change) for sku, change in only}
+        keys = zip(held["sku"], held["change"], strict=True)
+        found.append(held if chosen is None else held[[key in chosen for key in keys]])
+    return pd.concat([rows for rows in found if len(rows)] or found[:1], ignore_index=True)
 
 
-def approve(connection: psycopg.Connection[Any], lane: Lane, export_id: str, who: str, why: str) -> None:
-    """Let a plan that waits pass, and the changes that its guards held in the next plan; for 24 hours.
+def approve(
+    connection: psycopg.Connection[Any],
+    lane: Lane,
+    export_id: str,
+    who: str,
+    why: str,
+    only: Collection[tuple[str, str]] | None = None,
+) -> None:
+    """Let a plan that waits pass, and the changes that its guards held in the next plan; for 24 hours. With `only`, these
+    (SKU, change) pairs of what its guards held.
 
-    Raises PipelineError for an export that does not exist, was a dry run or is replaced by a newer plan.
+    Raises PipelineError for an export that does not exist, was a dry run or is replaced by a newer plan, and for a part of a plan
+    that waits as a whole.
     """
     row = connection.execute(
         sql.SQL("SELECT status FROM exports WHERE {} AND export_id = %s FOR UPDATE").format(_LANE), (*lane.key, export_id)
@@ -229,12 +260,15 @@ def approve(connection: psycopg.Connection[Any], lane: Lane, export_id: str, who
     if row[0] in ("dry_run", "superseded"):
         word = "was a dry run" if row[0] == "dry_run" else "is replaced by a newer plan"
         raise PipelineError(f"export {export_id} {word}; approve the current plan of {lane.store} on {lane.site} instead")
-    connection.execute(
-        b"INSERT INTO approvals (store_id, site, transport, export_id, who, why) VALUES (%s, %s, %s, %s, %s, %s) "
-        b"ON CONFLICT (store_id, site, transport, export_id) "
-        b"DO UPDATE SET who = excluded.who, why = excluded.why, approved_at = now()",
-        (*lane.key, export_id, who, why),
-    )
+    if only is not None and row[0] == "waiting_approval":
+        raise PipelineError(
+            f"export {export_id} waits as a whole; reject what is not wanted (pipeline changes reject {lane.store} {lane.site} "
+            "--sku SKU), then approve the plan that is left"
+        )
+    pairs = None if only is None else Jsonb(sorted(map(list, only)))
+    connection.execute(_APPROVE, (*lane.key, export_id, who, why, pairs, WINDOW_HOURS))
+    if only is not None:
+        return
     connection.execute(
         sql.SQL("UPDATE exports SET status = 'planned' WHERE {} AND export_id = %s AND status = 'waiting_approval'").format(
             _LANE

@@ -75,9 +75,7 @@ def test_a_plan_is_stale_when_what_it_replaces_has_gone_out(live: Shop) -> None:
     live.export(row("a", price=2100), row("b"))
     newer = live.plan(row("a", price=2200), row("b"))
     live.work()
-    with pytest.raises(
-        PipelineError, match="a feed that it replaces has gone out"
-    ):
+    with pytest.raises(PipelineError, match="a feed that it replaces has gone out"):
         live.hand_over(newer)
     assert live.submissions() == ["done", "submitted"]
     assert live.on_its_way() == {("a", "price", "pending")}
