@@ -14,7 +14,7 @@ from upath import UPath
 from pipeline.catalog.imports import require_verdict
 from pipeline.listings.build import ListingsResult, build_listings, one_import
 from pipeline.listings.cell import Cell, find_cell
-from pipeline.listings.pins import Pinned, lift, merged, read_pins, split
+from pipeline.listings.pins import Pinned, lift, read_pins, replaced, split
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope
 from pipeline.listings.rollback import committed_plans, roll_back
@@ -199,7 +199,7 @@ def _with_rollback(
         kinds=options.rollback_kinds,
         skus=options.rollback_skus,
     )
-    return merged(pins, found.pins)
+    return replaced(pins, found.pins, options.rollback_kinds, options.rollback_skus)
 
 
 def _listings_metadata(result: ListingsResult) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ export, and the exports after it plan nothing. Stock is never pinned: older stoc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -114,11 +114,13 @@ def split(pins: pa.Table, listings: Table) -> tuple[pa.Table, pa.Table]:
     return pins.filter(pa.array(stands, pa.bool_())), lifted
 
 
-def merged(old: pa.Table, new: pa.Table) -> pa.Table:
-    """Pins with newer ones in the place of older ones of the same SKU and kind."""
-    keys = {(pin["sku"], pin["kind"]) for pin in new.select(["sku", "kind"]).to_pylist()}
-    kept = [(pin["sku"], pin["kind"]) not in keys for pin in old.select(["sku", "kind"]).to_pylist()]
-    return pa.concat_tables([old.filter(pa.array(kept, pa.bool_())), new])
+def replaced(old: pa.Table, new: pa.Table, kinds: Collection[str] = (), skus: Collection[str] = ()) -> pa.Table:
+    """The pins after a rollback of these kinds and SKUs (none: all): it takes the place of any earlier one."""
+    touched = [
+        (not kinds or pin["kind"] in kinds) and (not skus or pin["sku"] in skus)
+        for pin in old.select(["sku", "kind"]).to_pylist()
+    ]
+    return pa.concat_tables([old.filter(pc.invert(pa.array(touched, pa.bool_()))), new])
 
 
 def read_pins(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline.catalog.assets import KIND_TAG
+from pipeline.operations.decision_jobs import DECISION_JOBS
 from pipeline.operations.polling import poll_submissions
 
 import_all = dg.define_asset_job(
@@ -85,4 +86,6 @@ read_verdicts = dg.define_asset_job(
 )
 
 IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory, import_attributes, import_families]
-JOBS: list[Any] = [*IMPORT_JOBS, import_labels, translate_labels, export_listings, poll_submissions, read_verdicts]
+JOBS: list[Any] = [
+    *IMPORT_JOBS, import_labels, translate_labels, export_listings, poll_submissions, read_verdicts, *DECISION_JOBS,
+]  # fmt: skip
