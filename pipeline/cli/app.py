@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import typer
 
 from pipeline.cli import (
+    audit,
+    changes,
     connections,
     demo,
     exports,
@@ -37,7 +39,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 #: In the order of the help page.
-for module in (demo, up, webhooks, stores, connections, imports, exports, submissions, labels, language, status, jobs, keys):
+for module in (
+    demo,
+    up,
+    webhooks,
+    stores,
+    connections,
+    imports,
+    exports,
+    changes,
+    submissions,
+    labels,
+    language,
+    status,
+    audit,
+    jobs,
+    keys,
+):
     module.register(app)
 
 

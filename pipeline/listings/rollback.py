@@ -75,6 +75,17 @@ def committed_plans(
     return [load_plan(folder) for folder in before], after
 
 
+def kept_plans(connection: psycopg.Connection[Any], lane: Lane, root: Path | UPath) -> list[Plan]:
+    """The committed plans that keep what they described, newest first."""
+    rows = connection.execute(
+        b"SELECT export_id FROM exports WHERE store_id = %s AND site = %s AND transport = %s AND status = 'committed'"
+        b" ORDER BY committed_at DESC, base_version DESC",
+        lane.key,
+    ).fetchall()
+    folders = [plan_folder(root, lane.store, lane.site, str(row[0])) for row in rows]
+    return [load_plan(folder) for folder in folders if (folder / "listings.parquet").exists()]
+
+
 def state_then(after: Sequence[Plan], now: pa.Table) -> tuple[pa.Table, set[str]]:
     """What every SKU that was live was before any of the plans `after` (oldest first): columns sku, role, parent_sku and VALUES
     but the stock; and the SKUs that were not live. `now` has the schema diff.STATE."""

@@ -71,14 +71,15 @@ class Desk:
                 )
             else:
                 pairs = _chosen(_guarded(plan), skus, kinds)
-                if pairs:
-                    approve_export(connection, cell.lane, plan.export_id, self.person.who, self.person.why, pairs)
                 unrejected = connection.execute(
                     b"DELETE FROM rejected_changes WHERE store_id = %s AND site = %s AND transport = %s"
                     b" AND (%s OR sku = ANY(%s)) AND (%s OR change = ANY(%s))",
                     (*cell.lane.key, not skus, list(skus), not kinds, list(kinds)),
                 ).rowcount
-                if not pairs and not unrejected:
+                waits = export_status(connection, cell.lane, plan.export_id) == "waiting_approval"
+                if pairs or (waits and not unrejected):
+                    approve_export(connection, cell.lane, plan.export_id, self.person.who, self.person.why, pairs)
+                elif not unrejected:
                     raise UsageError(f"export {plan.export_id} holds nothing of these SKUs and kinds, and nothing was rejected")
                 done = Decided(
                     f"{len(pairs)} held changes of export {plan.export_id} are approved for 24 hours; "
