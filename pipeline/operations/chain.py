@@ -104,6 +104,16 @@ def translate_labels(here: Here, store: str, options: Mapping[str, Any]) -> Outc
     return _told(here.told, f"translate labels of {store}", run)
 
 
+def write_legacy_xml(here: Here, store: str, site: str) -> Outcome:
+    """Amazon's old XML of the listings as they are."""
+    tags = {"store": store, "marketplace": site}
+    return _told(
+        here.told,
+        f"legacy XML of {store} on {site}",
+        lambda: run_job(here.defs, here.instance, "write_legacy_xml", cell_key(store, site), tags=tags),
+    )
+
+
 def poll(here: Here) -> list[Outcome]:
     """Send and poll whatever is due, then show the verdicts of the connections that got some."""
 

@@ -114,7 +114,7 @@ class Desk:
                 )
             done = Decided(
                 f"{len(pairs)} changes of export {plan.export_id} are rejected; they are not planned again until they change",
-                {"export_id": plan.export_id, "rejected": len(pairs)},
+                {"export_id": plan.export_id, "rejected_changes": len(pairs)},
             )
             self._record(connection, "reject", done, skus, kinds)
         return done

@@ -73,8 +73,16 @@ translate_labels = dg.define_asset_job(
 
 export_listings = dg.define_asset_job(
     "export_listings",
-    selection=dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("feed_submissions"),
+    selection=(dg.AssetSelection.groups("listings", "feeds") | dg.AssetSelection.assets("feed_submissions"))
+    - dg.AssetSelection.assets("legacy_xml"),
     description="Make one marketplace's listings of a store, plan what changed, write the feeds and hand them over.",
+    executor_def=dg.in_process_executor,
+)
+
+write_legacy_xml = dg.define_asset_job(
+    "write_legacy_xml",
+    selection=dg.AssetSelection.assets("legacy_xml"),
+    description="Write a connection's listings in Amazon's old XML, which Amazon has refused since 2025-07-31. Nothing is sent.",
     executor_def=dg.in_process_executor,
 )
 
@@ -87,5 +95,6 @@ read_verdicts = dg.define_asset_job(
 
 IMPORT_JOBS = [import_all, import_products, import_collections, import_inventory, import_attributes, import_families]
 JOBS: list[Any] = [
-    *IMPORT_JOBS, import_labels, translate_labels, export_listings, poll_submissions, read_verdicts, *DECISION_JOBS,
+    *IMPORT_JOBS, import_labels, translate_labels, export_listings, poll_submissions, read_verdicts, write_legacy_xml,
+    *DECISION_JOBS,
 ]  # fmt: skip

@@ -24,6 +24,7 @@ from pipeline.model.secret import Secret
 
 if TYPE_CHECKING:
     from pipeline.marketplaces.amazon.spapi.tokens import Tokens
+    from pipeline.marketplaces.legacy import LegacyFiles
     from pipeline.marketplaces.live import FeedService
     from pipeline.platform.rate_limits import Buckets
 
@@ -103,3 +104,8 @@ class AmazonMarketplace:
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)
+
+    def legacy_files(self, listings: Iterable[pa.Table], site: Site, account: Account, folder: Path) -> LegacyFiles:
+        from pipeline.marketplaces.amazon.legacy.files import write
+
+        return write(listings, site, account, folder)
