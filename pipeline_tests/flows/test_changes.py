@@ -312,3 +312,14 @@ def test_a_paused_connection_is_not_exported(shop: Place) -> None:
     assert "is paused; resume it with" in shop.cli("export", "shop", AMAZON).error
     shop.cli("connection", "resume", "shop", AMAZON, code=0)
     assert sent(export(shop)) == {}
+
+
+def test_legacy_xml_beside_the_feeds(shop: Place) -> None:
+    before = shop.hashes("feeds")
+    found = shop.summary("feeds", "legacy-xml", "shop", AMAZON)
+    assert found["files"] == ["Inventory.xml", "Price.xml", "Product.xml", "ProductImage.xml", "README.txt", "notes.csv"]
+    written = shop.settings.data_dir / "feeds" / "shop" / AMAZON / "legacy_xml"
+    assert (written / "Product.xml").read_text(encoding="utf-8").count("<Message>") == 30
+    assert {name: digest for name, digest in shop.hashes("feeds").items() if "legacy_xml" not in name} == before
+    assert sent(export(shop)) == {}, "it is no export"
+    assert "ebay has no legacy format" in shop.cli("feeds", "legacy-xml", "shop", "ebay-us").error.lower()
