@@ -12,11 +12,14 @@ import typer
 
 from pipeline.cli import (
     account,
+    audit,
     categories,
+    changes,
     connections,
     demo,
     explain,
     exports,
+    feeds,
     imports,
     jobs,
     keys,
@@ -56,6 +59,8 @@ for module in (
     imports,
     exports,
     categories,
+    feeds,
+    changes,
     submissions,
     repairs,
     explain,
@@ -63,6 +68,7 @@ for module in (
     language,
     status,
     stats,
+    audit,
     jobs,
     keys,
 ):

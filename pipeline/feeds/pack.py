@@ -6,6 +6,7 @@ Messages were validated when the plan was written; here they are only packed, on
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,18 @@ def write_feeds(
 def set_current(folder: UPath | Path, export_id: str) -> None:
     """Point `current.json` of a store's marketplace folder to an export, after all its files are there."""
     _replace(folder / _CURRENT, json.dumps({"export_id": export_id}).encode() + b"\n")
+
+
+def put_folder(local: Path, folder: UPath | Path) -> None:
+    """Put the files of a local folder into the storage; older files there that it does not have are removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = sorted(local.iterdir())
+    for file in files:
+        with file.open("rb") as source, (folder / file.name).open("wb") as target:
+            shutil.copyfileobj(source, target)
+    names = {file.name for file in files}
+    for old in [path for path in folder.iterdir() if path.name not in names]:
+        old.unlink()
 
 
 def current(folder: UPath | Path) -> str | None:

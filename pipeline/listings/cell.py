@@ -11,7 +11,7 @@ import psycopg
 from pipeline.listings.account import read_mappings
 from pipeline.listings.build import Recipe
 from pipeline.listings.knowledge import NOTHING, Knowledge, read_knowledge
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.base import Marketplace
 from pipeline.model.listing import Account, Site

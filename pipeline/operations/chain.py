@@ -135,6 +135,11 @@ def for_connection(here: Here, job: str, store: str, site: str, ops: Mapping[str
     return _told(here.told, f"{job} of {store} on {site}", run)
 
 
+def write_legacy_xml(here: Here, store: str, site: str) -> Outcome:
+    """Amazon's old XML of the listings as they are."""
+    return for_connection(here, "write_legacy_xml", store, site)
+
+
 def poll(here: Here) -> list[Outcome]:
     """Send and poll whatever is due, show the verdicts of the connections that got some, and send again what was mended."""
 

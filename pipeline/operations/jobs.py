@@ -9,6 +9,7 @@ import dagster as dg
 from pipeline.catalog.assets import KIND_TAG
 from pipeline.operations.categories import decide_categories
 from pipeline.operations.deciding import decide_listings
+from pipeline.operations.decision_jobs import DECISION_JOBS
 from pipeline.operations.explaining import explain_listing
 from pipeline.operations.matching import choose_match
 from pipeline.operations.polling import poll_submissions
@@ -87,8 +88,16 @@ export_listings = dg.define_asset_job(
     selection=(
         dg.AssetSelection.groups("listings", "feeds")
         | dg.AssetSelection.assets("account_listings", "feed_submissions", "export_statistics")
-    ),
+    )
+    - dg.AssetSelection.assets("legacy_xml"),
     description="Make one marketplace's listings of a store, plan what changed, write the feeds and hand them over.",
+    executor_def=dg.in_process_executor,
+)
+
+write_legacy_xml = dg.define_asset_job(
+    "write_legacy_xml",
+    selection=dg.AssetSelection.assets("legacy_xml"),
+    description="Write a connection's listings in Amazon's old XML, which Amazon has refused since 2025-07-31. Nothing is sent.",
     executor_def=dg.in_process_executor,
 )
 
@@ -129,4 +138,6 @@ JOBS: list[Any] = [
     read_back,
     withdraw_repair,
     explain_listing,
+    write_legacy_xml,
+    *DECISION_JOBS,
 ]

@@ -141,7 +141,30 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
         f"{store}: {count} file(s) of the inbox were not imported; the texts beside them say why: {inbox.failed(store)}"
         for store, count in sorted(inbox.set_aside().items())
     ]
-    return [*said.values(), *requested, *lost, *arrived, *aside]
+    return [*said.values(), *_standing(connection), *requested, *lost, *arrived, *aside]
+
+
+def _standing(connection: psycopg.Connection[Any]) -> list[str]:
+    """Decisions of operators that keep values from being sent."""
+    rejected = connection.execute(
+        "SELECT s.key, r.site, count(*), r.who, r.why FROM rejected_changes r JOIN stores s ON s.id = r.store_id "
+        "GROUP BY s.key, r.site, r.who, r.why ORDER BY s.key, r.site"
+    )
+    said = [
+        f"{store} on {site}: {count} changes are rejected by {who} ({why}) until they change; see: "
+        f"pipeline changes list {store} {site}"
+        for store, site, count, who, why in rejected
+    ]
+    pinned = connection.execute(
+        "SELECT s.key, p.site, count(*), p.export_id FROM pinned_values p JOIN stores s ON s.id = p.store_id "
+        "GROUP BY s.key, p.site, p.export_id ORDER BY s.key, p.site"
+    )
+    said += [
+        f"{store} on {site}: {count} values are pinned to export {export_id} until the source changes them; to end it: "
+        f"pipeline changes unpin {store} {site}"
+        for store, site, count, export_id in pinned
+    ]
+    return said
 
 
 def _row(found: _Found) -> Row:

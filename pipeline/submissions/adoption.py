@@ -15,7 +15,7 @@ import psycopg
 import pyarrow as pa
 
 from pipeline.listings.cell import Cell
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import ListingsService, LiveMarketplace, RemoteListing
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import Table

@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan
-from pipeline.listings.state import Lane
 from pipeline.submissions.commit import hand_over
 from pipeline.submissions.state import record
 

@@ -16,7 +16,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
+from pipeline.listings.unsent import CHANGES
 from pipeline.model.errors import PipelineError
 
 #: Neither ended nor waiting for a person: the pipeline moves these on.
@@ -24,10 +25,6 @@ OPEN = ("planned", "documented", "uploaded", "sending", "submitted")
 #: Of these the marketplace has, or may have, the feed: they are followed even when nothing is to be sent.
 SENT = ("sending", "submitted")
 ENDED = ("done", "fatal", "cancelled")
-#: Feed -> the kinds of change that its messages carry.
-CHANGES: Mapping[str, tuple[str, ...]] = {
-    "product": ("create", "update", "delete"), "price": ("price",), "inventory": ("quantity",), "images": ("images",),
-}  # fmt: skip
 #: state -> states that it may become. What is not here does not happen.
 TRANSITIONS: Mapping[str, tuple[str, ...]] = {
     "planned": ("documented", "cancelled"),

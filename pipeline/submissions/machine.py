@@ -17,7 +17,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import CredentialsRefused, FeedService, NotCreated, TryLater
 from pipeline.model.errors import BadInputError, PipelineError
 from pipeline.platform.http import ApiError

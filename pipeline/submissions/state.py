@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.csv
 from psycopg import sql
 
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import EFFECTS, Plan
-from pipeline.listings.state import Lane
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import Table
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import psycopg
 
+from pipeline.listings.unsent import CHANGES
 from pipeline.marketplaces.live import FeedIssue, FeedReport, ListingFacts
-from pipeline.submissions.ledger import CHANGES, Submission
+from pipeline.submissions.ledger import Submission
 
 #: Outcome of a message: Amazon took it; refused it; or nobody can say.
 _UNTOLD = "The report does not say what became of it."

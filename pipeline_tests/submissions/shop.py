@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from pipeline.feeds.pack import write_feeds
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan import PlanResult, plan_changes
-from pipeline.listings.state import Lane, lane_version, read_refused, read_state, register
+from pipeline.listings.state import lane_version, read_refused, read_state, register
+from pipeline.listings.unsent import find_unsent, plan_newest
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.amazon.spapi.client import SpApi
 from pipeline.marketplaces.amazon.spapi.feeds import FEED_TYPE, AmazonFeeds
@@ -60,13 +63,15 @@ class Shop:
         self.plans += 1
         scratch = self.folder / f"scratch{self.plans}"
         with self.connection.transaction():
-            result = plan_changes(
-                listings_table(scratch, list(rows)), read_state(self.connection, self.lane), marketplace=MARKET, site=SITE,
-                account=ACCOUNT, settings=export_settings(**settings), base_version=lane_version(self.connection, self.lane),
+            plan = partial(
+                plan_changes, listings_table(scratch, list(rows)), marketplace=MARKET, site=SITE, account=ACCOUNT,
+                settings=export_settings(**settings), base_version=lane_version(self.connection, self.lane),
                 now=self.amazon.clock.now(), folder=scratch, root=self.folder, refused=read_refused(self.connection, self.lane),
                 holds=holds, transport="api",
             )  # fmt: skip
-            register(self.connection, self.lane, result.plan)
+            state = partial(read_state, self.connection, self.lane)
+            result, unsent = plan_newest(plan, state, find_unsent(self.connection, self.lane))
+            register(self.connection, self.lane, result.plan, unsent)
         return result
 
     def hand_over(self, result: PlanResult) -> bool:

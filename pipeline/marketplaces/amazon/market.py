@@ -28,6 +28,7 @@ from pipeline.model.secret import Secret
 if TYPE_CHECKING:
     from pipeline.marketplaces.amazon.spapi.client import SpApi
     from pipeline.marketplaces.amazon.spapi.tokens import Tokens
+    from pipeline.marketplaces.legacy import LegacyFiles
     from pipeline.marketplaces.live import (
         CategoryWants,
         Difference,
@@ -166,6 +167,11 @@ class AmazonMarketplace:
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)
+
+    def legacy_files(self, listings: Iterable[pa.Table], site: Site, account: Account, folder: Path) -> LegacyFiles:
+        from pipeline.marketplaces.amazon.legacy.files import write
+
+        return write(listings, site, account, folder)
 
 
 def _api(site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> SpApi:
