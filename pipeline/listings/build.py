@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -23,7 +24,8 @@ import pyarrow.compute as pc
 from pipeline.listings.assortment import Collections, excluded
 from pipeline.listings.categories import categorize
 from pipeline.listings.families import parent_like, parent_skus
-from pipeline.listings.prices import site_prices
+from pipeline.listings.price_facts import price_facts
+from pipeline.listings.prices import Place, rate_doubts, site_prices
 from pipeline.listings.reuse import revisions
 from pipeline.listings.rows import listing_rows, owners
 from pipeline.listings.schema import LISTINGS, SCHEMAS
@@ -32,7 +34,7 @@ from pipeline.listings.verdict import Finding, status_and_reason, with_findings
 from pipeline.marketplaces.base import Marketplace
 from pipeline.model.errors import PipelineError
 from pipeline.model.listing import Account, Site
-from pipeline.model.quality import RuleSet
+from pipeline.model.quality import RuleSet, Severity
 from pipeline.platform.tables import StagedTable, Table, TableWriter, to_arrow, to_frame, writers
 from pipeline.quality.context import Context
 from pipeline.quality.engine import Engine
@@ -41,17 +43,19 @@ from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this stage makes other rows from the same inputs.
-VERSION = "1"
+VERSION = "2"
 NO_VARIANTS = "no variants"
 #: What listings are made from: the rows of the quality stage without what only other stages read.
 PRODUCT_COLUMNS = [
     name for name in FIXED_PRODUCTS.names if name not in {"handle", "seo_title", "seo_description", "source_hash", "line"}
 ]
-VARIANT_COLUMNS = [
-    name for name in FIXED_VARIANTS.names if name not in {"position", "price_text", "requires_shipping", "market_prices", "line"}
-]
+VARIANT_COLUMNS = [name for name in FIXED_VARIANTS.names if name not in {"position", "price_text", "requires_shipping", "line"}]
 
 _TEXT = pd.StringDtype("pyarrow")
+#: Columns of `site_prices` that are for people, and the rule that each becomes.
+_OF_PRICES: tuple[tuple[str, str, Severity], ...] = (
+    ("problem", "LISTING_PRICE", "error"), ("warning", "LISTING_PRICE_DOUBT", "warning"), ("note", "LISTING_PRICE_BOUND", "info"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class Recipe:
     account: Account
     settings: ExportSettings
     ruleset: RuleSet
+    today: date  # for the age of a currency rate
+
+    @property
+    def place(self) -> Place:
+        return Place(self.site.key, self.site.currency, self.currency, self.today)
 
     @cached_property
     def context(self) -> Context:
@@ -81,6 +90,7 @@ class Recipe:
         facts = [
             VERSION, self.store, self.currency, self.marketplace.name, self.marketplace.version, asdict(self.site),
             asdict(self.account), self.settings.model_dump(mode="json"), self.ruleset.name, self.ruleset.version,
+            rate_doubts(self.settings, self.place),
         ]  # fmt: skip
         return blake2b(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS, default=str), digest_size=32).digest()
 
@@ -255,15 +265,18 @@ class _Job:
         recipe = self.recipe
         if not len(products):
             return {name: schema.empty_table() for name, schema in SCHEMAS.items()}
-        prices = site_prices(
-            to_frame(variants.select(["price", "compare_at_price", "cost"])), recipe.settings,
-            store_currency=recipe.currency, site_currency=recipe.site.currency, site=recipe.site.key,
+        said = price_facts(
+            variants, products["metafields"].combine_chunks().take(pa.array(owners(variants, products))), recipe.settings,
+            store_currency=recipe.currency, site=recipe.site, sales=recipe.marketplace.sales_have_dates,
         )  # fmt: skip
+        prices = site_prices(
+            to_frame(variants.select(["price", "compare_at_price", "cost"])), recipe.settings, recipe.place, said
+        )
         stock = stock.assign(quantity=quantity_to_send(stock, recipe.settings))
         rows = listing_rows(
             products, variants, stock=stock, prices=prices, categories=categories, parents=parents, currency=recipe.site.currency
         )
-        findings = self._findings(rows, variants["variant_id"], prices["problem"])
+        findings = self._findings(rows, variants["variant_id"], prices)
         rows = recipe.marketplace.project(rows, recipe.site, recipe.project_settings).reset_index(drop=True)
 
         found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)
@@ -280,14 +293,15 @@ class _Job:
         frames = {"listings": rows, "listing_issues": issues, "listing_scores": scores, "listing_fixes": found.fixes}
         return {name: to_arrow(frames[name], schema) for name, schema in SCHEMAS.items()}
 
-    def _findings(self, rows: pd.DataFrame, variant_ids: pa.ChunkedArray, problems: pd.Series) -> list[Finding]:
-        """Errors of a row that only this stage can see."""
+    def _findings(self, rows: pd.DataFrame, variant_ids: pa.ChunkedArray, prices: pd.DataFrame) -> list[Finding]:
+        """What only this stage can see of a row."""
         found = []
-        if problems.notna().any():
-            by_variant = pd.Series(problems.array, index=variant_ids.to_pylist())
-            hint = "Change the price settings of the connection, or the price or cost in the store."
-            messages = rows["variant_id"].map(by_variant).astype(_TEXT)
-            found.append(Finding("LISTING_PRICE", "correctness", "price", hint, messages))
+        for column, rule, severity in _OF_PRICES:
+            if prices[column].notna().any():
+                by_variant = pd.Series(prices[column].array, index=variant_ids.to_pylist())
+                hint = "Change the price settings of the connection, or what the store says of its price."
+                messages = rows["variant_id"].map(by_variant).astype(_TEXT)
+                found.append(Finding(rule, "correctness", "price", hint, messages, severity))
         spoiled = self.recipe.marketplace.account_problems(self.recipe.site, self.recipe.account)
         if spoiled:
             hint = f"Correct it: pipeline connection set {self.recipe.store} {self.recipe.site.key} NAME=VALUE."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
@@ -41,7 +42,8 @@ class Cell:
 
         ruleset = load_ruleset(self.marketplace.rules_file)
         settings = self.connection.export_settings
-        return Recipe(self.store.key, self.store.currency, self.marketplace, self.site, self.account, settings, ruleset)
+        today = datetime.now(timezone.utc).date()
+        return Recipe(self.store.key, self.store.currency, self.marketplace, self.site, self.account, settings, ruleset, today)
 
 
 def find_cell(connection: psycopg.Connection[Any], store_key: str, site_key: str) -> Cell | None:

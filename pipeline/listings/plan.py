@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from upath import UPath
 
-from pipeline.listings.diff import COLUMNS, SENT, VALUES, VERDICTS, diff, settle
+from pipeline.listings.diff import COLUMNS, PRICES, SENT, VALUES, VERDICTS, diff, settle
 from pipeline.listings.guards import GUARDED, guard, removals
 from pipeline.listings.messages import Messages
 from pipeline.listings.plan_files import EFFECTS, EVERYTHING, Plan, Scope, plan_folder, publish
@@ -225,7 +225,7 @@ def _stage_changes(folder: Path, frame: pd.DataFrame, metadata: Mapping[str, str
         for start in range(0, len(frame), BATCH_VARIANTS):
             part = frame.iloc[start : start + BATCH_VARIANTS]
             named = {name: part[name] for name in ("sku", "product_id", "role", "reason", "price_before", "quantity_before")}
-            after = {name: part[name] for name in ("price_after", "quantity_after", "list_price_after")}
+            after = {f"{name}_after": part[f"{name}_after"] for name in (*PRICES, "quantity")}
             hashes = {name: part[f"{name}_after"] for name in ("content_hash", "images_hash")}
             kinds = pd.arrays.ArrowExtensionArray(changes.slice(start, len(part)))
             writer.write(pd.DataFrame({**named, **after, **hashes}).assign(changes=kinds))

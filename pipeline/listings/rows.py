@@ -17,6 +17,7 @@ from pipeline.listings.facts import facts
 from pipeline.listings.schema import LISTINGS
 from pipeline.platform.tables import to_frame
 
+PRICES = ("price", "list_price", "sale_price", "sale_start", "sale_end")
 _OPTIONS = ("option1", "option2", "option3")
 _NAMES = ("option1_name", "option2_name", "option3_name")
 _WORDING = ("title", "description", "description_html")
@@ -46,7 +47,7 @@ def listing_rows(
 ) -> pd.DataFrame:
     """Rows (columns of LISTINGS; status, reason, score, hashes and revision null) in the order of `products`.
 
-    `stock` (available, quantity) and `prices` (price, list_price) are aligned with `variants`, `categories` with `products`;
+    `stock` (available, quantity) and `prices` (the columns of PRICES) are aligned with `variants`, `categories` with `products`;
     `parents` gives the parent SKU by product_id of every product with several variants. A product without variants gives no row.
     """
     owner = owners(variants, products)
@@ -87,7 +88,7 @@ def listing_rows(
         columns[name] = variant[name]
     for name in ("category", "category_source"):
         columns[name] = pa.array(categories[name]).take(product_of)
-    for frame, names in ((prices, ("price", "list_price")), (stock, ("available", "quantity"))):
+    for frame, names in ((prices, PRICES), (stock, ("available", "quantity"))):
         for name in names:
             columns[name] = pa.array(frame[name]).take(of_variant)
     missing = {field.name: pa.nulls(len(product), field.type) for field in LISTINGS if field.name not in columns}

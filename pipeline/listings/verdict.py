@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.listings.diff import among
-from pipeline.model.quality import BLOCKING, SEVERITIES, Dimension, RuleSet
+from pipeline.model.quality import BLOCKING, SEVERITIES, Dimension, RuleSet, Severity
 from pipeline.platform.tables import empty_frame
 from pipeline.quality.schema import ISSUES
 
@@ -25,13 +25,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Finding:
-    """An error that no rule over one row can see, such as a price below its floor or a family that is too large."""
+    """What no rule over one row can see, such as a price below its floor or a family that is too large."""
 
     rule: str
     dimension: Dimension
     field: str
     hint: str
     messages: pd.Series  # one a row, null where it does not apply
+    severity: Severity = "error"
 
 
 def with_findings(
@@ -39,7 +40,7 @@ def with_findings(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`issues` and `scores` of the rules, completed by the findings.
 
-    A finding weighs nothing within its dimension, so points lost still add up; it moves the score into the band of errors.
+    A finding weighs nothing within its dimension, so points lost still add up; an error moves the score into the band of errors.
     """
     hit = np.zeros(len(rows), dtype=bool)
     found = [issues]
@@ -47,7 +48,9 @@ def with_findings(
         mask = finding.messages.notna().to_numpy("bool")
         if mask.any():
             found.append(_issues(rows[mask], finding, finding.messages[mask]))
-            hit |= mask
+            hit |= mask & (finding.severity in BLOCKING)
+    if len(found) > 1:
+        issues = pd.concat(found, ignore_index=True)
     if not hit.any():
         return issues, scores
     fresh = hit & ~scores["worst"].isin(BLOCKING).to_numpy("bool")
@@ -55,12 +58,12 @@ def with_findings(
     scores.loc[fresh, "score"] = (scores.loc[fresh, "score"] - _ERROR_COSTS).round(2)
     scores.loc[fresh, "display"] -= _ERROR_COSTS
     scores.loc[fresh, "worst"] = "error"
-    return pd.concat(found, ignore_index=True), scores
+    return issues, scores
 
 
 def _issues(rows: pd.DataFrame, finding: Finding, messages: pd.Series) -> pd.DataFrame:
     frame = rows[["product_id", "variant_id", "sku"]].assign(
-        rule=finding.rule, dimension=finding.dimension, severity="error", field=finding.field, value=None,
+        rule=finding.rule, dimension=finding.dimension, severity=finding.severity, field=finding.field, value=None,
         message=messages, hint=finding.hint, points_lost=0.0,
     )  # fmt: skip
     return pd.DataFrame(frame[ISSUES.names]).astype(empty_frame(ISSUES).dtypes.to_dict())

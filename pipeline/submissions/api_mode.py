@@ -35,7 +35,7 @@ def commit(
     point("before_plan")
 
     def record(transaction: psycopg.Connection[Any], version: int) -> None:
-        record_sent(transaction, lane, plan.effects, version, plan.export_id)
+        record_sent(transaction, lane, plan.effects, version, plan.export_id, plan.import_id)
         transaction.execute(b"INSERT INTO submission_lanes (lane) VALUES (%s) ON CONFLICT DO NOTHING", [feed_lane])
         for file in feed_files:
             path, digest = str(file["path"]), digests[str(file["path"])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ SITE = Site("fake-us", "fake", "F1", "US", "USD", "en-US", "na", {})
 YEN_SITE = Site("fake-jp", "fake", "F2", "JP", "JPY", "ja-JP", "fe", {})
 ACCOUNT = Account("demo", "S1", {})
 IMPORT = "20260101-000001"
+TODAY = date(2026, 1, 10)
 
 RULES = """
 name: fake
@@ -53,6 +55,7 @@ class FakeMarketplace:
     account_settings: Mapping[str, Any] = {}
     credentials = CredentialNames()
     sends = False
+    sales_have_dates = True
     max_family = 5
     max_sku = 40
     sites: Mapping[str, Site] = {SITE.key: SITE, YEN_SITE.key: YEN_SITE}
@@ -132,7 +135,9 @@ def rules(folder: Path) -> RuleSet:
 
 
 def recipe(folder: Path, marketplace: FakeMarketplace | None = None, site: Site = SITE, **settings: Any) -> Recipe:
-    return Recipe("demo", "USD", marketplace or FakeMarketplace(), site, ACCOUNT, export_settings(**settings), rules(folder))
+    return Recipe(
+        "demo", "USD", marketplace or FakeMarketplace(), site, ACCOUNT, export_settings(**settings), rules(folder), TODAY
+    )
 
 
 def export_settings(**values: Any) -> ExportSettings:

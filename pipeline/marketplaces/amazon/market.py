@@ -48,8 +48,9 @@ class AmazonMarketplace:
     name = "amazon"
     credentials = CredentialNames((("client_id", "client_secret", "refresh_token"),))  # of Login with Amazon
     sends = True
+    sales_have_dates = True
     rules_file = _FOLDER / "rules.yaml"
-    version = "2"
+    version = "3"
     account_settings: Mapping[str, Any] = {"seller_id": ""}
     max_family = 2000
     family_is_one_listing = False
