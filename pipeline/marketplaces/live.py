@@ -6,10 +6,10 @@ what may be repeated, and when, is the ledger's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pipeline.model.listing import Account, Site
 from pipeline.model.secret import Secret
@@ -88,6 +88,49 @@ class FeedReport:
     listings: Mapping[str, ListingFacts] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class RemoteListing:
+    """A listing of the account as the marketplace shows it now; what was sent lately may be missing for a while."""
+
+    sku: str
+    item_id: str | None  # ASIN, item id
+    category: str | None  # product type
+    status: tuple[str, ...]  # the marketplace's words
+    content: Mapping[str, Any]  # as the marketplace says it; only its own folder reads this
+    issues: tuple[FeedIssue, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the marketplace said at once of a change of one listing. Accepted is not live."""
+
+    accepted: bool
+    issues: tuple[FeedIssue, ...] = ()
+
+
+class ListingsService(Protocol):
+    """The listings of one account on one site. Every method may raise ApiError, CredentialsRefused or TryLater."""
+
+    def find(self, skus: Sequence[str]) -> Iterable[RemoteListing]:
+        """Those of these SKUs that the account has, in requests of as many as the marketplace takes."""
+
+    def find_gtins(self, gtins: Sequence[str]) -> Iterable[RemoteListing]:
+        """The account's listings with one of these GTINs (8, 12, 13 or 14 digits)."""
+
+    def get(self, sku: str) -> RemoteListing | None:
+        """One listing; None when the account has no such SKU."""
+
+    def patch(self, sku: str, category: str, patches: Sequence[Mapping[str, Any]]) -> Answered:
+        """Change a listing at once. May be repeated. Of an unknown SKU this is accepted too, without effect."""
+        ...
+
+    def preview(self, sku: str, body: Mapping[str, Any]) -> Answered:
+        """What the marketplace would say of a whole listing (of a change, where `body` has patches); nothing is stored."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class FeedService(Protocol):
     """The feeds of one account on one site. Every method may raise ApiError, CredentialsRefused or TryLater."""
 
@@ -141,4 +184,10 @@ class LiveMarketplace(Protocol):
     def feed_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> FeedService:
         """The feed service of one account on one site; `buckets` hold its rate limits. Raises UsageError for an account that
         lacks something. Close it."""
+        ...
+
+    def listings_service(
+        self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets
+    ) -> ListingsService:
+        """The listings of the account; as `feed_service`."""
         ...

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import secrets
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
+from pipeline_tests.fakes import amazon_listings
 from pipeline_tests.fakes.amazon_feeds import Catalog, Document, Ending, Feed
+from pipeline_tests.fakes.amazon_http import Call, Fault, Refused, Reply
 from pipeline_tests.fakes.clock import Clock
 from pipeline_tests.fakes.swagger import Swagger
 from pipeline_tests.reference import found_reference
@@ -32,7 +32,10 @@ SELLER = "A1EXAMPLE"
 RATES = {
     "createFeedDocument": (0.5, 15), "createFeed": (5 / 300, 5), "getFeed": (2, 15), "cancelFeed": (2, 15),
     "getFeeds": (0.0222, 10), "getFeedDocument": (0.0222, 10), "getMarketplaceParticipations": (0.016, 15),
+    **amazon_listings.RATES,
 }  # fmt: skip
+#: First part of a path -> Amazon's model of these operations.
+_MODELS = {"feeds": "feeds_2021-06-30.json", "listings": "listingsItems_2021-08-01.json"}
 _OPERATIONS = [
     ("POST", r"/auth/o2/token", "token"),
     ("POST", r"/feeds/2021-06-30/documents", "createFeedDocument"),
@@ -42,35 +45,12 @@ _OPERATIONS = [
     ("GET", r"/feeds/2021-06-30/feeds/(.+)", "getFeed"),
     ("DELETE", r"/feeds/2021-06-30/feeds/(.+)", "cancelFeed"),
     ("GET", r"/sellers/v1/marketplaceParticipations", "getMarketplaceParticipations"),
+    *amazon_listings.OPERATIONS,
     ("PUT", r"/bucket/(.+)", "upload"),
     ("GET", r"/bucket/(.+)", "download"),
     ("GET", r"/ctl/now", "now"),
     ("POST", r"/ctl/advance/(.+)", "advance"),
 ]  # fmt: skip
-
-
-@dataclass
-class Fault:
-    """The next `times` calls of an operation. `lost`: carried out, but the answer never arrives; `refused`: the connection
-    breaks before anything happened; `garbage`: carried out, the answer is no JSON; a number: that status, nothing done."""
-
-    operation: str
-    kind: str | int
-    times: int = 1
-    code: str = "InternalFailure"
-
-
-@dataclass
-class Reply:
-    status: int
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class Refused(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.reply = Reply(status, {"errors": [{"code": code, "message": message, "details": ""}]})
 
 
 class _Server(ThreadingHTTPServer):
@@ -80,13 +60,13 @@ class _Server(ThreadingHTTPServer):
         """A client that goes away (or is killed) is no news."""
 
 
-class FakeAmazon:
+class FakeAmazon(amazon_listings.ListingsItems):
     """All of Amazon for one seller. Attributes may be changed at any time."""
 
     def __init__(self, clock: Clock) -> None:
         self.lock = threading.RLock()
         self.begin(clock)
-        self._swagger = _swagger()
+        self._models = _models()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
@@ -95,12 +75,14 @@ class FakeAmazon:
         self.clock = clock
         self.credentials = {"client_id": "amzn1.client", "client_secret": "the-secret", "refresh_token": "Atzr|refresh"}
         self.revoked = False
+        self.seller_id = SELLER
         self.sells_on = {MARKETPLACE}
         self.token_seconds = 3600
         self.tokens: dict[str, datetime] = {}
         self.documents: dict[str, Document] = {}
         self.feeds: dict[str, Feed] = {}
-        self.catalog = Catalog()
+        self.catalog = Catalog(clock)
+        self.preview = amazon_listings.no_issues
         self.queued, self.processing, self.listing_lag = timedelta(seconds=60), timedelta(seconds=60), timedelta(0)
         self.endings: list[Ending] = []  # of the next feeds; DONE with a report otherwise
         self.report_gzip = True
@@ -261,13 +243,13 @@ class FakeAmazon:
 
         document = json.loads(content)
         skus = Counter(message["sku"] for message in document["messages"])
-        if document["header"]["sellerId"] != SELLER or max(skus.values()) > 1:
+        if document["header"]["sellerId"] != self.seller_id or max(skus.values()) > 1:
             self.violations.append("wrong seller, or a SKU twice in one feed")
-        if self._swagger is not None and len(skus) < 2000:
+        if self._models and len(skus) < 2000:
             amazon_feed()(document)
 
     def _check_report(self, report: Any) -> None:
-        if self._swagger is not None and len(report.get("items", [])) < 2000:
+        if self._models and len(report.get("items", [])) < 2000:
             from pipeline_tests.marketplaces.schemas import amazon_report
 
             amazon_report()(report)
@@ -279,6 +261,8 @@ class FakeAmazon:
         name = call.operation
         self.calls[name] += 1
         fault = next((one for one in self.faults if one.operation == name and one.times > 0), None)
+        if fault is not None and fault.after > 0:
+            fault.after, fault = fault.after - 1, None
         if fault is not None:
             fault.times -= 1
             if fault.kind == "refused":
@@ -291,8 +275,8 @@ class FakeAmazon:
             reply: Reply = getattr(self, name)(call)
         except Refused as refused:
             reply = refused.reply
-        if name in RATES and self._swagger is not None:
-            self.violations += self._swagger.answer(call.method, call.path, reply.status, reply.body)
+        if (model := self._model(call)) is not None:
+            self.violations += model.answer(call.method, call.path, reply.status, reply.body)
         if fault is not None and fault.kind == "lost":
             return None
         if fault is not None and fault.kind == "garbage":
@@ -303,18 +287,21 @@ class FakeAmazon:
         token = call.headers.get("x-amz-access-token", "")
         if self.revoked or self.tokens.get(token, self.clock.now()) <= self.clock.now():
             raise Refused(403, "Unauthorized", "Access to requested resource is denied.")
-        if self._swagger is not None and call.operation != "getMarketplaceParticipations":
-            problems = self._swagger.request(call.method, call.path, call.query, call.json)
+        if (model := self._model(call)) is not None:
+            problems = model.request(call.method, call.path, call.query, call.json)
             self.violations += problems
             if problems:
                 raise Refused(400, "InvalidInput", problems[0][:200])
-        rate, burst = self.rates[call.operation]
+        rate, burst = self.rates[call.limit]
         now = self.clock.now()
-        tokens, since = self.buckets.get(call.operation, (burst, now))
+        tokens, since = self.buckets.get(call.limit, (burst, now))
         tokens = min(burst, tokens + rate * (now - since).total_seconds())
         if self.limited and tokens < 1:
             raise Refused(429, "QuotaExceeded", "You exceeded your quota for the requested resource.")
-        self.buckets[call.operation] = (tokens - 1, now)
+        self.buckets[call.limit] = (tokens - 1, now)
+
+    def _model(self, call: Call) -> Swagger | None:
+        return self._models.get(call.path.split("/")[1]) if call.operation in RATES else None
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         fake = self
@@ -326,7 +313,9 @@ class FakeAmazon:
 
             def _serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                call = Call.of(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+                call = Call.of(
+                    _OPERATIONS, self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body
+                )
                 with fake.lock:
                     fake.recorded.append(call.told())
                     reply = Reply(404, {"errors": []}) if call.operation == "" else fake.answer(call)
@@ -340,47 +329,18 @@ class FakeAmazon:
                 self.send_header("Content-Length", str(len(content)))
                 self.send_header("x-amzn-RequestId", f"req-{len(fake.statuses)}")
                 if call.operation in RATES and reply.status != 429:
-                    self.send_header("x-amzn-RateLimit-Limit", str(fake.rates[call.operation][0]))
+                    self.send_header("x-amzn-RateLimit-Limit", str(fake.rates[call.limit][0]))
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PUT = do_DELETE = _serve
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
         return Handler
 
 
-@dataclass(frozen=True)
-class Call:
-    operation: str
-    key: str
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    headers: dict[str, str]
-    body: bytes
-
-    @classmethod
-    def of(cls, method: str, target: str, headers: dict[str, str], body: bytes) -> Call:
-        parts = urlsplit(target)
-        for verb, pattern, name in _OPERATIONS:
-            if verb == method and (match := re.fullmatch(pattern, parts.path)):
-                key = match.group(1) if match.groups() else ""
-                return cls(name, key, method, parts.path, parse_qs(parts.query), headers, body)
-        return cls("", "", method, parts.path, {}, headers, body)
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body) if self.body else None
-
-    def told(self) -> bytes:
-        """All of it but for where a secret has its place."""
-        headers = {name: value for name, value in self.headers.items() if name != "x-amz-access-token"}
-        return json.dumps([self.method, self.path, headers]).encode() + (b"" if self.operation == "token" else self.body)
-
-
-def _swagger() -> Swagger | None:
-    path = found_reference("schemas", "amazon", "models", "feeds_2021-06-30.json")
-    return Swagger(path) if path is not None else None
+def _models() -> dict[str, Swagger]:
+    found = {name: found_reference("schemas", "amazon", "models", file) for name, file in _MODELS.items()}
+    return {name: Swagger(path) for name, path in found.items() if path is not None}
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from pipeline_tests.fakes.clock import Clock
 
 
 @dataclass
@@ -58,13 +62,24 @@ class Feed:
         return {**shown, "resultFeedDocumentId": self.report_id} if self.report_id else shown
 
 
+Key = tuple[str, str]  # marketplace id, sku
+Attributes = dict[str, Any]
+
+
 @dataclass
 class Catalog:
-    """The listings of one seller, and what Amazon thinks of single SKUs."""
+    """The listings of one seller, and what Amazon thinks of single SKUs. Tests may change all of it.
 
-    listings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # (marketplace id, sku) -> attributes
+    Lookups show a listing as it was until `lag` after a change.
+    """
+
+    clock: Clock
+    lag: timedelta = timedelta(0)
+    listings: dict[Key, Attributes] = field(default_factory=dict)
+    product_types: dict[Key, str] = field(default_factory=dict)
     refuses: dict[str, dict[str, Any]] = field(default_factory=dict)  # sku -> issue of its message
     finds: dict[str, dict[str, Any]] = field(default_factory=dict)  # sku -> issue of its listing
+    _before: dict[Key, list[tuple[datetime, Attributes | None]]] = field(default_factory=dict)
 
     def process(self, feed: Feed, apply: bool = True) -> dict[str, Any]:
         """Carry out a feed's messages; returns its processing report."""
@@ -79,8 +94,8 @@ class Catalog:
                 continue
             if apply:
                 for marketplace_id in feed.marketplace_ids:
-                    self._apply(marketplace_id, message)
-            items.append(self._item(feed.marketplace_ids[0], sku))
+                    self._apply((marketplace_id, sku), message)
+            items.append(self._item((feed.marketplace_ids[0], sku)))
         report = {
             "header": {"sellerId": header["sellerId"], "version": "2.0", "feedId": feed.feed_id},
             "issues": issues,
@@ -91,25 +106,84 @@ class Catalog:
         }  # fmt: skip
         return {**report, "items": items} if "report" in header else report
 
-    def _apply(self, marketplace_id: str, message: Mapping[str, Any]) -> None:
-        key, operation = (marketplace_id, message["sku"]), message["operationType"]
-        if operation == "DELETE":
-            self.listings.pop(key, None)
-        elif operation == "UPDATE":
-            self.listings[key] = dict(message["attributes"])
-        elif key in self.listings:  # a patch of an unknown SKU is a success without effect, as at Amazon
-            for patch in message["patches"]:
-                name = patch["path"].removeprefix("/attributes/")
-                if patch["op"] == "delete":
-                    self.listings[key].pop(name, None)
-                else:
-                    self.listings[key][name] = patch["value"]
+    def put(self, key: Key, product_type: str, attributes: Mapping[str, Any]) -> None:
+        """The whole listing, new or instead of the one there is."""
+        self._remember(key)
+        self.listings[key] = copy.deepcopy(dict(attributes))
+        self.product_types[key] = product_type
 
-    def _item(self, marketplace_id: str, sku: str) -> dict[str, Any]:
-        live = (marketplace_id, sku) in self.listings
-        summary = {
-            "marketplaceId": marketplace_id, "asin": f"B{abs(hash(sku)) % 10**9:09d}", "productType": "PRODUCT",
-            "status": ["BUYABLE", "DISCOVERABLE"], "itemName": sku,
+    def patch(self, key: Key, patches: Iterable[Mapping[str, Any]]) -> None:
+        """A patch of an unknown SKU is a success without effect, as at Amazon."""
+        if key not in self.listings:
+            return
+        self._remember(key)
+        attributes = self.listings[key]
+        for patch in patches:
+            name, value = patch["path"].removeprefix("/attributes/"), copy.deepcopy(patch.get("value", []))
+            if patch["op"] == "delete":
+                attributes.pop(name, None)
+            elif patch["op"] == "merge":
+                attributes[name] = _merged(attributes.get(name, []), value)
+            else:
+                attributes[name] = value
+
+    def delete(self, key: Key) -> None:
+        self._remember(key)
+        self.listings.pop(key, None)
+
+    def seen(self, key: Key) -> Attributes | None:
+        """What a lookup shows now."""
+        now = self.clock.now()
+        return next((before for until, before in self._before.get(key, []) if until > now), self.listings.get(key))
+
+    def asin(self, key: Key) -> str:
+        """That of the catalog item that it offers, else one of its own."""
+        offered = self.listings.get(key, {}).get("merchant_suggested_asin")
+        return str(offered[0]["value"]) if offered else f"B{zlib.crc32(repr(key).encode()) % 10**9:09d}"
+
+    def summary(self, key: Key) -> dict[str, Any]:
+        return {
+            "marketplaceId": key[0], "asin": self.asin(key), "productType": self.product_types.get(key, "PRODUCT"),
+            "status": ["BUYABLE", "DISCOVERABLE"], "itemName": key[1],
             "createdDate": "2026-11-26T00:00:00Z", "lastUpdatedDate": "2026-11-26T00:00:00Z",
         }  # fmt: skip
-        return {"sku": sku, "summaries": [summary] if live else [], "issues": [self.finds[sku]] if sku in self.finds else []}
+
+    def issues(self, sku: str) -> list[dict[str, Any]]:
+        return [self.finds[sku]] if sku in self.finds else []
+
+    def _remember(self, key: Key) -> None:
+        """Lookups go on showing what is there for a while."""
+        if self.lag:
+            self._before.setdefault(key, []).append((self.clock.now() + self.lag, copy.deepcopy(self.listings.get(key))))
+
+    def _apply(self, key: Key, message: Mapping[str, Any]) -> None:
+        operation = message["operationType"]
+        if operation == "DELETE":
+            self.delete(key)
+        elif operation == "UPDATE":
+            self.put(key, message["productType"], message["attributes"])
+        else:
+            self.patch(key, message["patches"])
+
+    def _item(self, key: Key) -> dict[str, Any]:
+        return {"sku": key[1], "summaries": [self.summary(key)] if key in self.listings else [], "issues": self.issues(key[1])}
+
+
+#: What tells the values of one attribute apart.
+_SELECTORS = ("marketplace_id", "language_tag", "audience", "currency", "fulfillment_channel_code")
+
+
+def _merged(values: list[Attributes], new: list[Attributes]) -> list[Attributes]:
+    def named(value: Attributes) -> list[Any]:
+        return [value.get(name) for name in _SELECTORS]
+
+    for value in new:
+        known = next((one for one in values if named(one) == named(value)), None)
+        if known is None:
+            values = [*values, value]
+        else:
+            known |= value
+    for value in values:
+        for name in [name for name, content in value.items() if content is None]:  # an explicit null removes
+            del value[name]
+    return values

@@ -23,8 +23,9 @@ from pipeline.model.listing import Account, FeedKind, FeedPart, Site
 from pipeline.model.secret import Secret
 
 if TYPE_CHECKING:
+    from pipeline.marketplaces.amazon.spapi.client import SpApi
     from pipeline.marketplaces.amazon.spapi.tokens import Tokens
-    from pipeline.marketplaces.live import FeedService
+    from pipeline.marketplaces.live import FeedService, ListingsService
     from pipeline.platform.rate_limits import Buckets
 
 _FOLDER = Path(__file__).parent
@@ -92,15 +93,27 @@ class AmazonMarketplace:
         return messages.zero_quantities(rows)
 
     def feed_service(self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> FeedService:
-        from pipeline.marketplaces.amazon.spapi.client import SpApi
         from pipeline.marketplaces.amazon.spapi.feeds import AmazonFeeds
 
-        if not account.seller_id:
-            raise UsageError(
-                f"{account.store} has no seller_id (the merchant token) for {site.key}; set it with: "
-                f"pipeline connection set {account.store} {site.key} seller_id=..."
-            )
-        return AmazonFeeds(SpApi(site.region, account.seller_id, credentials, buckets, _tokens()), site)
+        return AmazonFeeds(_api(site, account, credentials, buckets), site)
+
+    def listings_service(
+        self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets
+    ) -> ListingsService:
+        from pipeline.marketplaces.amazon.spapi.listings import AmazonListings
+
+        return AmazonListings(_api(site, account, credentials, buckets), site)
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)
+
+
+def _api(site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> SpApi:
+    from pipeline.marketplaces.amazon.spapi.client import SpApi
+
+    if not account.seller_id:
+        raise UsageError(
+            f"{account.store} has no seller_id (the merchant token) for {site.key}; set it with: "
+            f"pipeline connection set {account.store} {site.key} seller_id=..."
+        )
+    return SpApi(site.region, account.seller_id, credentials, buckets, _tokens())

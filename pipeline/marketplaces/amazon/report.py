@@ -33,8 +33,8 @@ def parse_report(content: bytes, marketplace_id: str) -> FeedReport:
     for item in _objects(report.get("items")):
         sku = item.get("sku")
         if isinstance(sku, str):
-            listings[sku] = _facts(item, marketplace_id)
-            issues += [_listing_issue(sku, row) for row in _objects(item.get("issues"))]
+            listings[sku] = listing_facts(item, marketplace_id)
+            issues += listing_issues(sku, item.get("issues"))
     return FeedReport(processed, accepted, invalid, tuple(issues), listings)
 
 
@@ -58,7 +58,13 @@ def _listing_issue(sku: str, row: Mapping[str, Any]) -> FeedIssue:
     )  # fmt: skip
 
 
-def _facts(item: Mapping[str, Any], marketplace_id: str) -> ListingFacts:
+def listing_issues(sku: str, rows: Any) -> list[FeedIssue]:
+    """The issues of a listing item; not a list of objects: none."""
+    return [_listing_issue(sku, row) for row in _objects(rows)]
+
+
+def listing_facts(item: Mapping[str, Any], marketplace_id: str) -> ListingFacts:
+    """Item id and status of a listing item on one site."""
     for summary in _objects(item.get("summaries")):
         if summary.get("marketplaceId") == marketplace_id:
             status = summary.get("status")

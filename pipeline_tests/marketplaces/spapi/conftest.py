@@ -32,11 +32,11 @@ def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
 
 
 @pytest.fixture
-def feeds(amazon: FakeAmazon, database: Database) -> Iterator[NewFeeds]:
-    """Services of the seller; waiting moves the clock."""
+def new_api(amazon: FakeAmazon, database: Database) -> Iterator[Callable[..., SpApi]]:
+    """The seller's API; waiting moves the clock."""
     with ExitStack() as stack:
 
-        def make(tokens: Tokens | None = None, **wrong: str) -> AmazonFeeds:
+        def make(tokens: Tokens | None = None, **wrong: str) -> SpApi:
             known = {**amazon.credentials, **wrong}
             clock = amazon.clock
             patience = Patience(
@@ -57,6 +57,11 @@ def feeds(amazon: FakeAmazon, database: Database) -> Iterator[NewFeeds]:
                 patience,
             )
             stack.callback(api.close)
-            return AmazonFeeds(api, SITE)
+            return api
 
         yield make
+
+
+@pytest.fixture
+def feeds(new_api: Callable[..., SpApi]) -> NewFeeds:
+    return lambda *tokens, **wrong: AmazonFeeds(new_api(*tokens, **wrong), SITE)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import orjson
 
 from pipeline.marketplaces.amazon.report import parse_report
+from pipeline.marketplaces.amazon.spapi.answers import object_of, odd, text_of
 from pipeline.marketplaces.amazon.spapi.client import TIMEOUT_SECONDS, SpApi, tables
 from pipeline.marketplaces.amazon.spapi.documents import CONTENT_TYPE, download, upload
 from pipeline.marketplaces.live import FeedReport, NotCreated, RemoteFeed, RemoteStatus, Upload
@@ -40,8 +41,8 @@ class AmazonFeeds:
 
     def new_document(self) -> Upload:
         answer = self._api.call("createFeedDocument", "POST", f"{_API}/documents", json={"contentType": CONTENT_TYPE})
-        found = _object(answer)
-        return Upload(_text(found, "feedDocumentId"), Secret(_text(found, "url")), _server_time(answer))
+        found = object_of(answer)
+        return Upload(text_of(found, "feedDocumentId"), Secret(text_of(found, "url")), _server_time(answer))
 
     def upload(self, place: Upload, content: bytes) -> None:
         upload(self._api.service, place.url, content)
@@ -60,7 +61,7 @@ class AmazonFeeds:
                     error.service, str(error), status=error.status, code=error.code, request_id=error.request_id
                 ) from None
             raise
-        return _text(_object(answer), "feedId")
+        return text_of(object_of(answer), "feedId")
 
     def feed(self, feed_id: str) -> RemoteFeed | None:
         try:
@@ -69,7 +70,7 @@ class AmazonFeeds:
             if error.status == 404:
                 return None
             raise
-        return _feed(_object(answer))
+        return _feed(object_of(answer))
 
     def feeds_since(self, since: datetime) -> Iterator[RemoteFeed]:
         params: dict[str, str | int] = {
@@ -77,10 +78,10 @@ class AmazonFeeds:
             "createdSince": since.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }  # fmt: skip
         for _ in range(_MAX_PAGES):
-            found = _object(self._api.call("getFeeds", "GET", f"{_API}/feeds", params=params))
+            found = object_of(self._api.call("getFeeds", "GET", f"{_API}/feeds", params=params))
             feeds = found.get("feeds")
             if not isinstance(feeds, list):
-                raise _odd("a list of feeds")
+                raise odd("a list of feeds")
             for feed in feeds:
                 if isinstance(feed, dict) and feed.get("feedType") == FEED_TYPE:
                     yield _feed(feed)
@@ -94,9 +95,9 @@ class AmazonFeeds:
         self._api.call("cancelFeed", "DELETE", f"{_API}/feeds/{quote(feed_id, safe='')}")
 
     def report(self, report_id: str) -> FeedReport:
-        found = _object(self._api.call("getFeedDocument", "GET", f"{_API}/documents/{quote(report_id, safe='')}"))
+        found = object_of(self._api.call("getFeedDocument", "GET", f"{_API}/documents/{quote(report_id, safe='')}"))
         gzip = found.get("compressionAlgorithm") == "GZIP"
-        return parse_report(download(self._api.service, Secret(_text(found, "url")), gzip=gzip), self._site.marketplace_id)
+        return parse_report(download(self._api.service, Secret(text_of(found, "url")), gzip=gzip), self._site.marketplace_id)
 
     def messages(self, content: bytes) -> list[tuple[int, str]]:
         return [(message["messageId"], message["sku"]) for message in orjson.loads(content)["messages"]]
@@ -107,7 +108,7 @@ class AmazonFeeds:
 
     def check(self) -> list[str]:
         answer = self._api.call("getMarketplaceParticipations", "GET", "sellers/v1/marketplaceParticipations")
-        found = _object(answer).get("payload")
+        found = object_of(answer).get("payload")
         for row in found if isinstance(found, list) else []:
             if isinstance(row, dict) and (row.get("marketplace") or {}).get("id") == self._site.marketplace_id:
                 return [] if (row.get("participation") or {}).get("isParticipating") else [self._absent("does not sell")]
@@ -118,12 +119,12 @@ class AmazonFeeds:
 
 
 def _feed(found: Mapping[str, Any]) -> RemoteFeed:
-    status = _STATUS.get(_text(found, "processingStatus"))
+    status = _STATUS.get(text_of(found, "processingStatus"))
     if status is None:
-        raise _odd("a known processingStatus")
+        raise odd("a known processingStatus")
     report = found.get("resultFeedDocumentId")
     return RemoteFeed(
-        _text(found, "feedId"), status, _time(_text(found, "createdTime")), report if isinstance(report, str) else None
+        text_of(found, "feedId"), status, _time(text_of(found, "createdTime")), report if isinstance(report, str) else None
     )
 
 
@@ -131,33 +132,12 @@ def _server_time(answer: Answer) -> datetime:
     try:
         return parsedate_to_datetime(answer.headers["date"]).astimezone(timezone.utc)
     except (KeyError, TypeError, ValueError):
-        raise _odd("a date") from None
+        raise odd("a date") from None
 
 
 def _time(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        raise _odd("a time") from None
+        raise odd("a time") from None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-
-
-def _object(answer: Answer) -> Mapping[str, Any]:
-    try:
-        found = answer.json()
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise _odd("a JSON object")
-    return found
-
-
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 8192 or not value.isprintable():
-        raise _odd(name)
-    return value
-
-
-def _odd(what: str) -> ApiError:
-    return ApiError("Amazon", f"Amazon gave an answer without {what}, which the API promises; try again later")
