@@ -14,7 +14,8 @@ ALTER TABLE listing_changes_sent
     ADD COLUMN sale_price bigint,
     ADD COLUMN sale_start timestamptz,
     ADD COLUMN sale_end timestamptz,
-    ADD COLUMN source_version text COLLATE "C";
+    ADD COLUMN source_version text COLLATE "C",
+    ADD COLUMN via text NOT NULL DEFAULT 'feed' CHECK (via IN ('feed', 'items')); -- as the submission that carries it
 
 -- `items`: its messages are said one by one, each with its verdict at once; there is no feed and no report. One that may not be
 -- said so any more becomes a feed.

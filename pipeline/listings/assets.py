@@ -12,7 +12,15 @@ from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope
 from pipeline.listings.schema import SCHEMAS
-from pipeline.listings.state import approved_changes, lane_version, read_refused, read_state, register, removed_lately
+from pipeline.listings.state import (
+    approved_changes,
+    lane_version,
+    read_refused,
+    read_state,
+    register,
+    removed_lately,
+    require_newest,
+)
 from pipeline.listings.summary import blocked_sample, changes_sample
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
@@ -128,6 +136,7 @@ def listing_changes(
         )
         now, root = datetime.now(timezone.utc), workspace.settings.storage()
         with workspace.connect() as connection:
+            require_newest(connection, cell.lane, listings.metadata.get("import_id", ""))
             version = lane_version(connection, cell.lane)
             state = read_state(connection, cell.lane)
             refused = read_refused(connection, cell.lane)
@@ -191,6 +200,7 @@ def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, 
         "import_id": plan.import_id,
         **{kind: dg.MetadataValue.int(count) for kind, count in changes.items()},
         "held": dg.MetadataValue.int(plan.counts["held"]),
+        "said_at_once": dg.MetadataValue.int(plan.counts["urgent"]),
         "out_of_scope": dg.MetadataValue.int(plan.counts["out_of_scope"]),
         "diff": meta.table(changes_sample(result.changes.open(), currency)),
         "waits_for_approval": meta.table([{"what": text} for text in plan.approvals]),

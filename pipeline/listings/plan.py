@@ -24,11 +24,13 @@ import pyarrow.csv
 from upath import UPath
 
 from pipeline.listings.diff import COLUMNS, PRICES, SENT, VALUES, VERDICTS, diff, settle
+from pipeline.listings.fence import hold_older
 from pipeline.listings.guards import GUARDED, guard, removals
 from pipeline.listings.messages import Messages
 from pipeline.listings.plan_files import EFFECTS, EVERYTHING, Plan, Scope, plan_folder, publish
 from pipeline.listings.refused import hold_refused
 from pipeline.listings.schema import CHANGES, LISTINGS
+from pipeline.listings.urgent import URGENT, urgent
 from pipeline.marketplaces.base import MESSAGES, Marketplace
 from pipeline.model.errors import PipelineError
 from pipeline.model.listing import Account, Site
@@ -90,6 +92,7 @@ def plan_changes(
     )
     if refused is not None:
         hold_refused(frame, refused)
+    hold_older(frame, import_id)
     guarded = guard(frame, approved, removed_lately)
     frame = settle(frame).assign(refused=False)
 
@@ -102,9 +105,10 @@ def plan_changes(
         _write(writer, messages.of_gone(), said)
     frame = settle(frame)
 
-    parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED)}
+    at_once = urgent(frame, marketplace, settings, transport)
+    parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED), "urgent": (at_once, URGENT)}
     counts = {**_counts(frame), "messages": dict(sorted(messages.counts.items())), "removals": removals(frame, approved)}
-    counts["guarded"] = len(guarded)
+    counts |= {"guarded": len(guarded), "urgent": len(at_once)}
     identity = [
         transport,
         asdict(site),

@@ -4,6 +4,7 @@ plans/<store>/<site>/<export_id>/
     messages.parquet  marketplaces.base.MESSAGES, in the order in which they are packed
     effects.parquet   EFFECTS: what a commit writes to the state
     guarded.parquet   guards.GUARDED: changes that wait for approval
+    urgent.parquet    urgent.URGENT: which messages are said one by one, at once
     plan.json         `Plan`; written last, so a folder without it is no plan
 """
 
@@ -68,6 +69,10 @@ class Plan:
     @property
     def guarded(self) -> Table:
         return Table(self.folder / "guarded.parquet")
+
+    @property
+    def urgent(self) -> Table:
+        return Table(self.folder / "urgent.parquet")
 
     def to_json(self) -> bytes:
         values = {name: value for name, value in asdict(self).items() if name != "folder"}

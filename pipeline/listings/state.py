@@ -60,6 +60,18 @@ def lane_version(connection: psycopg.Connection[Any], lane: Lane) -> int:
     return 0 if row is None else int(row[0])
 
 
+def require_newest(connection: psycopg.Connection[Any], lane: Lane, import_id: str) -> None:
+    """Raise PipelineError when a whole plan from a newer import was handed over already; locks the lane within a transaction."""
+    row = connection.execute(
+        sql.SQL("SELECT source_version FROM export_lanes WHERE {} FOR UPDATE").format(_LANE), lane.key
+    ).fetchone()
+    if row is not None and row[0] is not None and row[0] > import_id:
+        raise PipelineError(
+            f"the listings of {lane.store} on {lane.site} are of import {import_id}, and import {row[0]}, which is newer, was "
+            f"exported already: nothing older is sent over it; export again (pipeline export {lane.store} {lane.site})"
+        )
+
+
 #: What is on its way, by SKU: the newest of each kind counts over what was acknowledged.
 _SENT = """
     SELECT sku, (array_agg(change ORDER BY version DESC) FILTER (WHERE change IN ('create', 'delete')))[1] = 'delete' AS gone,

@@ -97,8 +97,8 @@ class Marketplace(Protocol):
         """Messages for `rows` (whole products: all rows of every family that has a change, parents first), where `changes`
         gives the kinds of change by SKU (create, update, price, quantity, images; empty for a row without a change).
         `rows` hold only what may be said: no blocked or held child, and price and quantity as they are to be after the plan
-        (the last ones sent where a change is held); their further column `sale_withdrawn` is true where a sale with dates that was
-        sent is called off. A live parent that gains a child has `update`. A child whose content is
+        (the last ones sent where a change is held); their further column `sale_withdrawn` is true where a sale with dates
+        that was sent is called off. A live parent that gains a child has `update`. A child whose content is
         part of its parent's message needs no message of its own. Deterministic: the same arguments give the same bytes."""
 
     def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:

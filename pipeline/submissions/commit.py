@@ -13,7 +13,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from pipeline.listings.plan_files import Plan
-from pipeline.listings.state import Lane
+from pipeline.listings.state import Lane, require_newest
 from pipeline.model.errors import PipelineError
 from pipeline.submissions.state import advance
 
@@ -40,8 +40,14 @@ def hand_over(
             return False
         if status != "planned":
             raise PipelineError(_refusal(lane, plan, status))
+        require_newest(connection, lane, plan.import_id)
         if plan.effects.rows:
             record(connection, advance(connection, lane, plan))
+        if not plan.product_ids:
+            connection.execute(
+                b"UPDATE export_lanes SET source_version = %s WHERE store_id = %s AND site = %s AND transport = %s",
+                (plan.import_id, *lane.key),
+            )
         connection.execute(
             b"UPDATE exports SET status = 'committed', committed_at = now(), feed_files = %s "
             b"WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s",

@@ -56,6 +56,18 @@ _SENT = sql.SQL(
     columns=sql.SQL(", ").join(map(sql.Identifier, _VALUES)),
     prefixed=sql.SQL(", ").join(sql.SQL("e.{}").format(sql.Identifier(name)) for name in _VALUES),
 )
+#: What waits to be said one by one and is said anew: an older value must not follow a newer one.
+_OVERTAKEN = b"""
+    DELETE FROM listing_changes_sent c USING effects e, unnest(string_to_array(e.sent, ',')) AS said (change)
+    WHERE c.store_id = %s AND c.site = %s AND c.transport = %s AND c.status = 'pending' AND c.via = 'items' AND c.sku = e.sku
+        AND (c.change = said.change OR said.change IN ('create', 'delete'))
+"""
+_AT_ONCE = b"""
+    UPDATE listing_changes_sent c SET via = 'items'
+    FROM unnest(%s::text[], %s::text[]) AS u (sku, feed)
+    WHERE c.store_id = %s AND c.site = %s AND c.transport = %s AND c.version = %s AND c.sku = u.sku
+        AND c.change = CASE u.feed WHEN 'inventory' THEN 'quantity' ELSE u.feed END
+"""
 #: Our own notes, which no message carries: whose family it is, and since when it has left.
 _NOTE = b"""
     UPDATE listing_state s SET
@@ -95,13 +107,15 @@ def record(connection: psycopg.Connection[Any], lane: Lane, effects: Table, vers
         cursor.execute(_DELETE, lane.key)
 
 
-def record_sent(
-    connection: psycopg.Connection[Any], lane: Lane, effects: Table, version: int, export_id: str, source_version: str
-) -> None:
+def record_sent(connection: psycopg.Connection[Any], lane: Lane, plan: Plan, version: int) -> None:
     """Note EFFECTS rows as on their way: a row for each SKU and kind of change that a message carries."""
-    with connection.cursor() as cursor, _loaded(cursor, effects):
+    urgent = plan.urgent.arrow()
+    with connection.cursor() as cursor, _loaded(cursor, plan.effects):
         cursor.execute(_FORGET_REFUSED, lane.key)
-        cursor.execute(_SENT, (*lane.key, version, export_id, source_version))
+        cursor.execute(_OVERTAKEN, lane.key)
+        cursor.execute(_SENT, (*lane.key, version, plan.export_id, plan.import_id))
+        if len(urgent):
+            cursor.execute(_AT_ONCE, (urgent["sku"].to_pylist(), urgent["feed"].to_pylist(), *lane.key, version))
         cursor.execute(_NOTE, lane.key)
 
 

@@ -191,10 +191,19 @@ def apply(
             cursor.execute(_FACTS, (list(listings), [facts.item_id for facts in listings.values()], words, *lane))
 
 
+def becomes_a_feed(connection: psycopg.Connection[Any], row: Submission) -> None:
+    """What was to be said one by one goes by feed."""
+    connection.execute(
+        b"UPDATE listing_changes_sent SET via = 'feed' WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s"
+        b" AND status = 'pending' AND via = 'items' AND change = ANY(%s)",
+        (row.store_id, row.site, row.transport, row.export_id, list(CHANGES[row.kind])),
+    )
+
+
 def forget(connection: psycopg.Connection[Any], row: Submission) -> None:
     """What was to be sent is not on its way: the next plan says it again."""
     connection.execute(
         b"DELETE FROM listing_changes_sent WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s"
-        b" AND status = 'pending' AND change = ANY(%s)",
-        (row.store_id, row.site, row.transport, row.export_id, list(CHANGES[row.kind])),
+        b" AND status = 'pending' AND via = %s AND change = ANY(%s)",
+        (row.store_id, row.site, row.transport, row.export_id, row.via, list(CHANGES[row.kind])),
     )

@@ -230,9 +230,9 @@ def family(product_id: str, children: list[dict[str, Any]], **changed: Any) -> l
     return rows + [listing(**{"role": "child", "parent_sku": parent, "product_id": product_id, **child}) for child in children]
 
 
-def listings_table(folder: Path, *batches: list[dict[str, Any]]) -> Table:
+def listings_table(folder: Path, *batches: list[dict[str, Any]], import_id: str = IMPORT) -> Table:
     folder.mkdir(exist_ok=True, parents=True)
-    with TableWriter(folder, "listings", LISTINGS, {"import_id": IMPORT}) as writer:
+    with TableWriter(folder, "listings", LISTINGS, {"import_id": import_id}) as writer:
         for batch in batches or ([],):
             writer.write(arrow(batch, LISTINGS))
     return Table(writer.path)

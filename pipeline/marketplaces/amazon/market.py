@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.marketplaces.amazon import messages, pack, projection
 from pipeline.marketplaces.amazon.options import limits
@@ -96,6 +97,10 @@ class AmazonMarketplace:
         from pipeline.marketplaces.amazon.spapi.feeds import AmazonFeeds
 
         return AmazonFeeds(_api(site, account, credentials, buckets), site)
+
+    def sayable(self, skus: pa.Array) -> pa.Array:
+        # Percent-encoding others in a path is a known source of errors at Amazon; a leading dot may be read as a folder.
+        return pc.match_substring_regex(skus, r"^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$")
 
     def listings_service(
         self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets

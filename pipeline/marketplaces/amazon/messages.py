@@ -10,7 +10,7 @@ price    PATCH that merges our offer to all buyers into `purchasable_offer`: bus
          `discounted_price`, which begins and ends by itself; one that was sent and is called off is taken back with a null.
          A sale without dates cannot be one: then our_price is what a buyer pays now, and list_price the price before; without
          such a sale list_price is deleted.
-quantity PATCH that merges the quantity into `fulfillment_availability`, merchant fulfilled; handling times and restock dates stay.
+quantity PATCH that merges the quantity into `fulfillment_availability`, merchant fulfilled; handling times stay.
 images   PATCH: main and up to eight others replaced, the locators behind them deleted.
 delete   DELETE in feed `product`.
 

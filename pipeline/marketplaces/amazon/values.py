@@ -156,8 +156,8 @@ class Values:
         }
 
     def offer(self, withdrawn: npt.NDArray[np.bool_] | None = None) -> Attributes:
-        """What every buyer pays, and the dated sale; only for what is sold. Of another audience (business prices) it says nothing,
-        nor of a sale where there is none; where `withdrawn`, that there is none any more."""
+        """What every buyer pays, and the dated sale; only for what is sold. Nothing of another audience (business prices), nor of
+        a sale where there is none; where `withdrawn`, that there is none any more."""
         price = amounts(where(self._sold, integer(self._rows, "price")), self._site.currency)
         of_site = f'{self._place},"currency":{_json(self._site.currency)},"audience":"ALL"'
         sale = self._sale()
