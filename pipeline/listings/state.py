@@ -48,7 +48,7 @@ class Export:
     status: str  # planned | dry_run | waiting_approval | superseded | committed
     import_id: str
     counts: Mapping[str, Any]
-    feed_files: Sequence[Mapping[str, Any]]  # kind, path (relative to the storage), messages, bytes; once committed
+    feed_files: Sequence[Mapping[str, Any]]  # kind, path (relative to the storage), messages, bytes, via; once committed
 
 
 _LANE = sql.SQL("store_id = %s AND site = %s AND transport = %s")
