@@ -62,7 +62,7 @@ def _feed_asset(kind: FeedKind) -> dg.AssetsDefinition:
             with workspace.connect() as connection:
                 _require_current(plan, export_status(connection, cell.lane, plan.export_id))
             folder = root / "feeds" / cell.store.key / cell.site.key / plan.export_id
-            files = write_feeds(plan.messages, kind, cell.marketplace, cell.site, cell.account, folder)
+            files = write_feeds(plan.messages, kind, cell.marketplace, cell.site, cell.account, folder, plan.urgent)
             rows = feed_rows(files, root_length=len(str(root)))
             table = stage(
                 workspace.scratch(NAMES[kind]),
@@ -86,7 +86,7 @@ def _feed_asset(kind: FeedKind) -> dg.AssetsDefinition:
 
 def feed_rows(files: list[FeedFile], *, root_length: int) -> pd.DataFrame:
     """FEED_FILES rows; paths relative to the storage root."""
-    rows = [(file.kind, str(file.path)[root_length:].lstrip("/"), file.messages, file.bytes) for file in files]
+    rows = [(file.kind, str(file.path)[root_length:].lstrip("/"), file.messages, file.bytes, file.via) for file in files]
     return pd.DataFrame(rows, columns=FEED_FILES.names)
 
 

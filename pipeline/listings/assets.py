@@ -38,6 +38,7 @@ from pipeline.listings.state import (
     read_state,
     register,
     removed_lately,
+    require_newest,
 )
 from pipeline.listings.summary import blocked_sample, changes_sample, not_translated
 from pipeline.listings.unsent import NOTHING, find_unsent, plan_newest
@@ -264,6 +265,7 @@ def listing_changes(
         with workspace.connect() as connection:
             require_reconciled(connection, cell.lane, cell.account.seller_id)
             require_looked_up(cell.lane, listings.metadata, account_listings.metadata)
+            require_newest(connection, cell.lane, listings.metadata.get("import_id", ""))
             version = lane_version(connection, cell.lane)
             # The scope of one run is too small to take the place of what waits for other products.
             waiting = NOTHING if export_options.product_ids else find_unsent(connection, cell.lane)
@@ -370,6 +372,7 @@ def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, 
         "import_id": plan.import_id,
         **{kind: dg.MetadataValue.int(count) for kind, count in changes.items()},
         "held": dg.MetadataValue.int(plan.counts["held"]),
+        "said_at_once": dg.MetadataValue.int(plan.counts["urgent"]),
         "out_of_scope": dg.MetadataValue.int(plan.counts["out_of_scope"]),
         "diff": meta.table(changes_sample(result.changes.open(), currency)),
         "waits_for_approval": meta.table([{"what": text} for text in plan.approvals]),

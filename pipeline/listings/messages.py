@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.listings.diff import among, differs
+from pipeline.listings.diff import PRICES, among, differs
 from pipeline.marketplaces.base import NO_MESSAGES, Marketplace
 from pipeline.model.listing import Account, FeedKind, Site
 from pipeline.platform.tables import to_frame
@@ -68,8 +68,10 @@ class Messages:
         for chosen, spoken in ((sayable & family, ready), (with_parents, falling)):
             if chosen.any():
                 rows = to_frame(listings if chosen.all() else listings.filter(pa.array(chosen)))
-                for value in ("price", "list_price", "quantity"):
+                for value in (*PRICES, "quantity"):
                     rows[value] = part[f"{value}_after"][chosen].array
+                ended = part["sale_price_before"].notna() & part["sale_price_after"].isna()
+                rows["sale_withdrawn"] = ended[chosen].array
                 changes = _changes(rows["sku"].tolist(), kinds[chosen] & spoken[chosen, None])
                 found = self.marketplace.messages(rows, changes, self.site, self.account)
                 messages.append(found.messages)

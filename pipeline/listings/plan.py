@@ -23,12 +23,14 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from upath import UPath
 
-from pipeline.listings.diff import COLUMNS, SENT, VALUES, VERDICTS, diff, settle
+from pipeline.listings.diff import COLUMNS, PRICES, SENT, VALUES, VERDICTS, diff, settle
+from pipeline.listings.fence import hold_older
 from pipeline.listings.guards import GUARDED, guard, removals
 from pipeline.listings.messages import Messages
 from pipeline.listings.plan_files import DETAILS, EFFECTS, EVERYTHING, Plan, Scope, plan_folder, publish
 from pipeline.listings.refused import hold_refused
 from pipeline.listings.schema import CHANGES, LISTINGS
+from pipeline.listings.urgent import URGENT, urgent
 from pipeline.marketplaces.base import MESSAGES, Marketplace
 from pipeline.model.errors import PipelineError
 from pipeline.model.listing import Account, Site
@@ -96,6 +98,7 @@ def plan_changes(
         hold_refused(frame, refused)
     if rejected is not None:
         hold_refused(frame, rejected, "An operator")
+    hold_older(frame, import_id)
     guarded = guard(frame, approved, removed_lately)
     frame = settle(frame).assign(refused=False)
 
@@ -111,9 +114,10 @@ def plan_changes(
         _write(writer, messages.of_gone(), said)
     frame = settle(frame)
 
-    parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED)}
+    at_once = urgent(frame, marketplace, settings, transport)
+    parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED), "urgent": (at_once, URGENT)}
     counts = {**_counts(frame), "messages": dict(sorted(messages.counts.items())), "removals": removals(frame, approved)}
-    counts["guarded"] = len(guarded)
+    counts |= {"guarded": len(guarded), "urgent": len(at_once)}
     identity = [
         transport,
         asdict(site),
@@ -246,7 +250,7 @@ def _stage_changes(folder: Path, frame: pd.DataFrame, metadata: Mapping[str, str
         for start in range(0, len(frame), BATCH_VARIANTS):
             part = frame.iloc[start : start + BATCH_VARIANTS]
             named = {name: part[name] for name in ("sku", "product_id", "role", "reason", "price_before", "quantity_before")}
-            after = {name: part[name] for name in ("price_after", "quantity_after", "list_price_after")}
+            after = {f"{name}_after": part[f"{name}_after"] for name in (*PRICES, "quantity")}
             hashes = {name: part[f"{name}_after"] for name in ("content_hash", "images_hash")}
             kinds = pd.arrays.ArrowExtensionArray(changes.slice(start, len(part)))
             writer.write(pd.DataFrame({**named, **after, **hashes}).assign(changes=kinds))

@@ -6,6 +6,7 @@ plans/<store>/<site>/<export_id>/
     guarded.parquet   guards.GUARDED: changes that wait for approval
     changes.parquet   DETAILS: what is changed, held or blocked, with the values before and after
     listings.parquet  LISTINGS of the products whose content or pictures it says: what a rollback goes back to
+    urgent.parquet    urgent.URGENT: which messages are said one by one, at once
     plan.json         `Plan`; written last, so a folder without it is no plan
 """
 
@@ -89,6 +90,10 @@ class Plan:
     @property
     def listings(self) -> Table:
         return Table(self.folder / "listings.parquet")
+
+    @property
+    def urgent(self) -> Table:
+        return Table(self.folder / "urgent.parquet")
 
     def to_json(self) -> bytes:
         values = {name: value for name, value in asdict(self).items() if name != "folder"}

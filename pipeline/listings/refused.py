@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.listings.diff import among
+from pipeline.listings.diff import PRICES, among
+from pipeline.platform.tables import to_frame
 
 #: What was refused of a SKU, with the values that were sent.
 REFUSED = pa.schema(
@@ -16,21 +17,24 @@ REFUSED = pa.schema(
         ("images_hash", pa.string()),
         ("price", pa.int64()),
         ("list_price", pa.int64()),
+        ("sale_price", pa.int64()),
+        ("sale_start", pa.timestamp("us", "UTC")),
+        ("sale_end", pa.timestamp("us", "UTC")),
         ("quantity", pa.int64()),
         ("reason", pa.string()),
     ]
 )
 #: The values that make two changes the same. Stock moves all the time and is rarely why a new listing is refused.
 _SAME = {
-    "create": ("content_hash", "images_hash", "price", "list_price"), "update": ("content_hash",),
-    "price": ("price", "list_price"), "quantity": ("quantity",), "images": ("images_hash",), "delete": (),
+    "create": ("content_hash", "images_hash", *PRICES), "update": ("content_hash",),
+    "price": PRICES, "quantity": ("quantity",), "images": ("images_hash",), "delete": (),
 }  # fmt: skip
 
 
 def hold_refused(frame: pd.DataFrame, refused: pa.Table, by: str = "The marketplace") -> None:
     """Hold back, in place, the changes of a frame of `diff.diff` that equal a refused one (schema REFUSED); and new children
     of a parent that waits so. `by`: who refused it."""
-    rows = refused.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype("pyarrow")}.get)
+    rows = to_frame(refused)
     for change, values in _SAME.items():
         said = rows[rows["change"] == change].drop_duplicates(["sku", *values], keep="last").set_index("sku")
         doing = frame[f"do_{change}"] & among(frame["sku"], said.index.to_series())

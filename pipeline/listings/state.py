@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 from upath import UPath
 
-from pipeline.listings.diff import STATE
+from pipeline.listings.diff import PRICES, STATE, VERSIONS
 from pipeline.listings.guards import GUARDED, WINDOW_HOURS
 from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
@@ -35,7 +35,7 @@ class Export:
     status: str  # planned | dry_run | waiting_approval | superseded | committed
     import_id: str
     counts: Mapping[str, Any]
-    feed_files: Sequence[Mapping[str, Any]]  # kind, path (relative to the storage), messages, bytes; once committed
+    feed_files: Sequence[Mapping[str, Any]]  # kind, path (relative to the storage), messages, bytes, via; once committed
 
 
 _LANE = sql.SQL("store_id = %s AND site = %s AND transport = %s")
@@ -45,6 +45,18 @@ def lane_version(connection: psycopg.Connection[Any], lane: Lane) -> int:
     """The version of a lane's state; 0 before anything was committed."""
     row = connection.execute(sql.SQL("SELECT version FROM export_lanes WHERE {}").format(_LANE), lane.key).fetchone()
     return 0 if row is None else int(row[0])
+
+
+def require_newest(connection: psycopg.Connection[Any], lane: Lane, import_id: str) -> None:
+    """Raise PipelineError when a whole plan from a newer import was handed over already; locks the lane within a transaction."""
+    row = connection.execute(
+        sql.SQL("SELECT source_version FROM export_lanes WHERE {} FOR UPDATE").format(_LANE), lane.key
+    ).fetchone()
+    if row is not None and row[0] is not None and row[0] > import_id:
+        raise PipelineError(
+            f"the listings of {lane.store} on {lane.site} are of import {import_id}, and import {row[0]}, which is newer, was "
+            f"exported already: nothing older is sent over it; export again (pipeline export {lane.store} {lane.site})"
+        )
 
 
 #: What is on its way, by SKU: the newest of each kind counts over what was acknowledged.
@@ -58,12 +70,13 @@ _SENT = """
 _SET_BY = {
     **dict.fromkeys(("product_id", "role", "parent_sku", "content_hash"), ("create", "update")),
     "images_hash": ("create", "images"), "quantity": ("create", "quantity"),
-    **dict.fromkeys(("price", "list_price"), ("create", "price")),
+    **dict.fromkeys((*PRICES, "price_version"), ("create", "price")), "quantity_version": ("create", "quantity"),
 }  # fmt: skip
 _NEWEST = (
-    "(array_agg({column} ORDER BY version DESC) FILTER (WHERE change IN ({changes})))[1] AS {column}, "
+    "(array_agg({source} ORDER BY version DESC) FILTER (WHERE change IN ({changes})))[1] AS {column}, "
     "bool_or(change IN ({changes})) AS {has}"
 )
+_MICROSECONDS = sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint")
 #: Whole columns as JSON arrays in one row: COPY hands over a row at a time, which costs the client ten times as much.
 _COLUMNS = sql.SQL("SELECT json_build_object({columns})::text FROM ({rows}) AS found")
 
@@ -72,7 +85,10 @@ def _state_query() -> sql.Composed:
     named = {column: sql.Identifier(column) for column in _SET_BY}
     values = sql.SQL(", ").join(
         sql.SQL(_NEWEST).format(
-            column=named[column], changes=sql.SQL(", ").join(map(sql.Literal, changes)), has=sql.Identifier(f"has_{column}")
+            column=named[column],
+            source=sql.Identifier("source_version" if column in VERSIONS else column),
+            changes=sql.SQL(", ").join(map(sql.Literal, changes)),
+            has=sql.Identifier(f"has_{column}"),
         )
         for column, changes in _SET_BY.items()
     )
@@ -84,7 +100,7 @@ def _state_query() -> sql.Composed:
     )
     rows = sql.SQL(
         "SELECT sku, {overlaid},"
-        " CASE WHEN p.created THEN NULL ELSE (extract(epoch FROM s.left_at) * 1000000)::bigint END AS left_at,"
+        " CASE WHEN p.created THEN NULL ELSE s.left_at END AS left_at,"
         " coalesce(s.uncertain AND NOT coalesce(p.created, false), false) AS uncertain,"
         " coalesce(s.stock_elsewhere, false) AS stock_elsewhere"
         " FROM (SELECT * FROM listing_state WHERE {lane}) s FULL JOIN ({sent}) p USING (sku)"
@@ -95,7 +111,11 @@ def _state_query() -> sql.Composed:
 
 def _as_columns(schema: pa.Schema, rows: sql.Composable) -> sql.Composed:
     columns = sql.SQL(", ").join(
-        sql.SQL("{}, coalesce(json_agg({}), '[]')").format(sql.Literal(name), sql.Identifier(name)) for name in schema.names
+        sql.SQL("{}, coalesce(json_agg({}), '[]')").format(
+            sql.Literal(field.name),
+            (_MICROSECONDS if pa.types.is_timestamp(field.type) else sql.SQL("{}")).format(sql.Identifier(field.name)),
+        )
+        for field in schema
     )
     return _COLUMNS.format(columns=columns, rows=rows)
 

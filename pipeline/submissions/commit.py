@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan
+from pipeline.listings.state import require_newest
 from pipeline.model.errors import PipelineError
 from pipeline.submissions.state import advance
 from pipeline.submissions.withdrawal import withdraw
@@ -48,8 +49,14 @@ def hand_over(
                 f"export {plan.export_id} is stale: a feed that it replaces has gone out or was cancelled after it was planned; "
                 "materialize listing_changes again"
             )
+        require_newest(connection, lane, plan.import_id)
         if plan.effects.rows:
             record(connection, advance(connection, lane, plan))
+        if not plan.product_ids:
+            connection.execute(
+                b"UPDATE export_lanes SET source_version = %s WHERE store_id = %s AND site = %s AND transport = %s",
+                (plan.import_id, *lane.key),
+            )
         connection.execute(
             b"UPDATE exports SET status = 'committed', committed_at = now(), feed_files = %s "
             b"WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s",

@@ -15,6 +15,8 @@ from pipeline.submissions.state import record
 
 def commit(connection: psycopg.Connection[Any], lane: Lane, plan: Plan, feed_files: Sequence[Mapping[str, Any]] = ()) -> bool:
     """Record that a plan was carried out; as `hand_over`."""
-    return hand_over(
-        connection, lane, plan, feed_files, lambda transaction, version: record(transaction, lane, plan.effects, version)
-    )
+
+    def write(transaction: psycopg.Connection[Any], version: int) -> None:
+        record(transaction, lane, plan.effects, version, plan.import_id)
+
+    return hand_over(connection, lane, plan, feed_files, write)

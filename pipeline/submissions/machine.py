@@ -21,10 +21,11 @@ from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import CredentialsRefused, FeedService, NotCreated, TryLater
 from pipeline.model.errors import BadInputError, PipelineError
 from pipeline.platform.http import ApiError
+from pipeline.submissions import single
 from pipeline.submissions.ledger import ENDED, OPEN, SENT, Ledger, Submission
 from pipeline.submissions.points import point
 from pipeline.submissions.statistics import refresh
-from pipeline.submissions.verdicts import Verdict, apply, forget, is_foreign, judge
+from pipeline.submissions.verdicts import Verdict, apply, becomes_a_feed, forget, is_foreign, judge
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Timing:
 TIMING = Timing()
 _MOST_RESENDS = 3
 _MOST_BAD_REPORTS = 5
+_MOST_FAILURES = 5  # of what is said one by one, in a row
 _BROKEN_OFF = "the marketplace broke off processing: some, none or all of it may have been done"
 
 
@@ -95,13 +97,37 @@ class Worker:
                 return self._reconcile(row)
             if row.state == "submitted":
                 return self._poll(row)
+            if row.via == "items" and row.state == "planned":
+                return self._say(row)
             return self._send(row)
         except TryLater as later:
             return self._wait(self.ledger.get(row.id), timedelta(seconds=later.seconds))
         except CredentialsRefused:
             raise
         except ApiError as error:
-            return self._failed(self.ledger.get(row.id), str(error))
+            row = self.ledger.get(row.id)
+            if row.via == "items" and row.failures + 1 >= _MOST_FAILURES and self._becomes_a_feed(row, str(error)):
+                return self.ledger.get(row.id)
+            return self._failed(row, str(error))
+
+    # One by one.
+
+    def _say(self, row: Submission) -> Submission:
+        try:
+            content = self._content(row)
+        except _FileGone:
+            return self._forget(row)
+        return single.say(self, row, self.service.single_messages(content))
+
+    def _becomes_a_feed(self, row: Submission, why: str) -> bool:
+        """It could not be said at once time and again: its file goes as a feed, unless part of it was said already."""
+        if row.state != "planned" or not single.may_become_a_feed(self, row, self.service.single_messages(self._content(row))):
+            return False
+        with self.ledger.connection.transaction():
+            becomes_a_feed(self.ledger.connection, row)
+            row = self.ledger.wait(row, timedelta(0), via="feed", failures=0, reason=None)
+            self.ledger.note(row, f"goes as a feed: {why}")
+        return True
 
     # Sending.
 
@@ -248,7 +274,7 @@ class Worker:
 
     def _end(self, row: Submission, state: str, verdict: Verdict, why: str | None, **values: Any) -> Submission:
         """Results, state of the listings and the end of the submission, in one transaction."""
-        places = [self._place(issue.attribute) for issue in verdict.issues]
+        places = [self.place(issue.attribute) for issue in verdict.issues]
         with self.ledger.connection.transaction():
             apply(self.ledger.connection, row, verdict, places)
             point("acks_uncommitted")
@@ -300,7 +326,7 @@ class Worker:
     def _messages(self, row: Submission) -> list[tuple[int, str]]:
         return self.service.messages(self._content(row))
 
-    def _place(self, attribute: str | None) -> tuple[str | None, str | None]:
+    def place(self, attribute: str | None) -> tuple[str | None, str | None]:
         """Our field and rule for an attribute of the marketplace."""
         field_ = self.service.field_of(attribute) if attribute else None
         return field_, self.rules.get(field_ or "")

@@ -53,7 +53,7 @@ def test_the_first_run_creates_what_is_ready(finished_demo: Finished) -> None:
         assert changes["create"] > 200 and sum(changes.values()) == changes["create"]
         assert changes["create"] + found["held"] == found["ready"]
         for feed in found["feeds"]:
-            assert feed.keys() == {"kind", "path", "messages", "bytes"}
+            assert feed.keys() == {"kind", "path", "messages", "bytes", "via"}
             assert feed["path"].startswith("feeds/demo/") and found["export_id"] in feed["path"]
         assert feeds.skus(finished_demo.place, found).keys() == {"product"}
 

@@ -256,7 +256,7 @@ def test_the_same_inputs_give_the_same_plan(desk: Desk) -> None:
     assert one.plan.folder == desk.folder / "plans" / "demo" / "fake-us" / one.plan.export_id
     assert load_plan(one.plan.folder) == one.plan
     names = sorted(path.name for path in one.plan.folder.iterdir())
-    files = ("changes", "effects", "guarded", "listings", "messages")
+    files = ("changes", "effects", "guarded", "listings", "messages", "urgent")
     assert names == sorted([*(f"{name}.parquet" for name in files), "plan.json"])
 
 

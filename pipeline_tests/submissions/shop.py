@@ -32,7 +32,7 @@ from pipeline.submissions.api_mode import commit
 from pipeline.submissions.ledger import Ledger
 from pipeline.submissions.machine import TIMING, Timing, Worker
 from pipeline_tests.fakes.amazon import MARKETPLACE, SELLER, FakeAmazon
-from pipeline_tests.listings.fakes import export_settings, listings_table
+from pipeline_tests.listings.fakes import IMPORT, export_settings, listings_table
 from pipeline_tests.marketplaces.rows import single
 
 MARKET, SITE = find_site("amazon-us")
@@ -56,6 +56,8 @@ class Shop:
     connection: psycopg.Connection[Any]
     lane: Lane
     timing: Timing = TIMING
+    urgent_skus: int = 0  # all by feed
+    import_id: str = IMPORT  # that plans are made from
     plans: int = 0
     said: list[str] = field(default_factory=list)
 
@@ -64,10 +66,10 @@ class Shop:
         scratch = self.folder / f"scratch{self.plans}"
         with self.connection.transaction():
             plan = partial(
-                plan_changes, listings_table(scratch, list(rows)), marketplace=MARKET, site=SITE, account=ACCOUNT,
-                settings=export_settings(**settings), base_version=lane_version(self.connection, self.lane),
-                now=self.amazon.clock.now(), folder=scratch, root=self.folder, refused=read_refused(self.connection, self.lane),
-                holds=holds, transport="api",
+                plan_changes, listings_table(scratch, list(rows), import_id=self.import_id), marketplace=MARKET, site=SITE,
+                account=ACCOUNT, settings=export_settings(**{"urgent_skus": self.urgent_skus, **settings}),
+                base_version=lane_version(self.connection, self.lane), now=self.amazon.clock.now(), folder=scratch,
+                root=self.folder, refused=read_refused(self.connection, self.lane), holds=holds, transport="api",
             )  # fmt: skip
             state = partial(read_state, self.connection, self.lane)
             result, unsent = plan_newest(plan, state, find_unsent(self.connection, self.lane))
@@ -78,10 +80,11 @@ class Shop:
         plan = result.plan
         files, digests = [], {}
         for kind in FEED_KINDS:
-            for file in write_feeds(plan.messages, kind, MARKET, SITE, ACCOUNT, self.folder / "feeds" / plan.export_id):
+            folder = self.folder / "feeds" / plan.export_id
+            for file in write_feeds(plan.messages, kind, MARKET, SITE, ACCOUNT, folder, plan.urgent):
                 path = str(Path(str(file.path)).relative_to(self.folder))
                 digests[path] = hashlib.sha256((self.folder / path).read_bytes()).hexdigest()
-                files.append({"kind": kind, "path": path, "messages": file.messages, "bytes": file.bytes})
+                files.append({"kind": kind, "path": path, "messages": file.messages, "bytes": file.bytes, "via": file.via})
         new = commit(self.connection, self.lane, plan, files, digests, FEED_LANE)
         # Planned by the database's clock; the rest of the test lives by Amazon's.
         self.connection.execute(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.marketplaces.amazon import messages, pack, projection, repairs
 from pipeline.marketplaces.amazon.options import limits
@@ -68,8 +69,9 @@ class AmazonMarketplace:
 
     name = "amazon"
     sends = True
+    sales_have_dates = True
     rules_file = _FOLDER / "rules.yaml"
-    version = "2"
+    version = "3"
     account_settings: Mapping[str, Any] = {"seller_id": ""}
     max_family = 2000
     family_is_one_listing = False
@@ -131,6 +133,10 @@ class AmazonMarketplace:
         from pipeline.marketplaces.amazon.spapi.feeds import AmazonFeeds
 
         return AmazonFeeds(_api(site, account, credentials, buckets), site)
+
+    def sayable(self, skus: pa.Array) -> pa.Array:
+        # Percent-encoding others in a path is a known source of errors at Amazon; a leading dot may be read as a folder.
+        return pc.match_substring_regex(skus, r"^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$")
 
     def listings_service(
         self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets
