@@ -35,10 +35,11 @@ class Unsent:
 NOTHING = Unsent()
 
 # Where one file of a feed has gone out, its other files are not withdrawn: what is on its way is known by feed, not by file.
+# What is said SKU by SKU may have been said in part.
 _FIND = b"""
     SELECT export_id, kind, array_agg(id ORDER BY id) FROM submissions
     WHERE store_id = %s AND site = %s AND transport = %s AND kind = ANY(%s) GROUP BY export_id, kind
-    HAVING bool_and(state = ANY(%s)) ORDER BY min(id)
+    HAVING bool_and(state = ANY(%s) AND via = 'feed') ORDER BY min(id)
 """
 
 
