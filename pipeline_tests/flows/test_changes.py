@@ -147,7 +147,8 @@ def test_a_plan_that_another_one_replaced_is_refused(shop: Place) -> None:
 
 def test_one_cell_from_the_launchpad_with_product_ids(shop: Place) -> None:
     change(shop, catalogs.products(30, THREE))
-    chosen = ("listing_categories", "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes", "product_feed", "price_feed",
+    chosen = ("listing_categories", "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes",
+              "product_feed", "price_feed",
               "inventory_feed", "image_feed", "feed_submissions")  # fmt: skip
     assert materialize(shop, *chosen, product_ids=["p-3"]) == (True, "")
     files = [name for name in shop.hashes("feeds/shop/amazon-us") if name.startswith("000001-")]
