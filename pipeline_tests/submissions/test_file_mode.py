@@ -104,7 +104,7 @@ def test_a_commit_records_what_was_sent(office: Office) -> None:
     assert state["y"] == {
         "sku": "y", "product_id": "1", "role": "child", "parent_sku": "P-1", "content_hash": "c", "images_hash": "i",
         "price": 1000, "list_price": 1500, "sale_price": None, "sale_start": None, "sale_end": None, "quantity": 5,
-        "left_at": None, "uncertain": False, "price_version": IMPORT, "quantity_version": IMPORT,
+        "left_at": None, "uncertain": False, "stock_elsewhere": False, "price_version": IMPORT, "quantity_version": IMPORT,
     }  # fmt: skip
     assert (state["P-1"]["price"], state["P-1"]["quantity"], state["P-1"]["parent_sku"]) == (None, None, None)
     assert lane_version(office.connection, office.lane) == 1
