@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from pipeline.catalog.inbox import Inbox
+from pipeline.platform.locks import is_locked, run_lock_name
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,27 @@ def overview(connection: psycopg.Connection[Any]) -> list[Row]:
     from pipeline.marketplaces import load_marketplaces
 
     sends = [market.name for market in load_marketplaces().values() if market.sends]
+    dead = dead_imports(connection)
     with connection.cursor(row_factory=class_row(_Found)) as cursor:
-        return [_row(found) for found in cursor.execute(_QUERY, {"sends": sends})]
+        return [_row(found, found.store in dead) for found in cursor.execute(_QUERY, {"sends": sends})]
+
+
+def dead_imports(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """For each store whose present import died: the run that it died with. A running one holds its run's lock."""
+    running = connection.execute(
+        "SELECT s.key, i.run_id FROM imports i JOIN stores s ON s.id = i.store_id "
+        "WHERE i.status = 'running' AND i.run_id IS NOT NULL ORDER BY i.id"
+    ).fetchall()
+    return {store: run_id for store, run_id in running if not is_locked(connection, run_lock_name(run_id))}
 
 
 def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
     """What the table has no room for, one sentence each: errors, imports that wait, and files of the inbox."""
     said = {(row.store, row.last_error): f"{row.store}: {row.last_error}" for row in rows if row.last_error}
+    died = [
+        f"{store}: the process of its import is gone (run {run_id[:8]}); the next one goes on with it: pipeline import {store}"
+        for store, run_id in sorted(dead_imports(connection).items())
+    ]
     waiting = connection.execute(
         "SELECT s.key, string_agg(DISTINCT r.reason, ', ') FROM import_requests r JOIN stores s ON s.id = r.store_id "
         "WHERE r.closed_at IS NULL AND r.run_id IS NULL GROUP BY s.key ORDER BY s.key"
@@ -137,10 +152,10 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
         f"{store}: {count} file(s) of the inbox were not imported; the texts beside them say why: {inbox.failed(store)}"
         for store, count in sorted(inbox.set_aside().items())
     ]
-    return [*said.values(), *requested, *lost, *arrived, *aside]
+    return [*said.values(), *died, *requested, *lost, *arrived, *aside]
 
 
-def _row(found: _Found) -> Row:
+def _row(found: _Found, dead: bool) -> Row:
     waiting = found.plan == "waiting_approval"
     return Row(
         found.store,
@@ -157,17 +172,17 @@ def _row(found: _Found) -> Row:
         found.sending,
         found.refused,
         found.last_error,
-        _next(found, waiting),
+        _next(found, waiting, dead),
     )
 
 
-def _next(found: _Found, waiting: bool) -> str:
+def _next(found: _Found, waiting: bool, dead: bool) -> str:
     """The command that brings this connection forward; empty when nothing needs doing."""
     if found.store_error:
         return f"pipeline store test {found.store}"
     if (found.import_failed or found.quality == "failed") and "--accept-shrink" in (found.last_error or ""):
         return f"pipeline import {found.store} (--accept-shrink if it is meant to be smaller)"
-    if found.imported is None or found.import_failed or found.quality != "passed":
+    if dead or found.imported is None or found.import_failed or found.quality != "passed":
         return f"pipeline import {found.store}"
     if found.site is None:
         return f"pipeline connect {found.store} amazon-us"
