@@ -141,14 +141,19 @@ def try_(key: StoreKey, as_json: Json = False) -> int:
         credentials = open_credentials(connection, current.vault, store)
     kind = source_kind(store.source)
     kind.check(store.source_settings)  # files are there
-    problems = live_source_of(store, credentials).check() if kind.live else []
+    problems, optional = list[str](), list[str]()
+    if kind.live:
+        source = live_source_of(store, credentials)
+        problems, optional = source.check(), source.missing_options()
     if as_json:
-        show_json({"store": key, "source": store.source, "problems": problems})
+        show_json({"store": key, "source": store.source, "problems": problems, "optional": optional})
     elif problems:
         for problem in problems:
             say(problem)
     else:
         say(f"store {key} can be imported: pipeline import {key}")
+    for sentence in [] if as_json else optional:
+        say(f"optional: {sentence}")
     return 1 if problems else 0
 
 
