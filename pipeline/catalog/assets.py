@@ -175,14 +175,8 @@ def structure(context: dg.AssetExecutionContext, workspace: Workspace, raw_produ
             found = require_import(connection, store, import_id)
         raw = _raw(workspace, raw_products, found)
         alone = found.kind in STRUCTURE and found.status == "running"
-        try:
+        with _closed_by_errors(workspace, import_id, store):
             tables = source.structure(raw)
-            if found.kind in STRUCTURE and found.kind not in tables:
-                raise PipelineError(f"the source {store.source} of {store.key} has no {found.kind}: import products")
-        except PipelineError as error:
-            with workspace.connect() as connection:
-                fail_import(connection, import_id, str(error))
-            raise
         folder = workspace.scratch("structure")
         staged = {
             name: stage(folder, name, to_frame(tables[name]), STRUCTURE[name], {"import_id": import_id})

@@ -139,8 +139,14 @@ def test_a_store_that_is_no_pim_skips_its_tables(new_place: NewPlace, tmp_path: 
     found.cli("store", "add", "shop", "--file", str(file), code=0)
     found.cli("import", "shop", code=0)
     assert not (found.settings.data_dir / "tables" / "attributes").exists()
-    error = found.cli("import", "shop", "--only", "attributes", "--json").error
-    assert "the source shopify-file of shop has no attributes" in error
+    refused = found.cli("import", "shop", "--only", "attributes", code=2)
+    assert "the source shopify-file of shop has no attributes; it has: products, collections, inventory" in refused.error
+
+
+def test_parts_that_a_pim_does_not_have_are_wrong_use(place: Place) -> None:
+    refused = place.cli("import", "pim", "--only", "inventory", code=2)
+    assert "the source akeneo of pim has no inventory; it has: products, collections, categories" in refused.error
+    assert imports(place) == []
 
 
 def test_no_secret_is_anywhere(place: Place, fake: FakeAkeneo) -> None:
