@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 
 from pipeline.catalog.source import Kind, RawImport
 from pipeline.model.errors import PipelineError
+from pipeline.stores.stores import clear_error
 
 _COLUMNS = (
     "id, store_id, kind, status, source, source_name, raw_location, raw_sha256, raw_bytes, counts, error, "
@@ -169,10 +170,13 @@ def finish_import(
     """The import is complete; `location` is where its exact copy lies. Raises PipelineError unless it was running."""
     done = connection.execute(
         "UPDATE imports SET status = 'complete', source_name = %s, raw_location = %s, raw_sha256 = %s, raw_bytes = %s, "
-        "counts = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running'",
+        "counts = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running' RETURNING store_id",
         (_storable(raw.name), location, raw.sha256, raw.bytes, Jsonb(dict(counts)), import_id),
     )
     _one(done, import_id, "running")
+    row = done.fetchone()
+    if row is not None:  # its source was reached
+        clear_error(connection, row[0])
 
 
 def widen_import(connection: psycopg.Connection[Any], import_id: str, counts: Mapping[str, Any]) -> None:

@@ -134,7 +134,7 @@ def try_(key: StoreKey, as_json: Json = False) -> int:
     """Try whether a store could be imported: its file is there, or its credentials open and the service lets them in."""
     from pipeline.catalog.sources import live_source_of
     from pipeline.stores.sources import source_kind
-    from pipeline.stores.stores import get_store, open_credentials
+    from pipeline.stores.stores import clear_error, get_store, open_credentials
 
     with session() as current, current.connect() as connection:
         store = get_store(connection, key)
@@ -145,6 +145,9 @@ def try_(key: StoreKey, as_json: Json = False) -> int:
     if kind.live:
         source = live_source_of(store, credentials)
         problems, optional = source.check(), source.missing_options()
+        if not problems and store.status == "error":
+            with session() as current, current.connect() as connection:
+                clear_error(connection, store.id)
     if as_json:
         show_json({"store": key, "source": store.source, "problems": problems, "optional": optional})
     elif problems:

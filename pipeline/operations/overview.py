@@ -53,7 +53,9 @@ _QUERY = b"""
            (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
             AND u.state = 'held') AS stuck,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
-           coalesce(s.last_error, i.quality_reason, failed.error, c.last_error) AS last_error,
+           coalesce(s.last_error, i.quality_reason,
+               failed.error || CASE WHEN s.updated_at > failed.finished_at THEN ' (before the store was changed)' ELSE '' END,
+               c.last_error) AS last_error,
            failed.error IS NOT NULL AS import_failed, coalesce(planned.status, '') AS plan
     FROM stores s
     LEFT JOIN marketplace_credentials c ON c.store_id = s.id
@@ -65,7 +67,7 @@ _QUERY = b"""
         ORDER BY i.id DESC LIMIT 1
     ) i ON true
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN n.status = 'failed' THEN n.error END AS error FROM imports n
+        SELECT CASE WHEN n.status = 'failed' THEN n.error END AS error, n.finished_at FROM imports n
         WHERE n.store_id = s.id AND n.status <> 'running' AND n.kind IN ('all', 'products') ORDER BY n.id DESC LIMIT 1
     ) failed ON true
     LEFT JOIN LATERAL (

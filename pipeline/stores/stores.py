@@ -116,6 +116,7 @@ def update_store(
     if source_settings is not None:
         merged = {**store.source_settings, **source_settings}
         values["source_settings"] = Jsonb(check_source(store.source, merged))
+        clear_error(connection, store.id)  # if it was not of these, the next look or import says so again
     if name is not None:
         values["name"] = plain_text(name, "the name of the store")
     if currency is not None:
@@ -126,6 +127,11 @@ def update_store(
     query = sql.SQL("UPDATE stores SET {} WHERE key = {} RETURNING {}").format(changes, sql.Placeholder("key"), _COLUMNS)
     with connection.cursor(row_factory=class_row(Store)) as cursor:
         return cursor.execute(query, values).fetchone() or get_store(connection, key)
+
+
+def clear_error(connection: psycopg.Connection, store_id: UUID) -> None:
+    """The store's source works, or was corrected: an error of it is over."""
+    connection.execute("UPDATE stores SET status = 'active', last_error = NULL WHERE id = %s AND status = 'error'", [store_id])
 
 
 def find_store(connection: psycopg.Connection, key: str) -> Store | None:
