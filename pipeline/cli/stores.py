@@ -21,6 +21,7 @@ from pipeline.cli.store_add import (
     Locale,
     Location,
     Name,
+    SameSource,
     Url,
     add,
     as_public,
@@ -91,6 +92,7 @@ def set_(
     currency: Annotated[str | None, typer.Option("--currency", help="ISO 4217 code of the catalog's prices.")] = None,
     language: Annotated[str | None, typer.Option("--language", help="BCP 47 tag of the catalog's texts.")] = None,
     credentials: Credentials = None,
+    same_source: SameSource = False,
     as_json: Json = False,
 ) -> None:
     """Change a store; what is not given stays. New credentials take the place of all the old ones."""
@@ -120,8 +122,9 @@ def set_(
             if secrets:
                 save_credentials(connection, current.vault, store, secrets)
             store = update_store(
-                connection, key, source_settings=settings or None, name=name, currency=currency, language=language
-            )
+                connection, key, source_settings=settings or None, name=name, currency=currency, language=language,
+                same_source=same_source,
+            )  # fmt: skip
             sites = list_sites(connection, key)
     if as_json:
         show_json(as_public(store, sites))

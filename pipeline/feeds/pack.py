@@ -39,9 +39,10 @@ def write_feeds(
     Each file appears whole or not at all; files of an earlier attempt that this one does not write are removed at the end.
     The same messages give the same bytes.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    written: list[FeedFile] = []
     for part in marketplace.pack(feed, _messages(messages, feed), site, account):
+        if not written:  # an export of nothing has no folder
+            folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{part.name}.{part.suffix}"
         _replace(path, part.content)
         written.append(FeedFile(feed, path, part.messages, len(part.content)))

@@ -179,7 +179,7 @@ def _row(found: _Found, dead: bool) -> Row:
 
 
 def _next(found: _Found, waiting: bool, dead: bool) -> str:
-    """The command that brings this connection forward; empty when nothing needs doing."""
+    """What brings this connection forward, a command where one does; empty when nothing needs doing."""
     if found.store_error:
         return f"pipeline store test {found.store}"
     if (found.import_failed or found.quality == "failed") and "--accept-shrink" in (found.last_error or ""):
@@ -198,4 +198,6 @@ def _next(found: _Found, waiting: bool, dead: bool) -> str:
         return f"pipeline export {found.store} {found.site} --approve {found.export_id}"
     if not found.up_to_date or found.state == "error":
         return f"pipeline export {found.store} {found.site}"
+    if found.held:
+        return f"see why they are held: listing_changes of {found.store} and {found.site} in the UI"
     return ""
