@@ -145,11 +145,12 @@ def take_over(
         found = cursor.execute(query.encode(), values).fetchone()
     if found is not None:
         connection.execute(
-            "UPDATE imports SET status = 'running', finished_at = NULL, run_id = %s WHERE id = %s", (run_id, found.id)
+            "UPDATE imports SET status = 'running', finished_at = NULL, error = NULL, run_id = %s WHERE id = %s",
+            (run_id, found.id),
         )
     connection.execute(
         "UPDATE imports SET status = 'failed', finished_at = clock_timestamp(), "
-        "error = 'its process died; a later import took its place' "
+        "error = coalesce(error, 'its process died') || '; a later import took its place' "
         "WHERE store_id = %s AND status = 'running' AND id IS DISTINCT FROM %s",
         (store_id, found and found.id),
     )
@@ -193,6 +194,11 @@ def fail_import(connection: psycopg.Connection[Any], import_id: str, error: str)
         "UPDATE imports SET status = 'failed', error = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running'",
         (_storable(error), import_id),
     )
+
+
+def note_interruption(connection: psycopg.Connection[Any], import_id: str, reason: str) -> None:
+    """A running import was interrupted for this reason; it stays running, for the next one to go on with."""
+    connection.execute("UPDATE imports SET error = %s WHERE id = %s AND status = 'running'", (_storable(reason), import_id))
 
 
 def get_import(connection: psycopg.Connection[Any], import_id: str) -> Import | None:

@@ -119,21 +119,23 @@ def overview(connection: psycopg.Connection[Any]) -> list[Row]:
 
 
 def dead_imports(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    """For each store whose present import died: the run that it died with. A running one holds its run's lock."""
+    """For each store whose present import was interrupted: why. One at work holds its run's lock."""
     running = connection.execute(
-        "SELECT s.key, i.run_id FROM imports i JOIN stores s ON s.id = i.store_id "
+        "SELECT s.key, i.run_id, i.error FROM imports i JOIN stores s ON s.id = i.store_id "
         "WHERE i.status = 'running' AND i.run_id IS NOT NULL ORDER BY i.id"
     ).fetchall()
-    return {store: run_id for store, run_id in running if not is_locked(connection, run_lock_name(run_id))}
+    gone = "the process of its import is gone (run {}); the next one goes on with it: pipeline import {}"
+    return {
+        store: error or gone.format(run_id[:8], store)
+        for store, run_id, error in running
+        if not is_locked(connection, run_lock_name(run_id))
+    }
 
 
 def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
     """What the table has no room for, one sentence each: errors, imports that wait, and files of the inbox."""
     said = {(row.store, row.last_error): f"{row.store}: {row.last_error}" for row in rows if row.last_error}
-    died = [
-        f"{store}: the process of its import is gone (run {run_id[:8]}); the next one goes on with it: pipeline import {store}"
-        for store, run_id in sorted(dead_imports(connection).items())
-    ]
+    died = [f"{store}: {why}" for store, why in sorted(dead_imports(connection).items())]
     waiting = connection.execute(
         "SELECT s.key, string_agg(DISTINCT r.reason, ', ') FROM import_requests r JOIN stores s ON s.id = r.store_id "
         "WHERE r.closed_at IS NULL AND r.run_id IS NULL GROUP BY s.key ORDER BY s.key"

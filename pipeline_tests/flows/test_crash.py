@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -204,6 +205,31 @@ def test_the_status_of_a_dead_run_is_the_truth(imported: Place, tmp_path: Path) 
     assert watched.json["status"] == "failure"
     place.cli("import", "shop", code=0)
     assert place.summary("status")["notices"] == []
+
+
+def fail(error: BaseException, original: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    raise error
+
+
+def test_a_full_disk_is_said_and_the_next_import_goes_on(imported: Place, tmp_path: Path) -> None:
+    place = imported.clone(tmp_path)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    failed = start(place, "import", "shop", "--json", hooks={"pipeline.catalog.assets:normalize": (fail, full)}).result()
+    said = "the disk is full; make room in the data directory, then go on with: pipeline import shop"
+    assert failed.error == f"import_all of shop: {said}"
+    assert place.summary("status")["notices"] == [f"shop: {said}"]
+    assert {row["next"] for row in place.summary("status")["connections"]} == {"pipeline import shop"}
+    place.cli("import", "shop", code=0)
+    assert place.summary("status")["notices"] == []
+
+
+def test_a_bug_of_the_importer_is_called_one(imported: Place, tmp_path: Path) -> None:
+    place = imported.clone(tmp_path)
+    failed = start(place, "import", "shop", hooks={"pipeline.catalog.assets:normalize": (fail, KeyError("secret"))}).result()
+    assert failed.code == 1
+    (said,) = place.summary("status")["notices"]
+    assert said.startswith("shop: KeyError in the importer, which is a fault of it: report it") and "secret" not in said
+    place.cli("import", "shop", code=0)
 
 
 def test_a_run_without_a_lock_is_dead_when_it_was_silent_for_long(imported: Place, monkeypatch: pytest.MonkeyPatch) -> None:

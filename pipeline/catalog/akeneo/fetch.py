@@ -89,7 +89,8 @@ class Files:
         if not all(_is_sound(one) for one in segments):  # after a power cut
             said.clear()
             segments = []
-        reader.count_read(said.get("read", 0))
+        if segments:
+            reader.count_read(said["read"])
         pages = () if said.get("whole") else reader.walk(path, params, said.get("next"))
         for some in in_chunks(pages, SEGMENT_PAGES):
             records = [record for items, _ in some for record in items]
