@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dagster as dg
@@ -10,11 +10,13 @@ import pandas as pd
 import psycopg
 import pyarrow as pa
 
+from pipeline.catalog.endings import ending_of
 from pipeline.catalog.importer import ImportResult
 from pipeline.catalog.imports import (
     Import,
     fail_import,
     finish_import,
+    note_interruption,
     note_raw,
     products_of_last_passed,
     require_import,
@@ -87,7 +89,7 @@ def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
         folder = workspace.settings.data_dir / "raw" / store.key / opened.import_id
         base = None if opened.base_import_id is None else folder.with_name(opened.base_import_id)
         job = FetchJob(opened.kind, opened.since, opened.reconcile, state, reporter(context, "raw_products"), base)
-        with _closed_by_errors(workspace, opened.import_id, store):
+        with _ended_by_errors(workspace, opened.import_id, store):
             raw = source.fetch(folder, job)
         with workspace.connect() as connection:
             note_raw(connection, opened.import_id, raw)
@@ -129,7 +131,7 @@ def catalog(
         wanted = [name for name in SCHEMAS if name in selected and name in source.tables(raw)]
         if not wanted:
             raise PipelineError(f"import {import_id} has read {found.kind} only; read the rest with: pipeline import {store.key}")
-        with _closed_by_errors(workspace, import_id, store):
+        with _ended_by_errors(workspace, import_id, store):
             result, raw = normalize(
                 source, raw, workspace.scratch("catalog"), found=found, currency=store.currency,
                 stored=_stored(workspace, store), progress=reporter(context, wanted[0]),
@@ -175,14 +177,8 @@ def structure(context: dg.AssetExecutionContext, workspace: Workspace, raw_produ
             found = require_import(connection, store, import_id)
         raw = _raw(workspace, raw_products, found)
         alone = found.kind in STRUCTURE and found.status == "running"
-        try:
+        with _ended_by_errors(workspace, import_id, store):
             tables = source.structure(raw)
-            if found.kind in STRUCTURE and found.kind not in tables:
-                raise PipelineError(f"the source {store.source} of {store.key} has no {found.kind}: import products")
-        except PipelineError as error:
-            with workspace.connect() as connection:
-                fail_import(connection, import_id, str(error))
-            raise
         folder = workspace.scratch("structure")
         staged = {
             name: stage(folder, name, to_frame(tables[name]), STRUCTURE[name], {"import_id": import_id})
@@ -229,23 +225,18 @@ def _open(context: dg.AssetExecutionContext, workspace: Workspace) -> tuple[Stor
 
 
 @contextmanager
-def _closed_by_errors(workspace: Workspace, import_id: str, store: Store) -> Iterator[None]:
-    """An import that ends in an error is over, and `pipeline status` shows why; one that is interrupted, or that has lost its
-    database, is not."""
+def _ended_by_errors(workspace: Workspace, import_id: str, store: Store) -> Iterator[None]:
+    """The ledger says why an import ended, and `pipeline status` shows it. Errors become sentences, but for bugs, whose
+    traceback the run shows. Canceling is no `Exception`: a canceled import is gone on with."""
     try:
         yield
-    except psycopg.OperationalError:
-        raise
     except Exception as error:
-        reason = str(error)
-        if not isinstance(error, PipelineError):
-            reason = (
-                f"{type(error).__name__} in the importer, which is a fault of it: report it, and read everything anew with: "
-                f"pipeline import {store.key} --full"
-            )
-        with workspace.connect() as connection:
-            fail_import(connection, import_id, reason)
-        raise
+        ending = ending_of(error, store.key)
+        with suppress(PipelineError, psycopg.Error), workspace.connect() as connection:  # it may be the database that failed
+            (fail_import if ending.over else note_interruption)(connection, import_id, ending.reason)
+        if ending.over:
+            raise
+        raise PipelineError(ending.reason) from error
 
 
 def _save_state(workspace: Workspace, import_id: str, values: Mapping[str, Any]) -> None:

@@ -212,9 +212,9 @@ def drop(store: StoreKey, locale: Locale = None, resource: Resource = None, as_j
     with session() as current, current.connect() as connection:
         found = _store(current, store)
         if resource is not None:
-            remove_file(connection, found.id, resource, locale)
+            remove_file(connection, found, resource, locale)
         elif locale is not None:
-            remove_locale(connection, found.id, locale)
+            remove_locale(connection, found, locale)
     if as_json:
         show_json({"store": store, "locale": locale, "resource": resource})
     else:

@@ -50,12 +50,13 @@ def write_feeds(
     Each file appears whole or not at all; files of an earlier attempt that this one does not write are removed at the end.
     The same messages give the same bytes.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     first = pa.array([], pa.string()) if urgent is None else _skus(urgent.arrow(), feed)
-    written = []
+    written: list[FeedFile] = []
     sources = [("items", _chosen(messages, feed, first))] if len(first) else []
     for via, found in (*sources, ("feed", _messages(messages, feed, first))):
         for part in marketplace.pack(feed, found, site, account):
+            if not written:  # an export of nothing has no folder
+                folder.mkdir(parents=True, exist_ok=True)
             name = part.name if via == "feed" else part.name.replace(feed, f"{feed}-urgent", 1)
             path = folder / f"{name}.{part.suffix}"
             _replace(path, part.content)

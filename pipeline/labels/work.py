@@ -56,7 +56,7 @@ def prepare(
     model = configured_model(data_dir)
     plans = plan_labels(
         connection,
-        store.id,
+        store,
         read_glossary(connection, store.id),
         groups_of(labels),
         locales,

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from pipeline.catalog.inbox import Inbox
+from pipeline.platform.locks import is_locked, run_lock_name
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ _QUERY = b"""
            (SELECT count(DISTINCT d.sku) FROM listing_drift d WHERE d.store_id = s.id AND d.site = c.site
             AND d.transport = lane.transport AND d.state = 'open') AS drift,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
-           coalesce(s.last_error, i.quality_reason, failed.error, c.last_error) AS last_error,
+           coalesce(s.last_error, i.quality_reason,
+               failed.error || CASE WHEN s.updated_at > failed.finished_at THEN ' (before the store was changed)' ELSE '' END,
+               c.last_error) AS last_error,
            failed.error IS NOT NULL AS import_failed, coalesce(planned.status, '') AS plan
     FROM stores s
     LEFT JOIN marketplace_credentials c ON c.store_id = s.id
@@ -67,7 +70,7 @@ _QUERY = b"""
         ORDER BY i.id DESC LIMIT 1
     ) i ON true
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN n.status = 'failed' THEN n.error END AS error FROM imports n
+        SELECT CASE WHEN n.status = 'failed' THEN n.error END AS error, n.finished_at FROM imports n
         WHERE n.store_id = s.id AND n.status <> 'running' AND n.kind IN ('all', 'products') ORDER BY n.id DESC LIMIT 1
     ) failed ON true
     LEFT JOIN LATERAL (
@@ -114,13 +117,29 @@ def overview(connection: psycopg.Connection[Any]) -> list[Row]:
     from pipeline.marketplaces import load_marketplaces
 
     sends = [market.name for market in load_marketplaces().values() if market.sends]
+    dead = dead_imports(connection)
     with connection.cursor(row_factory=class_row(_Found)) as cursor:
-        return [_row(found) for found in cursor.execute(_QUERY, {"sends": sends})]
+        return [_row(found, found.store in dead) for found in cursor.execute(_QUERY, {"sends": sends})]
+
+
+def dead_imports(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """For each store whose present import was interrupted: why. One at work holds its run's lock."""
+    running = connection.execute(
+        "SELECT s.key, i.run_id, i.error FROM imports i JOIN stores s ON s.id = i.store_id "
+        "WHERE i.status = 'running' AND i.run_id IS NOT NULL ORDER BY i.id"
+    ).fetchall()
+    gone = "the process of its import is gone (run {}); the next one goes on with it: pipeline import {}"
+    return {
+        store: error or gone.format(run_id[:8], store)
+        for store, run_id, error in running
+        if not is_locked(connection, run_lock_name(run_id))
+    }
 
 
 def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
     """What the table has no room for, one sentence each: errors, imports that wait, and files of the inbox."""
     said = {(row.store, row.last_error): f"{row.store}: {row.last_error}" for row in rows if row.last_error}
+    died = [f"{store}: {why}" for store, why in sorted(dead_imports(connection).items())]
     waiting = connection.execute(
         "SELECT s.key, string_agg(DISTINCT r.reason, ', ') FROM import_requests r JOIN stores s ON s.id = r.store_id "
         "WHERE r.closed_at IS NULL AND r.run_id IS NULL GROUP BY s.key ORDER BY s.key"
@@ -141,7 +160,7 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
         f"{store}: {count} file(s) of the inbox were not imported; the texts beside them say why: {inbox.failed(store)}"
         for store, count in sorted(inbox.set_aside().items())
     ]
-    return [*said.values(), *_standing(connection), *requested, *lost, *arrived, *aside]
+    return [*said.values(), *died, *_standing(connection), *requested, *lost, *arrived, *aside]
 
 
 def _standing(connection: psycopg.Connection[Any]) -> list[str]:
@@ -167,7 +186,7 @@ def _standing(connection: psycopg.Connection[Any]) -> list[str]:
     return said
 
 
-def _row(found: _Found) -> Row:
+def _row(found: _Found, dead: bool) -> Row:
     waiting = found.plan == "waiting_approval"
     return Row(
         found.store,
@@ -185,17 +204,17 @@ def _row(found: _Found) -> Row:
         found.drift,
         found.refused,
         found.last_error,
-        _next(found, waiting),
+        _next(found, waiting, dead),
     )
 
 
-def _next(found: _Found, waiting: bool) -> str:
-    """The command that brings this connection forward; empty when nothing needs doing."""
+def _next(found: _Found, waiting: bool, dead: bool) -> str:
+    """What brings this connection forward, a command where one does; empty when nothing needs doing."""
     if found.store_error:
         return f"pipeline store test {found.store}"
     if (found.import_failed or found.quality == "failed") and "--accept-shrink" in (found.last_error or ""):
         return f"pipeline import {found.store} (--accept-shrink if it is meant to be smaller)"
-    if found.imported is None or found.import_failed or found.quality != "passed":
+    if dead or found.imported is None or found.import_failed or found.quality != "passed":
         return f"pipeline import {found.store}"
     if found.site is None:
         return f"pipeline connect {found.store} amazon-us"
@@ -211,4 +230,6 @@ def _next(found: _Found, waiting: bool) -> str:
         return f"pipeline export {found.store} {found.site}"
     if found.drift:
         return f"pipeline connection drift {found.store} {found.site}"
+    if found.held:
+        return f"pipeline changes show {found.store} {found.site}"
     return ""

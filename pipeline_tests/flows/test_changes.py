@@ -197,6 +197,8 @@ def test_a_blocked_live_sku_is_held_and_its_quantity_may_fall(shop: Place) -> No
     change(shop, catalogs.products(30, {4: {"Image Src": "", "Variant Inventory Qty": "2", "Variant Price": "21.00"}}))
     found = export(shop)
     assert (found["held"], sent(found)) == (1, {"quantity": 1})
+    row = {row["site"]: row for row in shop.summary("status")["connections"]}[AMAZON]
+    assert row["next"] == f"see why they are held: listing_changes of shop and {AMAZON} in the UI"
     assert feeds.skus(shop, found) == {"inventory": ["SKU-4"]}
 
 

@@ -139,7 +139,7 @@ def test_a_language_that_was_not_asked_for_costs_nothing(shop: Shop) -> None:
     assert len(shop.model.requests) == 1
     assert shop.texts("fr")["b", None] == "Openo"
     assert [row["problems"] for row in shop.rows("de") if row["key"] == "b"] == [
-        ["it was not asked for in this run: pipeline labels translate STORE --to de"]
+        ["it was not asked for in this run: pipeline labels translate shop --to de"]
     ]
 
 
