@@ -1,4 +1,4 @@
-# make demo | test | up | bench | lint | lock | clean. Needs make and Python 3.10 or newer, nothing else.
+# make demo | test | test-long | contract | up | bench | lint | lock | clean. Needs make and Python 3.10 or newer, nothing else.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV := UV_LINK_MODE=copy $(BIN)/python -m uv pip install -q --compile-bytecode --python $(BIN)/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -q
 
-.PHONY: demo test up bench lint lock clean
+.PHONY: demo test test-long contract up bench lint lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp
@@ -14,6 +14,10 @@ demo: .venv/.stamp
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+# Every failure mode of every flow; `make test` has one or some of each.
+test-long: .venv/.stamp
+	$(BIN)/python -m pytest -n 2 -m long
 
 up: .venv/.stamp
 	$(BIN)/pipeline up

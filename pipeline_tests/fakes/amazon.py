@@ -52,7 +52,8 @@ _OPERATIONS = [
 @dataclass
 class Fault:
     """The next `times` calls of an operation. `lost`: carried out, but the answer never arrives; `refused`: the connection
-    breaks before anything happened; `garbage`: carried out, the answer is no JSON; a number: that status, nothing done."""
+    breaks before anything happened; `hang`: no answer, nothing done; `garbage`: carried out, the answer is no JSON; `echo`:
+    refused, and the secret of the request repeated; a number: that status, nothing done."""
 
     operation: str
     kind: str | int
@@ -84,7 +85,7 @@ class FakeAmazon:
     """All of Amazon for one seller. Attributes may be changed at any time."""
 
     def __init__(self, clock: Clock) -> None:
-        self.lock = threading.RLock()
+        self.lock, self.closed = threading.RLock(), threading.Event()
         self.begin(clock)
         self._swagger = _swagger()
         self._server = _Server(("127.0.0.1", 0), self._handler())
@@ -113,6 +114,7 @@ class FakeAmazon:
         self.statuses: list[tuple[str, int]] = []
         self.violations: list[str] = []
         self.recorded: list[bytes] = []  # whole requests but for the authorization header and the token form
+        self.signatures: list[str] = []  # of presigned URLs
 
     def serve(self) -> threading.Thread:
         thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -120,6 +122,7 @@ class FakeAmazon:
         return thread
 
     def stop(self) -> None:
+        self.closed.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -246,7 +249,8 @@ class FakeAmazon:
         return document
 
     def _url(self, document: Document) -> str:
-        return f"{self.url}/bucket/{document.document_id}?X-Amz-Expires=300&X-Amz-Signature={secrets.token_hex(16)}"
+        self.signatures.append(secrets.token_hex(16))
+        return f"{self.url}/bucket/{document.document_id}?X-Amz-Expires=300&X-Amz-Signature={self.signatures[-1]}"
 
     def _presigned(self, call: Call) -> Document:
         document = self.documents.get(call.key)
@@ -281,8 +285,13 @@ class FakeAmazon:
         fault = next((one for one in self.faults if one.operation == name and one.times > 0), None)
         if fault is not None:
             fault.times -= 1
-            if fault.kind == "refused":
+            if fault.kind in ("refused", "hang"):
                 return None
+            if fault.kind == "echo":
+                said = call.headers.get("x-amz-access-token") or call.body.decode("utf-8", "replace")
+                if name == "token":
+                    return Reply(401, {"error": "invalid_client", "error_description": f"{said} {self.credentials}"})
+                return Refused(403, "Unauthorized", f"the token {said} was refused").reply
             if isinstance(fault.kind, int):
                 return Refused(fault.kind, fault.code, "planned").reply
         try:
@@ -329,9 +338,12 @@ class FakeAmazon:
                 call = Call.of(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
                 with fake.lock:
                     fake.recorded.append(call.told())
+                    hangs = any(one.kind == "hang" and one.operation == call.operation and one.times > 0 for one in fake.faults)
                     reply = Reply(404, {"errors": []}) if call.operation == "" else fake.answer(call)
                     fake.statuses.append((call.operation, reply.status if reply else 0))
                 if reply is None:
+                    if hangs:
+                        fake.closed.wait(60)
                     self.close_connection = True
                     return
                 content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
@@ -375,7 +387,8 @@ class Call:
     def told(self) -> bytes:
         """All of it but for where a secret has its place."""
         headers = {name: value for name, value in self.headers.items() if name != "x-amz-access-token"}
-        return json.dumps([self.method, self.path, headers]).encode() + (b"" if self.operation == "token" else self.body)
+        query = {} if self.operation in ("upload", "download") else self.query  # the signature's place
+        return json.dumps([self.method, self.path, query, headers]).encode() + (b"" if self.operation == "token" else self.body)
 
 
 def _swagger() -> Swagger | None:
