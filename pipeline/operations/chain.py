@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -29,6 +30,8 @@ IMPORT_JOB = {
     "attributes": "import_attributes",
     "families": "import_families",
 }
+
+_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 #: Told before and after each run: (what, None) and (what, outcome).
 Told = Callable[[str, "Outcome | None"], None]
@@ -105,7 +108,7 @@ def translate_labels(here: Here, store: str, options: Mapping[str, Any]) -> Outc
 
 
 def poll(here: Here) -> list[Outcome]:
-    """Send and poll whatever is due, then show the verdicts of the connections that got some."""
+    """Send and poll whatever is due, then show the verdicts of the connections that got some, now or without being shown."""
 
     def polling() -> Outcome:
         return run_job(here.defs, here.instance, "poll_submissions", None, tags={})
@@ -114,8 +117,10 @@ def poll(here: Here) -> list[Outcome]:
         began = database_time(connection)
     outcomes = [_told(here.told, "poll submissions", polling)]
     with here.database.connect() as connection:
-        ended = ended_since(connection, began)
-    for store, site, _ in ended:
+        ended = ended_since(connection, _BEGINNING)
+    for store, site, at in ended:
+        if at < began and at < _shown_at(here.instance, cell_key(store, site)):
+            continue
 
         def show(store: str = store, site: str = site) -> Outcome:
             tags = {"store": store, "marketplace": site}
@@ -123,6 +128,15 @@ def poll(here: Here) -> list[Outcome]:
 
         outcomes.append(_told(here.told, f"verdicts of {store} on {site}", show))
     return outcomes
+
+
+def _shown_at(instance: dg.DagsterInstance, partition: str) -> datetime:
+    """When the verdicts of a connection were last shown."""
+    from dagster import AssetKey, AssetRecordsFilter
+
+    wanted = AssetRecordsFilter(AssetKey("listing_status"), asset_partitions=[partition])
+    found = instance.fetch_materializations(wanted, limit=1).records
+    return datetime.fromtimestamp(found[0].timestamp, timezone.utc) if found else _BEGINNING
 
 
 def _told(told: Told, what: str, work: Callable[[], Outcome]) -> Outcome:

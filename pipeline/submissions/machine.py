@@ -20,8 +20,8 @@ from psycopg.types.json import Jsonb
 from pipeline.marketplaces.live import CredentialsRefused, FeedService, NotCreated, TryLater
 from pipeline.model.errors import BadInputError, PipelineError
 from pipeline.platform.http import ApiError
+from pipeline.platform.points import point
 from pipeline.submissions.ledger import ENDED, OPEN, SENT, Ledger, Submission
-from pipeline.submissions.points import point
 from pipeline.submissions.verdicts import Verdict, apply, forget, is_foreign, judge
 
 

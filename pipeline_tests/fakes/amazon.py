@@ -334,7 +334,11 @@ class FakeAmazon:
             def log_message(self, *_: Any) -> None: ...
 
             def _serve(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                size = int(self.headers.get("content-length") or 0)
+                body = self.rfile.read(size)
+                if len(body) < size:  # the client went away in the middle
+                    self.close_connection = True
+                    return
                 call = Call.of(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
                 with fake.lock:
                     fake.recorded.append(call.told())

@@ -4,10 +4,9 @@ import base64
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from pipeline_tests.fakes.amazon import SELLER, FakeAmazon, Fault, running
 from pipeline_tests.fakes.amazon_feeds import Ending
 from pipeline_tests.flows.place import SITES
 from pipeline_tests.flows.scene import ACCOUNT, PIM, Scene, impatient
+from pipeline_tests.points import dying_at
 
 
 @pytest.fixture
@@ -194,19 +194,13 @@ def test_however_a_feed_ends_leaves_no_secret_anywhere(
     assert_no_secret(scene, amazon)
 
 
-def die_at(name: str, original: Callable[..., Any], reached: str) -> None:
-    if reached == name:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "name", ["doc_created_unrecorded", "sending_before_post", "posted_unrecorded", "token_refreshed_unsaved"]
+    "name", ["token_refreshed_unsaved", "doc_created_unrecorded", "sending_before_post", "posted_unrecorded", "submitted"]
 )
 def test_killed_exports_leave_no_secret_anywhere(with_credentials: Scene, amazon: FakeAmazon, name: str) -> None:
     scene = with_credentials
-    child = scene.child("export", "shop", "amazon-us", hooks={"pipeline.platform.points:point": (die_at, name)})
-    assert child.killed()
+    assert scene.child("export", "shop", "amazon-us", values=dying_at(name)).killed()
     assert_no_secret(scene, amazon)
     follow(scene, amazon, 30)
     assert_no_secret(scene, amazon)

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.marketplaces.live import CredentialsRefused
 from pipeline.model.secret import Secret
 from pipeline.platform.http import Answer, ApiError, Service
+from pipeline.platform.points import point
 
 #: A token is renewed this long before it ends (it lives an hour), so that none ends on its way.
 _EARLY_SECONDS = 60.0
@@ -37,6 +38,7 @@ class Tokens:
             if token is None or self._clock() >= ends:
                 began = self._clock()
                 token, lives = _request(lwa, credentials)
+                point("token_refreshed_unsaved")
                 self._known[key] = (token, began + max(0.0, lives - _EARLY_SECONDS))
             return token
 
