@@ -25,6 +25,13 @@ up: .venv/.stamp
 bench: .venv/.stamp
 	$(BIN)/python -m pipeline_tests.benchmarks
 
+# The Amazon flow through Prism with Amazon's own models. Skips, and says why, without Node or the models (REFERENCE_DIR).
+PRISM := @stoplight/prism-cli@5.14.2
+contract: .venv/.stamp
+	@test -x .contract/node_modules/.bin/prism || ! command -v npm >/dev/null || \
+		npm install --silent --no-save --no-fund --no-audit --prefix .contract $(PRISM) || echo 'Prism could not be installed' >&2
+	$(BIN)/python -m pytest -m contract -rs pipeline_tests/contract
+
 lint: .venv/.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -39,7 +46,7 @@ lock: .venv/.stamp
 
 # Keeps data/.
 clean:
-	rm -rf .venv *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .tmp_dagster_home_*
+	rm -rf .venv .contract *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .tmp_dagster_home_*
 	find pipeline pipeline_tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.stamp: pyproject.toml requirements.lock

@@ -154,7 +154,7 @@ def test_whatever_amazon_answers_leaves_no_secret_anywhere(
             scene.cli("submissions", "poll", code=None)
         scene.cli("connection", "test", "shop", "amazon-us", code=None)
     scene.cli("submissions", "list", "--json")
-    assert len(amazon.feeds) > 0 or kind == "hang"
+    assert len(amazon.feeds) > 0 or kind in (400, "hang")  # refused for good, or never heard
     assert_no_secret(scene, amazon)
 
 
