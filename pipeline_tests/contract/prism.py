@@ -1,4 +1,4 @@
-"""Prism (an OpenAPI proxy of others) between a client and a fake: it reports what does not fit the service's own models, of both."""
+"""Prism, an OpenAPI proxy, between a client and a fake: it reports what does not fit the service's own models, of both."""
 
 from __future__ import annotations
 

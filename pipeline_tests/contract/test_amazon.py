@@ -42,8 +42,9 @@ def test_the_flow_keeps_the_contract(shop: Shop, proxy: Proxy) -> None:
     for price in (2100, 2200, 2300):
         shop.export(row("a", price=price), row("b", price=price))
         shop.pass_time(20)
-    assert shop.submissions() == ["done", "fatal", "fatal", "done"]
-    assert shop.submissions("adopted") == [False, True, False, False]
+    states = Counter(shop.submissions())
+    assert states["fatal"] == 2 and states["done"] >= 2 and len(states) == 2, states
+    assert shop.submissions("adopted").count(True) == 1
     shop.export(row("a", price=2400), row("b", price=2300))
     shop.work()
     with shop.worker() as worker:
@@ -69,7 +70,7 @@ def test_control_prism_sees_what_breaks_the_contract(shop: Shop, proxy: Proxy) -
         shop.amazon.violations.clear()  # ours sees it too
         (feed,) = shop.amazon.feeds.values()
         feed.status, feed.ending = "COMPLETED", Ending("COMPLETED")
-        shop.amazon.clock.advance(3600)
+        shop.amazon.clock.advance(300)
         client.get(f"/feeds/2021-06-30/feeds/{feed.feed_id}")
     assert len(proxy.violations) == 2 and "processingStatus" in proxy.violations[1]
     shop.amazon.violations.clear()

@@ -353,6 +353,8 @@ class FakeAmazon:
                 content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 self.send_response_only(reply.status)
                 self.send_header("Date", format_datetime(fake.clock.now(), usegmt=True))
+                if not isinstance(reply.body, bytes):
+                    self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.send_header("x-amzn-RequestId", f"req-{len(fake.statuses)}")
                 if call.operation in RATES and reply.status != 429:
