@@ -50,7 +50,7 @@ def list_(
             (
                 one["id"], one["store"], one["marketplace"], one["export_id"], one["feed"], one["state"], one["messages"],
                 one["counts"].get("accepted", 0), one["counts"].get("rejected", 0) + one["counts"].get("unknown", 0),
-                one["feed_id"], one["ended_at"] or one["submitted_at"] or one["created_at"], (one["reason"] or "")[:70],
+                one["feed_id"], one["ended_at"] or one["submitted_at"] or one["created_at"], one["reason"],
             )
             for one in found
         ],

@@ -36,6 +36,10 @@ class Row:
     next: str
 
 
+#: A submission that failed so often is told, and so many of them at most.
+_FAILURES, _MOST = 5, 20
+#: What a connection says whose credentials a marketplace no longer takes.
+_REFUSED = ("refused the credentials", "does not let this account call")
 _QUERY = b"""
     SELECT s.key AS store, c.site, s.status = 'error' AS store_error,
            CASE WHEN s.status = 'error' THEN 'error' ELSE coalesce(c.status, 'not connected') END AS state,
@@ -137,9 +141,17 @@ def dead_imports(connection: psycopg.Connection[Any]) -> dict[str, str]:
 
 
 def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
-    """What the table has no room for, one sentence each: errors, imports that wait, and files of the inbox."""
+    """What the table has no room for, one sentence each: errors, submissions that need somebody, imports that wait, and files of
+    the inbox."""
     said = {(row.store, row.last_error): f"{row.store}: {row.last_error}" for row in rows if row.last_error}
     died = [f"{store}: {why}" for store, why in sorted(dead_imports(connection).items())]
+    troubled = connection.execute(
+        "SELECT t.key, s.site, s.id, CASE s.state WHEN 'held' THEN 'is held' ELSE 'does not come forward' END, s.reason "
+        "FROM submissions s JOIN stores t ON t.id = s.store_id "
+        "WHERE s.state = 'held' OR s.ended_at IS NULL AND s.failures >= %s ORDER BY s.state <> 'held', s.id LIMIT %s",
+        (_FAILURES, _MOST),
+    )
+    stuck = [f"{store} on {site}: submission {number} {what}: {why}" for store, site, number, what, why in troubled]
     waiting = connection.execute(
         "SELECT s.key, string_agg(DISTINCT r.reason, ', ') FROM import_requests r JOIN stores s ON s.id = r.store_id "
         "WHERE r.closed_at IS NULL AND r.run_id IS NULL GROUP BY s.key ORDER BY s.key"
@@ -160,7 +172,7 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
         f"{store}: {count} file(s) of the inbox were not imported; the texts beside them say why: {inbox.failed(store)}"
         for store, count in sorted(inbox.set_aside().items())
     ]
-    return [*said.values(), *died, *_standing(connection), *requested, *lost, *arrived, *aside]
+    return [*said.values(), *died, *stuck, *_standing(connection), *requested, *lost, *arrived, *aside]
 
 
 def _standing(connection: psycopg.Connection[Any]) -> list[str]:
@@ -220,6 +232,8 @@ def _next(found: _Found, waiting: bool, dead: bool) -> str:
         return f"pipeline connect {found.store} amazon-us"
     if found.stuck:
         return f"pipeline submissions list --store {found.store} --marketplace {found.site} --open"
+    if found.state == "error" and any(words in (found.last_error or "") for words in _REFUSED):
+        return f"pipeline connection set {found.store} {found.site} --credentials FILE"
     if found.state == "testing":
         return f"pipeline connection test {found.store} {found.site}"
     if found.state == "inactive":

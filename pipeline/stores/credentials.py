@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from pipeline.model.errors import PipelineError
 from pipeline.model.secret import Secret
+from pipeline.platform.points import point
 from pipeline.platform.vault.envelope import MalformedEnvelope, Vault
 from pipeline.platform.vault.keys import DecryptError, KeyFormatError, UnknownKeyError
 
@@ -180,6 +181,7 @@ def rotate(connect: Callable[[], AbstractContextManager[psycopg.Connection]], va
                         continue
                     changed = connection.execute(query, [Jsonb(envelope), row.id, Jsonb(dict(row.envelope))])
                     done.moved[table] += changed.rowcount
+                    point("rotation_mid")
             if not batch:
                 break
             after = batch[-1].id

@@ -10,8 +10,8 @@ import psycopg
 
 from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan
+from pipeline.platform.points import point
 from pipeline.submissions.commit import hand_over
-from pipeline.submissions.points import point
 from pipeline.submissions.state import record_sent
 
 _PLAN = b"""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from psycopg.types.json import Jsonb
 
 from pipeline.marketplaces.live import Answered, SingleMessage
+from pipeline.platform.points import point
 from pipeline.submissions.ledger import Submission
-from pipeline.submissions.points import point
 from pipeline.submissions.verdicts import Outcome, Verdict, apply, sentence
 
 if TYPE_CHECKING:
