@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -17,20 +18,21 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.listings.diff import PRICES
 from pipeline.listings.lane import Lane
 from pipeline.listings.schema import LISTINGS
 from pipeline.platform.tables import Table
 
 _OWN = ("sku", "role", "parent_sku", "product_id", "variant_id", "currency", "available", "quantity", "status", "reason", "score")
-_PRICE, _IMAGES = ("price", "list_price"), ("images", "images_hash")
+_IMAGES = ("images", "images_hash")
 #: Kind -> the columns of a listing that it stands for.
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "content": tuple(name for name in LISTINGS.names if name not in {*_OWN, *_PRICE, *_IMAGES, "revision"}),
-    "price": _PRICE,
+    "content": tuple(name for name in LISTINGS.names if name not in {*_OWN, *PRICES, *_IMAGES, "revision"}),
+    "price": PRICES,
     "images": _IMAGES,
 }
 #: Kind -> the values that say whether two of it are the same.
-SAME: Mapping[str, tuple[str, ...]] = {"content": ("content_hash",), "price": _PRICE, "images": ("images_hash",)}
+SAME: Mapping[str, tuple[str, ...]] = {"content": ("content_hash",), "price": PRICES, "images": ("images_hash",)}
 
 #: `source`: fingerprint of what the source said when it was pinned; `listing`: JSON of the kind's columns.
 PINS = pa.schema(
@@ -78,8 +80,15 @@ class Pinned(Table):
 def _values(pins: pa.Table, kind: str) -> pa.Table:
     """A column for each column of the kind, by SKU."""
     rows = [orjson.loads(listing) for listing in pins["listing"].to_pylist()]
-    columns = {name: pa.array([row.get(name) for row in rows], LISTINGS.field(name).type) for name in KINDS[kind]}
+    columns = {name: _column([row.get(name) for row in rows], LISTINGS.field(name).type) for name in KINDS[kind]}
     return pa.table({"sku": pins["sku"].combine_chunks(), **columns})
+
+
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """Values as JSON has them."""
+    if pa.types.is_timestamp(kind):
+        values = [None if value is None else datetime.fromisoformat(value) for value in values]
+    return pa.array(values, kind)
 
 
 def _laid_over(batch: pa.Table, pins: pa.Table) -> pa.Table:

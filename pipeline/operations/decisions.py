@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from pipeline.listings.cell import Cell, find_cell
-from pipeline.listings.diff import SENT
+from pipeline.listings.diff import PRICES, SENT
 from pipeline.listings.pins import KINDS, drop_pins, save_pins
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.rollback import committed_plans, roll_back
@@ -29,10 +29,12 @@ from pipeline.submissions.withdrawal import withdraw_unsent
 
 _LOCK_WAIT_SECONDS = 60.0
 _REJECT = b"""
-    INSERT INTO rejected_changes (store_id, site, transport, sku, change, content_hash, images_hash, price, list_price, quantity,
-        export_id, who, why) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    INSERT INTO rejected_changes (store_id, site, transport, sku, change, content_hash, images_hash, price, list_price,
+        sale_price, sale_start, sale_end, quantity, export_id, who, why)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (store_id, site, transport, sku, change) DO UPDATE SET content_hash = excluded.content_hash,
         images_hash = excluded.images_hash, price = excluded.price, list_price = excluded.list_price,
+        sale_price = excluded.sale_price, sale_start = excluded.sale_start, sale_end = excluded.sale_end,
         quantity = excluded.quantity, export_id = excluded.export_id, who = excluded.who, why = excluded.why, rejected_at = now()
 """
 
@@ -255,7 +257,7 @@ def _planned(plan: Plan) -> set[tuple[str, str]]:
 
 
 def _reject(connection: psycopg.Connection[Any], cell: Cell, plan: Plan, pairs: set[tuple[str, str]], person: Person) -> None:
-    names = ("content_hash", "images_hash", "price", "list_price", "quantity")
+    names = ("content_hash", "images_hash", *PRICES, "quantity")
     rows = {row["sku"]: [row[name] for name in names] for row in plan.changes.arrow(["sku", *names]).to_pylist()}
     with connection.cursor() as cursor:
         cursor.executemany(
