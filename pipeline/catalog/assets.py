@@ -121,13 +121,11 @@ def catalog(
     context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table
 ) -> Iterator[dg.Output[Any] | dg.AssetCheckResult]:
     selected = context.op_execution_context.selected_output_names
-    import_id = raw_products.metadata["import_id"]
     with expected_failures():
-        store, source = _open(context, workspace)
+        store, source, found, raw = _open_raw(context, workspace, raw_products)
+        import_id = found.id
         with workspace.connect() as connection:
-            found = require_import(connection, store, import_id)
             before = None if ACCEPT_SHRINK in context.run.tags else products_of_last_passed(connection, store.id)
-        raw = _raw(workspace, raw_products, found)
         wanted = [name for name in SCHEMAS if name in selected and name in source.tables(raw)]
         if not wanted:
             raise PipelineError(f"import {import_id} has read {found.kind} only; read the rest with: pipeline import {store.key}")
@@ -151,8 +149,7 @@ def catalog(
     with expected_failures(), workspace.connect() as connection:
         if found.status == "running":
             note_raw(connection, import_id, raw)
-            location = str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
-            finish_import(connection, import_id, raw, location, result.counts)
+            finish_import(connection, import_id, raw, _location(workspace, raw), result.counts)
         elif "products" in selected:  # a replay of a finished import changes nothing else
             widen_import(connection, import_id, result.counts)
 
@@ -170,12 +167,9 @@ def catalog(
 )
 def structure(context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table) -> Iterator[dg.Output[Any]]:
     selected = context.op_execution_context.selected_output_names
-    import_id = raw_products.metadata["import_id"]
     with expected_failures():
-        store, source = _open(context, workspace)
-        with workspace.connect() as connection:
-            found = require_import(connection, store, import_id)
-        raw = _raw(workspace, raw_products, found)
+        store, source, found, raw = _open_raw(context, workspace, raw_products)
+        import_id = found.id
         alone = found.kind in STRUCTURE and found.status == "running"
         with _ended_by_errors(workspace, import_id, store):
             tables = source.structure(raw)
@@ -191,8 +185,8 @@ def structure(context: dg.AssetExecutionContext, workspace: Workspace, raw_produ
         yield dg.Output(table, name, metadata={"import_id": import_id, **_structure_metadata(tables[name])})
     if alone:
         with expected_failures(), workspace.connect() as connection:
-            location = str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
-            finish_import(connection, import_id, raw, location, {name: table.rows for name, table in staged.items()})
+            counts = {name: table.rows for name, table in staged.items()}
+            finish_import(connection, import_id, raw, _location(workspace, raw), counts)
 
 
 def _structure_metadata(table: pa.Table) -> dict[str, Any]:
@@ -244,12 +238,22 @@ def _save_state(workspace: Workspace, import_id: str, values: Mapping[str, Any])
         save_state(connection, import_id, values)
 
 
-def _raw(workspace: Workspace, raw_products: Table, found: Import) -> RawImport:
+def _open_raw(
+    context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table
+) -> tuple[Store, Source, Import, RawImport]:
+    """The store of this run, its source, and the import that the raw copy is of."""
+    store, source = _open(context, workspace)
+    with workspace.connect() as connection:
+        found = require_import(connection, store, raw_products.metadata["import_id"])
     files = [
         RawFile(row["name"], workspace.settings.data_dir / row["path"], row["sha256"], row["bytes"])
         for row in raw_products.arrow().to_pylist()
     ]
-    return RawImport(tuple(files), found.watermark, found.incremental, found.reconciled)
+    return store, source, found, RawImport(tuple(files), found.watermark, found.incremental, found.reconciled)
+
+
+def _location(workspace: Workspace, raw: RawImport) -> str:
+    return str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
 
 
 def _stored(workspace: Workspace, store: Store) -> dict[str, Table]:

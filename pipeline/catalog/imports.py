@@ -170,8 +170,8 @@ def finish_import(
 ) -> None:
     """The import is complete; `location` is where its exact copy lies. Raises PipelineError unless it was running."""
     done = connection.execute(
-        "UPDATE imports SET status = 'complete', source_name = %s, raw_location = %s, raw_sha256 = %s, raw_bytes = %s, "
-        "counts = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running' RETURNING store_id",
+        "UPDATE imports SET status = 'complete', error = NULL, source_name = %s, raw_location = %s, raw_sha256 = %s, "
+        "raw_bytes = %s, counts = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running' RETURNING store_id",
         (_storable(raw.name), location, raw.sha256, raw.bytes, Jsonb(dict(counts)), import_id),
     )
     _one(done, import_id, "running")

@@ -74,18 +74,14 @@ def add(
     from pipeline.stores.sources import source_kind
     from pipeline.stores.store_list import NewStore, read_store_list, source_settings
 
-    options = {
-        "file": file, "collections": collections, "domain": domain, "api_version": api_version, "location": location, "url": url,
-        "channel": channel, "locale": locale, "attribute": attribute,
-    }  # fmt: skip
+    settings = source_settings(locals())
     if from_ is not None:
-        if key is not None or any((*options.values(), name, language, credentials)):
+        if key is not None or settings or any((name, language, credentials)):
             raise UsageError("--from takes everything from the table; leave the key and the other options away")
         added = _add_list(from_, read_store_list(from_), same_source=same_source)
     else:
         if key is None:
             raise UsageError("Missing argument 'KEY'; see: pipeline store add --help")
-        settings = source_settings(options)
         kind = source_kind(source)
         kind.check(settings)  # before a database is started for nothing
         secrets = _credentials_of_new(credentials, source) if kind.live or credentials is not None else {}

@@ -101,11 +101,7 @@ def set_(
     from pipeline.stores.store_list import source_settings
     from pipeline.stores.stores import get_store, save_credentials, update_store
 
-    options = {
-        "file": file, "collections": collections, "domain": domain, "api_version": api_version, "location": location, "url": url,
-        "channel": channel, "locale": locale, "attribute": attribute,
-    }  # fmt: skip
-    settings: dict[str, Any] = {**source_settings(options), **dict.fromkeys(unset or [])}
+    settings: dict[str, Any] = {**source_settings(locals()), **dict.fromkeys(unset or [])}
     if not settings and (name, currency, language, credentials) == (None, None, None, None):
         raise UsageError(
             "nothing to change: give --file, --name, --credentials or another option; see: pipeline store set --help"

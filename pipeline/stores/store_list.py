@@ -53,8 +53,9 @@ class NewStore:
 
 
 def source_settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a source from options (None, or an empty list: not given); attributes as `role=code` texts."""
-    given = {OPTIONS[name]: value for name, value in options.items() if value not in (None, [], ())}
+    """Settings of a source from those of OPTIONS that are among `options` (None, or an empty list: not given); attributes as
+    `role=code` texts."""
+    given = {setting: options[name] for name, setting in OPTIONS.items() if options.get(name) not in (None, [], ())}
     if "attributes" in given:
         given["attributes"] = _attributes(given["attributes"])
     return given
@@ -143,7 +144,7 @@ def _store(row: Mapping[str, str], line: int, folder: Path) -> NewStore:
     key, source = options.get("key", ""), options.get("source", "shopify-file")
     check_key(key)
     kind = source_kind(source)
-    settings = source_settings({name: value for name, value in options.items() if name in OPTIONS})
+    settings = source_settings(options)
     kind.check(settings)
     if kind.live and "credentials" not in options:
         raise UsageError(f"the source {source} needs credentials: a column credentials that names a file for each store")

@@ -207,7 +207,7 @@ def test_dropping_files_and_languages(shop: Shop) -> None:
     shop.add("mails.de.csv", "key,de\nb,Offen\n", "de")
     shop.translate("--to", "de,fr")
     shop.place.cli("labels", "drop", "shop", "--resource", "mails", "--locale", "en", code=0)  # its translations go with it
-    shop.place.cli("labels", "drop", "shop", "--locale", "fr", code=0)
+    shop.place.cli("labels", "drop", "shop", "--locale", "FR", code=0)
     shop.add("en.json", '{"a": "Close"}')
     shop.translate()
     assert shop.texts("de") == {("a", None): "Closeo"} and shop.texts("fr") == {}

@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from pipeline.listings import plan
 from pipeline.model.errors import PipelineError
+from pipeline.platform import points
 from pipeline.platform.database import Database
-from pipeline.submissions import commit, points
+from pipeline.submissions import commit
 from pipeline_tests.fakes.amazon import MARKETPLACE, FakeAmazon, Fault
 from pipeline_tests.fakes.clock import Clock
 from pipeline_tests.submissions.shop import Shop, new_shop, row

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from pipeline.model.errors import PipelineError
+from pipeline.platform import points
 from pipeline_tests.fakes.amazon import MARKETPLACE, Fault
+from pipeline_tests.points import Death
 from pipeline_tests.submissions.shop import Shop, changes, reasons, row
-from pipeline_tests.submissions.test_kill_points import die_at, in_child
+from pipeline_tests.submissions.test_kill_points import in_child
 
 B2B = {
     "marketplace_id": MARKETPLACE,
@@ -205,7 +207,7 @@ def test_killed_while_saying(live: Shop, point: str) -> None:
     live.export(*new)
 
     def work(shop: Shop) -> None:
-        die_at(point)
+        points.hook = Death(point)
         shop.pass_time(1)
 
     assert in_child(live, work) == signal.SIGKILL

@@ -20,6 +20,8 @@ from pipeline.model.errors import PipelineError
 PRODUCTS, MODELS = "products-uuid", "product-models"
 Params = dict[str, str | int]
 _T = TypeVar("_T")
+#: Calls of a list of calls that are begun before the results of the first are taken.
+_AHEAD = 8 * AT_ONCE
 
 
 class Stopped(PipelineError):
@@ -91,10 +93,11 @@ class Reader:
             yield from ({owner: code, **item} for item in items)
 
     def at_once(self, call: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
-        """Results in order, by as many threads as the PIM allows calls."""
+        """Results in order, by as many threads as the PIM allows calls; only some are waiting in memory at a time."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
-                yield from pool.map(call, values)
+                for some in in_chunks(values, _AHEAD):
+                    yield from pool.map(call, some)
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
