@@ -18,8 +18,6 @@ from dagster._daemon import sensor
 from dagster._scheduler.scheduler import launch_scheduled_runs
 
 from pipeline.definitions import defs
-from pipeline.operations.schedules import SCHEDULES
-from pipeline.operations.sensors import SENSORS
 
 _TARGET = LoadableTargetOrigin(module_name="pipeline.definitions")
 
@@ -41,11 +39,6 @@ def tick(instance: dg.DagsterInstance, day: datetime | None = None) -> dict[str,
         if ticks and ticks[0].status == TickStatus.FAILURE and ticks[0].error is not None:
             failed[state.instigator_name] = ticks[0].error.to_string()
     return failed
-
-
-def names() -> set[str]:
-    """Of everything that ticks."""
-    return {one.name for one in (*SENSORS, *SCHEDULES)}
 
 
 def run(instance: dg.DagsterInstance, job: str) -> dg.ExecuteInProcessResult:

@@ -18,6 +18,7 @@ from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.stores.stores import get_store, open_credentials
 from pipeline_tests.fakes.amazon import SELLER, FakeAmazon, Fault, running
 from pipeline_tests.fakes.amazon_feeds import Ending
+from pipeline_tests.flows import daemon
 from pipeline_tests.flows.place import SITES
 from pipeline_tests.flows.scene import ACCOUNT, PIM, Scene, impatient
 from pipeline_tests.points import dying_at
@@ -258,8 +259,8 @@ def test_an_asset_that_is_careless_with_secrets_shows_stars(with_credentials: Sc
     assert scene.search() == []
 
 
-def test_the_search_looks_where_the_work_was_done(with_credentials: Scene) -> None:
-    """The same search finds a secret that a run of Dagster, a table, a file or an output does hold."""
+def test_the_search_looks_where_the_work_was_done(with_credentials: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same search finds a secret that a run, a tick, a table, a file, an output or a request does hold."""
     scene = with_credentials
     secret = scene.canaries.plant("leaked")
 
@@ -270,11 +271,14 @@ def test_the_search_looks_where_the_work_was_done(with_credentials: Scene) -> No
 
     with scene.place.instance() as instance:
         dg.materialize([leaking], instance=instance, raise_on_error=False)
+        monkeypatch.setattr("pipeline.operations.new_imports.tick", lambda *_: 1 / int(secret))
+        assert secret in daemon.tick(instance)["new_imports"]
     (scene.place.settings.data_dir / "logs").mkdir(exist_ok=True)
     (scene.place.settings.data_dir / "logs" / "debug.log").write_text(f"token={secret}\n")
     with scene.place.database.connect() as connection:
         connection.execute("UPDATE stores SET last_error = %s WHERE key = 'static'", [secret])
     scene.said.append(secret)
-    places = {hit.where for hit in scene.search()}
-    assert {"public.event_logs.event", "pipeline.stores.last_error", "output"} <= places
+    places = {hit.where for hit in scene.search([secret.encode()])}
+    expected = {"public.event_logs.event", "public.job_ticks.tick_body", "pipeline.stores.last_error", "output", "requests"}
+    assert expected <= places, places
     assert any(place.endswith("debug.log") for place in places)

@@ -105,7 +105,7 @@ CASES = {
         f"the marketplace does not know feed 50000; {RESEND}say which feed it is: pipeline submissions adopt 1 FEED_ID", "held",
     ),
     "slow": Case(
-        lambda amazon: setattr(amazon, "processing", timedelta(hours=10)), 186, "submitted",
+        lambda amazon: setattr(amazon, "processing", timedelta(hours=4)), 186, "submitted",
         "being processed by the marketplace for 3 h, which is long; it is followed on",
     ),
     "slower": Case(
