@@ -27,6 +27,8 @@ TESTED_IN = {
         "report_read", "acks_uncommitted", "done_uncommitted", "done", "reconcile_start", "reconcile_listed", "adopted",
         "resend_decided",
     },
+    "submissions/test_single.py": {"single_unsaid", "single_said_unrecorded", "single_recorded"},
+    "submissions/test_adoption.py": {"before_adoption", "after_adoption"},
     "labels/test_kill.py": {"llm_reserved", "llm_replied_unsaved"},
     "platform/test_migrations.py": {"migration_mid"},
     "stores/test_credentials.py": {"rotation_mid"},
