@@ -84,7 +84,7 @@ class Proposer:
 
     def propose(self, product: Mapping[str, Any], rule: int) -> Proposal:
         """For a row of quality.schema.FIXED_PRODUCTS; `rule` is the number of the first rule that matches, or -1."""
-        query = self._query(product)
+        query = self._query(product) if self._ranks else None
         place = self._place(product, query)
         found = self._decided(product, rule, place) or self._guessed(product, query, place)
         if place is None:
@@ -98,6 +98,13 @@ class Proposer:
             google_category=taxonomy.google[place.row] or None,
         )
 
+    @cached_property
+    def _ranks(self) -> bool:
+        """Whether the words of a product can lead anywhere: to the marketplace's categories, or to what people chose for one of
+        Shopify's. Ranking is most of the work."""
+        of_taxonomy = any(scope == "taxonomy" for scope, _ in self.decisions.accepted)
+        return self.file is not None or bool(self.suggested) or of_taxonomy
+
     def _query(self, product: Mapping[str, Any]) -> Query:
         query = shopify().index.query()
         query.add(product["title"], without=product["vendor"])
@@ -106,11 +113,13 @@ class Proposer:
             query.add(tag, _TAG)
         return query
 
-    def _place(self, product: Mapping[str, Any], query: Query) -> Place | None:
+    def _place(self, product: Mapping[str, Any], query: Query | None) -> Place | None:
         taxonomy = shopify()
         own = taxonomy.find(product["category"])
         if own is not None:
             return Place(own, 1.0)
+        if query is None:
+            return None
         if product["category"]:  # a name that this release of the taxonomy does not have
             query = Query(query.plain, dict(query.terms))
             query.add(product["category"].rpartition(">")[2], _LEAF)
@@ -140,20 +149,25 @@ class Proposer:
                 return self._judged(chosen, self._name(chosen), place.confidence, "choice", reason)
         return None
 
-    def _guessed(self, product: Mapping[str, Any], query: Query, place: Place | None) -> Proposal:
+    def _guessed(self, product: Mapping[str, Any], query: Query | None, place: Place | None) -> Proposal:
+        if query is None:
+            return self._unknown()
         refused = self.decisions.refuses([*_keys(product), *_taxonomy_keys(place)])
         query = self._with_place(query, place)
         suggested = [one for one in self.suggested.get(product["title"] or "", ()) if one not in refused][:MOST_CANDIDATES]
         if suggested:
             return self._suggested(suggested, query)
         if self.file is None:
-            return Proposal("none", reason=f"the categories of {self.site} are not known here; {self._press()}")
+            return self._unknown()
         matches = self.file.index.rank(query, MOST_CANDIDATES + len(refused))
         left = [match for match in matches if self.file.ids[match.row] not in refused][:MOST_CANDIDATES]
         if not left:
             return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
         candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
         return self._judged(*candidates[0], left[0].confidence, "lexical", f"{_quoted(left[0].because)} in its words", candidates)
+
+    def _unknown(self) -> Proposal:
+        return Proposal("none", reason=f"the categories of {self.site} are not known here; {self._press()}")
 
     def _suggested(self, suggested: Sequence[str], query: Query) -> Proposal:
         """The marketplace's own suggestions for the title, ordered by the product's words. It says nothing of how sure it is."""
