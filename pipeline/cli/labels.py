@@ -200,6 +200,55 @@ def export(
         say(f"missing texts are those of the source; why: pipeline labels list {store} --state untranslated")
 
 
+@app.command(epilog="Example: pipeline labels publish my-shop --locale de --dry-run")
+def publish(
+    store: StoreKey,
+    locale: Annotated[str | None, typer.Option("--locale", help="Only these languages, comma-separated.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only ask the shop what it has, and say what would change.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace also what people wrote in the shop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give a live Shopify store the translations of its theme: only what it does not have yet."""
+    from pipeline.labels.publish import dry, published
+    from pipeline.stores.stores import open_credentials
+
+    locales = _locales(locale)
+    with session() as current:
+        found = _store(current, store)
+        if dry_run:
+            with current.database.connect(autocommit=True) as connection:
+                credentials = open_credentials(connection, current.vault, found)
+                translated = _table(current, "translated_labels", store)
+                result = dry(connection, current.settings, found, credentials, translated, locales, overwrite)
+            run_id = None
+        else:
+            outcome = _run(current, "publish_labels", store, {"locales": locales, "overwrite": overwrite})
+            _end(outcome)
+            result = published(_table(current, "published_labels", store).read())
+            run_id = outcome.run_id
+    if as_json:
+        show_json(
+            {
+                "store": store,
+                "run": run_id,
+                "states": result.states,
+                "by_locale": result.by_locale,
+                "not_published": result.sample,
+            }
+        )
+        return
+    show_table(
+        ("language", "state", "texts", "which means"),
+        [(row["locale"], row["state"], row["texts"], row["meaning"]) for row in result.by_locale],
+        empty=f"nothing is translated yet: pipeline labels translate {store} --to de",
+    )
+    show_table(
+        ("language", "key", "state", "reason"),
+        [(row["locale"], row["key"], row["state"], row["reason"]) for row in result.sample],
+        empty="the shop takes every text",
+    )
+
+
 @app.command(epilog="Example: pipeline labels drop my-shop --locale fr")
 def drop(store: StoreKey, locale: Locale = None, resource: Resource = None, as_json: Json = False) -> None:
     """Stop translating into a language, or forget a label file. What was translated is remembered."""
@@ -260,13 +309,14 @@ def _locales(text: str | None) -> list[str]:
 
 def _run(current: Session, what: str, store: str, options: dict[str, Any] | None = None) -> Outcome:
     from pipeline.cli.results import here
-    from pipeline.operations.chain import read_labels, translate_labels
+    from pipeline.operations.chain import publish_labels, read_labels, translate_labels
     from pipeline.operations.launch import close_dead_runs
 
     close_dead_runs(current.instance, current.database)
     if what == "read_labels":
         return read_labels(here(current), store)
-    return translate_labels(here(current), store, {name: value for name, value in (options or {}).items() if value is not None})
+    work = publish_labels if what == "publish_labels" else translate_labels
+    return work(here(current), store, {name: value for name, value in (options or {}).items() if value is not None})
 
 
 def _end(outcome: Outcome) -> None:

@@ -133,15 +133,21 @@ def set_(
 def try_(key: StoreKey, as_json: Json = False) -> int:
     """Try whether a store could be imported: its file is there, or its credentials open and the service lets them in."""
     from pipeline.catalog.sources import live_source_of
+    from pipeline.labels.publish import publishes_labels, shop_of
+    from pipeline.labels.publishing import publishing_problems
     from pipeline.stores.sources import source_kind
     from pipeline.stores.stores import get_store, open_credentials
 
     with session() as current, current.connect() as connection:
         store = get_store(connection, key)
+        publishes = publishes_labels(connection, store)
         credentials = open_credentials(connection, current.vault, store)
     kind = source_kind(store.source)
     kind.check(store.source_settings)  # files are there
     problems = live_source_of(store, credentials).check() if kind.live else []
+    if publishes and not problems:
+        with shop_of(store, credentials) as shop:
+            problems = publishing_problems(shop)
     if as_json:
         show_json({"store": key, "source": store.source, "problems": problems})
     elif problems:

@@ -123,6 +123,16 @@ def translate_labels(here: Here, store: str, options: Mapping[str, Any]) -> Outc
     return _told(here.told, f"translate labels of {store}", run)
 
 
+def publish_labels(here: Here, store: str, options: Mapping[str, Any]) -> Outcome:
+    """Publish the store's translated labels; `options` are fields of `PublishOptions`."""
+
+    def run() -> Outcome:
+        ops = {"published_labels": options}
+        return run_job(here.defs, here.instance, "publish_labels", store, tags={"store": store}, ops=ops)
+
+    return _told(here.told, f"publish labels of {store}", run)
+
+
 def for_connection(here: Here, job: str, store: str, site: str, ops: Mapping[str, Mapping[str, Any]] | None = None) -> Outcome:
     """One run of a job of one connection; `ops` is the config of its assets by name."""
     tags = {"store": store, "marketplace": site, CHAINED_BY: "command line"}

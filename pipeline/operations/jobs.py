@@ -75,6 +75,13 @@ translate_labels = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
+publish_labels = dg.define_asset_job(
+    "publish_labels",
+    selection=dg.AssetSelection.assets("published_labels"),
+    description="Give a live shop the translated texts of its theme: only what it does not have yet.",
+    executor_def=dg.in_process_executor,
+)
+
 map_categories = dg.define_asset_job(
     "map_categories",
     selection=dg.AssetSelection.assets("listing_categories"),
@@ -118,6 +125,7 @@ JOBS: list[Any] = [
     *IMPORT_JOBS,
     import_labels,
     translate_labels,
+    publish_labels,
     map_categories,
     decide_categories,
     choose_match,
