@@ -68,3 +68,33 @@ CREATE UNIQUE INDEX credit_prices_scope ON credit_prices (coalesce(store_id::tex
 -- Which deduction paid for an accepted answer.
 ALTER TABLE language_results ADD COLUMN credit_entry bigint REFERENCES credit_ledger;
 CREATE INDEX language_results_unpaid ON language_results (store_id, task) WHERE status = 'accepted' AND credit_entry IS NULL;
+
+-- Batches of questions that a model answers within a day. `run_key` is in the batch's metadata, by which a lost one is found.
+CREATE TABLE language_batches (
+    run_key text PRIMARY KEY,
+    store_id uuid NOT NULL REFERENCES stores (id) ON DELETE CASCADE,
+    task text NOT NULL,
+    model text NOT NULL,
+    base_url text NOT NULL,
+    sha256 text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'), -- of the file that was handed in
+    requests integer NOT NULL CHECK (requests > 0),
+    batch_id text, -- the server's; null until it said so
+    status text NOT NULL DEFAULT 'sending', -- then the server's words, or lost
+    problem text,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    polled_at timestamptz,
+    ended_at timestamptz
+);
+
+CREATE INDEX language_batches_open ON language_batches (created_at) WHERE ended_at IS NULL;
+
+-- The requests of a batch. One without a reply waits; one whose reply was read, or that was not answered, is gone.
+CREATE TABLE language_batch_requests (
+    custom_id text PRIMARY KEY,
+    run_key text NOT NULL REFERENCES language_batches ON DELETE CASCADE,
+    keys text[] NOT NULL, -- of the questions in it, in their order
+    call_id bigint NOT NULL REFERENCES language_calls,
+    reply jsonb -- kind, value, detail; its cost is settled
+);
+
+CREATE INDEX language_batch_requests_of_batch ON language_batch_requests (run_key);

@@ -77,6 +77,7 @@ def translate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask for and cost.")] = False,
     max_usd: Annotated[float | None, typer.Option("--max-usd", min=0, help="Spend at most this in this run.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Ask once more for what the model could not do before.")] = False,
+    batch: Annotated[bool | None, typer.Option("--batch/--no-batch", help="Ask in a batch: cheaper, within a day.")] = None,
     as_json: Json = False,
 ) -> None:
     """Translate what is new or changed. What was translated before costs nothing."""
@@ -84,6 +85,7 @@ def translate(
     from pipeline.model.errors import UsageError
 
     asked = _locales(to)
+    transport = None if batch is None else "batch" if batch else "sync"
     with session() as current:
         found = _store(current, store)
         with current.connect() as connection:
@@ -91,12 +93,13 @@ def translate(
             if not read_locales(connection, found.id):
                 raise UsageError(f"say into which languages: pipeline labels translate {store} --to de,fr")
             if dry_run:
-                planned = _estimate(current, connection, found, asked, again)
+                planned = _estimate(current, connection, found, asked, again, transport)
                 connection.rollback()
         if dry_run:
             show_json(planned) if as_json else show_facts(planned)
             return
-        outcome = _run(current, "translate_labels", store, {"locales": asked, "again": again, "max_usd": max_usd})
+        options = {"locales": asked, "again": again, "max_usd": max_usd, "transport": transport}
+        outcome = _run(current, "translate_labels", store, options)
         if outcome.error is None:
             summary = _summary(current, found, outcome)
     _end(outcome)
@@ -338,11 +341,13 @@ def _table(current: Session, asset: str, store: str, missing_ok: bool = False) -
     return found
 
 
-def _estimate(current: Session, connection: Any, store: Store, asked: list[str], again: bool) -> dict[str, Any]:
+def _estimate(
+    current: Session, connection: Any, store: Store, asked: list[str], again: bool, transport: str | None
+) -> dict[str, Any]:
     from pipeline.labels.work import prepare
 
     labels = _table(current, "ui_labels", store.key).arrow().to_pylist()
-    return prepare(connection, current.settings.data_dir, store, labels, asked=asked, again=again).metadata
+    return prepare(connection, current.settings.data_dir, store, labels, asked=asked, again=again, transport=transport).metadata
 
 
 def _summary(current: Session, store: Store, outcome: Outcome) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from pipeline.platform import metadata as meta
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, stage
+from pipeline.stores.credits import deducted_by
 from pipeline.stores.notifications import notify
 from pipeline.stores.stores import get_store, open_credentials
 
@@ -87,6 +88,7 @@ class LabelOptions(dg.Config):
 
     locales: list[str] = Field(default=[], description="Ask the model only for these of the store's languages; empty means all.")
     again: bool = Field(default=False, description="Ask once more for what the model could not do before.")
+    transport: str | None = Field(default=None, description="sync or batch; empty: LLM_TRANSPORT.")
     max_usd: float | None = Field(default=None, ge=0, description="Spend at most this in the run; empty: the store's budget.")
 
 
@@ -110,15 +112,24 @@ def translated_labels(
             busy="are being translated",
         )
         data_dir = workspace.settings.data_dir
-        prepared = prepare(connection, data_dir, store, ui_labels.arrow().to_pylist(), asked=config.locales, again=config.again)
+        prepared = prepare(
+            connection,
+            data_dir,
+            store,
+            ui_labels.arrow().to_pylist(),
+            asked=config.locales,
+            again=config.again,
+            transport=config.transport,
+        )
         # Seen in the UI before anything is spent.
         context.log_event(dg.AssetObservation("translated_labels", partition=store.key, metadata=prepared.metadata))
         report = counted(reporter(context, "translated_labels"), "texts translated")
         rows, work = carry_out(connection, prepared, context.run.run_id, config.max_usd, report)
         spent = spending(connection, run_id=context.run.run_id)
+        credits = deducted_by(connection, context.run.run_id)
         table = stage(workspace.scratch("translated_labels"), "translated_labels", rows, TRANSLATED_LABELS, {})
         done = {"untranslated": int((rows["state"] == "untranslated").sum()), "texts": len(rows), "pending": work.pending}
-        if work.calls or work.stopped:
+        if work.calls or work.stopped or work.accepted or work.rejected or work.quarantined:
             subject = f"labels of {store.key} are translated: {done['untranslated']} of {done['texts']} texts are left"
             notify(connection, store.id, "labels_translated", context.run.run_id, subject, {**done, "stopped": work.stopped})
     return dg.Output(
@@ -129,6 +140,7 @@ def translated_labels(
             "by_engine": meta.counts(Counter(rows["engine"]), "engine"),
             "untranslated": meta.table(untranslated_sample(rows)),
             **spent_metadata(spent),
+            "credits_deducted": credits,
             "pending": work.pending,
             "stopped": work.stopped or "no",
         },

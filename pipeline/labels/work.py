@@ -48,12 +48,13 @@ def prepare(
     *,
     asked: Sequence[str] = (),
     again: bool = False,
+    transport: str | None = None,
 ) -> Prepared:
     """Plans of the rows of `ui_labels` for all languages of the store; the model is asked only for those in `asked` (empty: all).
 
     Nothing is spent."""
     locales = read_locales(connection, store.id)
-    model = configured_model(data_dir)
+    model = configured_model(data_dir, transport)
     plans = plan_labels(
         connection,
         store.id,
@@ -64,7 +65,7 @@ def prepare(
         asked=asked or locales,
         again=again,
     )
-    expected = estimate([each.plan for each in plans], model.price if model else None)
+    expected = estimate([each.plan for each in plans], model.asking_price if model else None)
     return Prepared(store, model, locales, plans, expected)
 
 

@@ -145,6 +145,20 @@ def for_connection(here: Here, job: str, store: str, site: str, ops: Mapping[str
     return _told(here.told, f"{job} of {store} on {site}", run)
 
 
+def poll_language_batches(here: Here) -> list[Outcome]:
+    """Look after open batches, and translate the labels whose answers are there."""
+    from pipeline.labels.translation import TASK
+    from pipeline.language.batches import unread
+
+    def polling() -> Outcome:
+        return run_job(here.defs, here.instance, "poll_language_batches", None, tags={})
+
+    outcomes = [_told(here.told, "poll batches", polling)]
+    with here.database.connect() as connection:
+        stores = sorted({store for store, _ in unread(connection, TASK)})
+    return outcomes + [translate_labels(here, store, {}) for store in stores]
+
+
 def poll(here: Here) -> list[Outcome]:
     """Send and poll whatever is due, show the verdicts of the connections that got some, and send again what was mended."""
 

@@ -8,8 +8,10 @@ import dagster as dg
 
 from pipeline.catalog.assets import KIND_TAG
 from pipeline.operations.categories import decide_categories
+from pipeline.operations.credits import daily_credit_deduction
 from pipeline.operations.deciding import decide_listings
 from pipeline.operations.explaining import explain_listing
+from pipeline.operations.language_batches import poll_language_batches
 from pipeline.operations.matching import choose_match
 from pipeline.operations.polling import poll_submissions
 from pipeline.operations.repairs import withdraw_repair
@@ -137,4 +139,6 @@ JOBS: list[Any] = [
     read_back,
     withdraw_repair,
     explain_listing,
+    daily_credit_deduction,
+    poll_language_batches,
 ]

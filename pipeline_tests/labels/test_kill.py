@@ -29,8 +29,8 @@ def die_after_the_second(original: Callable[..., Any], *args: Any, **kwargs: Any
 WHEN: dict[str, dict[str, tuple[Any, ...]]] = {
     "reserved": {"pipeline.language.asker:reserve": (die_after,)},
     "second reserved": {"pipeline.language.asker:reserve": (die_after_the_second,)},
-    "replied": {"pipeline.language.client:_answer": (die_after,)},
-    "second replied": {"pipeline.language.client:_answer": (die_after_the_second,)},
+    "replied": {"pipeline.language.client:read_answer": (die_after,)},
+    "second replied": {"pipeline.language.client:read_answer": (die_after_the_second,)},
     "half recorded": {"pipeline.language.translate:record": (die_after_the_second,)},
     "settled, not committed": {"pipeline.language.asker:settle": (die_after,)},
     "second settled, not committed": {"pipeline.language.asker:settle": (die_after_the_second,)},
