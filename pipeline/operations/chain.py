@@ -156,7 +156,7 @@ def poll_language_batches(here: Here) -> list[Outcome]:
     outcomes = [_told(here.told, "poll batches", polling)]
     with here.database.connect() as connection:
         stores = sorted({store for store, _ in unread(connection, TASK)})
-    return outcomes + [translate_labels(here, store, {}) for store in stores]
+    return outcomes + [translate_labels(here, store, {"transport": "batch"}) for store in stores]
 
 
 def poll(here: Here) -> list[Outcome]:

@@ -226,7 +226,10 @@ def language_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
     ):
         yield dg.RunRequest(job_name=poll_language_batches.name)
     for store, batch in answered:
-        yield dg.RunRequest(run_key=f"batch:{batch}", job_name=translate_labels.name, partition_key=store, tags={"store": store})
+        yield dg.RunRequest(
+            run_key=f"batch:{batch}", job_name=translate_labels.name, partition_key=store, tags={"store": store},
+            run_config={"ops": {"translated_labels": {"config": {"transport": "batch"}}}},  # what is open goes into the next one
+        )  # fmt: skip
     if not due and not answered:
         yield dg.SkipReason("no batch is open or unread")
 
