@@ -115,6 +115,8 @@ def translate(
             "stopped": summary["stopped"] or "no",
         }
     )
+    if summary["in_batches"]:
+        say(f"{summary['in_batches']} texts wait for a batch, which takes up to a day; see: pipeline language batches")
     say(f"next: pipeline labels list {store} --state untranslated, pipeline labels export {store}")
 
 
@@ -354,11 +356,14 @@ def _summary(current: Session, store: Store, outcome: Outcome) -> dict[str, Any]
     from collections import Counter
 
     from pipeline.labels.summary import coverage
+    from pipeline.labels.translation import TASK
+    from pipeline.language.batches import waiting
     from pipeline.language.ledger import dollars, spending
 
     rows = _table(current, "translated_labels", store.key).read()
     with current.connect() as connection:
         spent = spending(connection, run_id=outcome.run_id)
+        in_batches = waiting(connection, store.id, TASK)
     return {
         "store": store.key,
         "run": outcome.run_id,
@@ -369,6 +374,7 @@ def _summary(current: Session, store: Store, outcome: Outcome) -> dict[str, Any]
         "tokens_out": spent.tokens_out,
         "spent_usd": spent.usd_micro / 1e6,
         "spent": dollars(spent.usd_micro),
+        "in_batches": in_batches,
         "stopped": _stopped(current, outcome.run_id),
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -63,7 +63,7 @@ class Received:
 
 def take_out(connection: psycopg.Connection[Any], plans: Sequence[Plan], task: str) -> tuple[list[Received], int]:
     """Take out of the plans what batches were asked: the answers that are there, and how many texts still wait."""
-    received, waiting = list[Received](), 0
+    received, left = list[Received](), 0
     for plan in plans:
         by_key = {item.question.key: item for item in plan.items}
         rows = connection.execute(
@@ -74,14 +74,38 @@ def take_out(connection: psycopg.Connection[Any], plans: Sequence[Plan], task: s
         for custom_id, keys, reply, since in rows:
             found = [by_key.pop(key) for key in keys if key in by_key]
             if reply is None:
-                waiting += len(found)
+                left += len(found)
                 _leave(plan, found, f"it was asked in a batch at {since:%Y-%m-%d %H:%M} UTC; answers come within a day")
             elif len(found) == len(keys):  # else texts changed since, and ids in the answer are not those of the rest
                 received.append(Received(custom_id, found, Reply(reply["kind"], reply["value"], detail=reply["detail"])))
             else:
                 by_key |= {item.question.key: item for item in found}
         plan.items = list(by_key.values())
-    return received, waiting
+    return received, left
+
+
+def unasked(connection: psycopg.Connection[Any], plans: Sequence[Plan], task: str) -> list[Plan]:
+    """The plans without what batches were asked already, for an estimate; nothing is changed."""
+    found = []
+    for plan in plans:
+        rows = connection.execute(
+            "SELECT unnest(keys) FROM language_batch_requests JOIN language_batches USING (run_key)"
+            " WHERE store_id = %s AND task = %s AND keys && %s",
+            (plan.pair.store_id, task, [item.question.key for item in plan.items]),
+        )
+        asked = {row[0] for row in rows}
+        found.append(replace(plan, items=[item for item in plan.items if item.question.key not in asked]))
+    return found
+
+
+def waiting(connection: psycopg.Connection[Any], store_id: UUID, task: str) -> int:
+    """How many texts of a store are asked in batches and not answered."""
+    row = connection.execute(
+        "SELECT coalesce(sum(cardinality(keys)), 0) FROM language_batch_requests JOIN language_batches USING (run_key)"
+        " WHERE store_id = %s AND task = %s AND reply IS NULL",
+        (store_id, task),
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def read(connection: psycopg.Connection[Any], custom_id: str) -> None:

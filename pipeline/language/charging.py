@@ -68,7 +68,10 @@ def allowance(connection: psycopg.Connection[Any], store_id: UUID, task: str) ->
     if task not in SERVICES or account is None or not account.active or account.at_zero == "go-on":
         return None
     each = price(connection, store_id, task)
-    return max(0, account.balance // each - unpaid_answers(connection, store_id, task)) if each else None
+    if not each:
+        return None
+    owed = sum(unpaid_answers(connection, store_id, other) * price(connection, store_id, other) for other in SERVICES)
+    return max(0, (account.balance - owed) // each)
 
 
 def keep_within(

@@ -54,7 +54,10 @@ def test_a_batch_is_handed_in_collected_and_used_at_half_the_price(posted: Shop)
     assert lines[0]["body"]["response_format"]["type"] == "json_schema"
     booked, open_, _ = money(posted)
     assert booked == open_ > 0  # the worst case until it is settled
-    assert posted.translate()["calls"] == 0 and len(posted.model.batches.batches) == 1  # it waits, and is not asked again
+    again = posted.translate()
+    assert (again["calls"], again["in_batches"]) == (0, 100)
+    assert posted.translate("--dry-run")["estimated_calls"] == 0
+    assert len(posted.model.batches.batches) == 1  # it waits, and is not asked again
     assert [batch["status"] for batch in poll(posted)] == ["validating"]
     posted.model.batches.end()
     assert [batch["status"] for batch in poll(posted)] == ["completed"]
