@@ -1,4 +1,4 @@
-# make demo | test | up | bench | lint | lock | clean. Needs make and Python 3.10 or newer, nothing else.
+# make demo | test | test-long | contract | up | bench | lint | lock | clean. Needs make and Python 3.10 or newer, nothing else.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV := UV_LINK_MODE=copy $(BIN)/python -m uv pip install -q --compile-bytecode --python $(BIN)/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -q
 
-.PHONY: demo test up bench lint lock clean
+.PHONY: demo test test-long contract up bench lint lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp
@@ -15,11 +15,22 @@ demo: .venv/.stamp
 test: lint
 	$(BIN)/python -m pytest -n 2
 
+# Every failure mode of every flow; `make test` has one or some of each.
+test-long: .venv/.stamp
+	$(BIN)/python -m pytest -n 2 -m long
+
 up: .venv/.stamp
 	$(BIN)/pipeline up
 
 bench: .venv/.stamp
 	$(BIN)/python -m pipeline_tests.benchmarks
+
+# The Amazon flow through Prism with Amazon's own models. Skips, and says why, without Node or the models (REFERENCE_DIR).
+PRISM := @stoplight/prism-cli@5.14.2
+contract: .venv/.stamp
+	@test -x .contract/node_modules/.bin/prism || ! command -v npm >/dev/null || \
+		npm install --silent --no-save --no-fund --no-audit --prefix .contract $(PRISM) || echo 'Prism could not be installed' >&2
+	$(BIN)/python -m pytest -m contract -rs pipeline_tests/contract
 
 lint: .venv/.stamp
 	$(BIN)/ruff check
@@ -35,7 +46,7 @@ lock: .venv/.stamp
 
 # Keeps data/.
 clean:
-	rm -rf .venv *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .tmp_dagster_home_*
+	rm -rf .venv .contract *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .tmp_dagster_home_*
 	find pipeline pipeline_tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.stamp: pyproject.toml requirements.lock

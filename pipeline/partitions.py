@@ -14,7 +14,7 @@ def cell(store: str, site: str) -> dg.MultiPartitionKey:
     return dg.MultiPartitionKey({"store": store, "marketplace": site})
 
 
-def store_and_site(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[str, str]:
+def store_and_site(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext) -> tuple[str, str]:
     """The store and the site of a run's two-dimensional partition."""
     key = context.partition_key
     if not isinstance(key, dg.MultiPartitionKey):

@@ -47,11 +47,11 @@ class Canaries:
         self._forms: dict[bytes, tuple[str, str]] = {}
         self._pattern = re.compile(rb"(?!)")
 
-    def plant(self, kind: str) -> str:
+    def plant(self, kind: str, end: str = '/+&="é%') -> str:
         """A new secret text of this kind. Its end is what quoting and escaping change; its middle is what is searched."""
         core = f"CANARY-{kind}-{uuid.uuid4()}"
         self._add(kind, core.encode())
-        return f'{core}/+&="é%'
+        return f"{core}{end}"
 
     def plant_bytes(self, kind: str, value: bytes) -> None:
         """Search for these bytes too, such as a master key."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dagster as dg
@@ -10,11 +10,13 @@ import pandas as pd
 import psycopg
 import pyarrow as pa
 
+from pipeline.catalog.endings import ending_of
 from pipeline.catalog.importer import ImportResult
 from pipeline.catalog.imports import (
     Import,
     fail_import,
     finish_import,
+    note_interruption,
     note_raw,
     products_of_last_passed,
     require_import,
@@ -87,7 +89,7 @@ def raw_products(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
         folder = workspace.settings.data_dir / "raw" / store.key / opened.import_id
         base = None if opened.base_import_id is None else folder.with_name(opened.base_import_id)
         job = FetchJob(opened.kind, opened.since, opened.reconcile, state, reporter(context, "raw_products"), base)
-        with _closed_by_errors(workspace, opened.import_id, store):
+        with _ended_by_errors(workspace, opened.import_id, store):
             raw = source.fetch(folder, job)
         with workspace.connect() as connection:
             note_raw(connection, opened.import_id, raw)
@@ -119,17 +121,15 @@ def catalog(
     context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table
 ) -> Iterator[dg.Output[Any] | dg.AssetCheckResult]:
     selected = context.op_execution_context.selected_output_names
-    import_id = raw_products.metadata["import_id"]
     with expected_failures():
-        store, source = _open(context, workspace)
+        store, source, found, raw = _open_raw(context, workspace, raw_products)
+        import_id = found.id
         with workspace.connect() as connection:
-            found = require_import(connection, store, import_id)
             before = None if ACCEPT_SHRINK in context.run.tags else products_of_last_passed(connection, store.id)
-        raw = _raw(workspace, raw_products, found)
         wanted = [name for name in SCHEMAS if name in selected and name in source.tables(raw)]
         if not wanted:
             raise PipelineError(f"import {import_id} has read {found.kind} only; read the rest with: pipeline import {store.key}")
-        with _closed_by_errors(workspace, import_id, store):
+        with _ended_by_errors(workspace, import_id, store):
             result, raw = normalize(
                 source, raw, workspace.scratch("catalog"), found=found, currency=store.currency,
                 stored=_stored(workspace, store), progress=reporter(context, wanted[0]),
@@ -149,8 +149,7 @@ def catalog(
     with expected_failures(), workspace.connect() as connection:
         if found.status == "running":
             note_raw(connection, import_id, raw)
-            location = str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
-            finish_import(connection, import_id, raw, location, result.counts)
+            finish_import(connection, import_id, raw, _location(workspace, raw), result.counts)
         elif "products" in selected:  # a replay of a finished import changes nothing else
             widen_import(connection, import_id, result.counts)
 
@@ -168,21 +167,12 @@ def catalog(
 )
 def structure(context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table) -> Iterator[dg.Output[Any]]:
     selected = context.op_execution_context.selected_output_names
-    import_id = raw_products.metadata["import_id"]
     with expected_failures():
-        store, source = _open(context, workspace)
-        with workspace.connect() as connection:
-            found = require_import(connection, store, import_id)
-        raw = _raw(workspace, raw_products, found)
+        store, source, found, raw = _open_raw(context, workspace, raw_products)
+        import_id = found.id
         alone = found.kind in STRUCTURE and found.status == "running"
-        try:
+        with _ended_by_errors(workspace, import_id, store):
             tables = source.structure(raw)
-            if found.kind in STRUCTURE and found.kind not in tables:
-                raise PipelineError(f"the source {store.source} of {store.key} has no {found.kind}: import products")
-        except PipelineError as error:
-            with workspace.connect() as connection:
-                fail_import(connection, import_id, str(error))
-            raise
         folder = workspace.scratch("structure")
         staged = {
             name: stage(folder, name, to_frame(tables[name]), STRUCTURE[name], {"import_id": import_id})
@@ -195,8 +185,8 @@ def structure(context: dg.AssetExecutionContext, workspace: Workspace, raw_produ
         yield dg.Output(table, name, metadata={"import_id": import_id, **_structure_metadata(tables[name])})
     if alone:
         with expected_failures(), workspace.connect() as connection:
-            location = str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
-            finish_import(connection, import_id, raw, location, {name: table.rows for name, table in staged.items()})
+            counts = {name: table.rows for name, table in staged.items()}
+            finish_import(connection, import_id, raw, _location(workspace, raw), counts)
 
 
 def _structure_metadata(table: pa.Table) -> dict[str, Any]:
@@ -229,23 +219,18 @@ def _open(context: dg.AssetExecutionContext, workspace: Workspace) -> tuple[Stor
 
 
 @contextmanager
-def _closed_by_errors(workspace: Workspace, import_id: str, store: Store) -> Iterator[None]:
-    """An import that ends in an error is over, and `pipeline status` shows why; one that is interrupted, or that has lost its
-    database, is not."""
+def _ended_by_errors(workspace: Workspace, import_id: str, store: Store) -> Iterator[None]:
+    """The ledger says why an import ended, and `pipeline status` shows it. Errors become sentences, but for bugs, whose
+    traceback the run shows. Canceling is no `Exception`: a canceled import is gone on with."""
     try:
         yield
-    except psycopg.OperationalError:
-        raise
     except Exception as error:
-        reason = str(error)
-        if not isinstance(error, PipelineError):
-            reason = (
-                f"{type(error).__name__} in the importer, which is a fault of it: report it, and read everything anew with: "
-                f"pipeline import {store.key} --full"
-            )
-        with workspace.connect() as connection:
-            fail_import(connection, import_id, reason)
-        raise
+        ending = ending_of(error, store.key)
+        with suppress(PipelineError, psycopg.Error), workspace.connect() as connection:  # it may be the database that failed
+            (fail_import if ending.over else note_interruption)(connection, import_id, ending.reason)
+        if ending.over:
+            raise
+        raise PipelineError(ending.reason) from error
 
 
 def _save_state(workspace: Workspace, import_id: str, values: Mapping[str, Any]) -> None:
@@ -253,12 +238,22 @@ def _save_state(workspace: Workspace, import_id: str, values: Mapping[str, Any])
         save_state(connection, import_id, values)
 
 
-def _raw(workspace: Workspace, raw_products: Table, found: Import) -> RawImport:
+def _open_raw(
+    context: dg.AssetExecutionContext, workspace: Workspace, raw_products: Table
+) -> tuple[Store, Source, Import, RawImport]:
+    """The store of this run, its source, and the import that the raw copy is of."""
+    store, source = _open(context, workspace)
+    with workspace.connect() as connection:
+        found = require_import(connection, store, raw_products.metadata["import_id"])
     files = [
         RawFile(row["name"], workspace.settings.data_dir / row["path"], row["sha256"], row["bytes"])
         for row in raw_products.arrow().to_pylist()
     ]
-    return RawImport(tuple(files), found.watermark, found.incremental, found.reconciled)
+    return store, source, found, RawImport(tuple(files), found.watermark, found.incremental, found.reconciled)
+
+
+def _location(workspace: Workspace, raw: RawImport) -> str:
+    return str(raw.files[0].path.parent.relative_to(workspace.settings.data_dir))
 
 
 def _stored(workspace: Workspace, store: Store) -> dict[str, Table]:

@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 
 from pipeline.catalog.source import Kind, RawImport
 from pipeline.model.errors import PipelineError
+from pipeline.stores.stores import clear_error
 
 _COLUMNS = (
     "id, store_id, kind, status, source, source_name, raw_location, raw_sha256, raw_bytes, counts, error, "
@@ -144,11 +145,12 @@ def take_over(
         found = cursor.execute(query.encode(), values).fetchone()
     if found is not None:
         connection.execute(
-            "UPDATE imports SET status = 'running', finished_at = NULL, run_id = %s WHERE id = %s", (run_id, found.id)
+            "UPDATE imports SET status = 'running', finished_at = NULL, error = NULL, run_id = %s WHERE id = %s",
+            (run_id, found.id),
         )
     connection.execute(
         "UPDATE imports SET status = 'failed', finished_at = clock_timestamp(), "
-        "error = 'its process died; a later import took its place' "
+        "error = coalesce(error, 'its process died') || '; a later import took its place' "
         "WHERE store_id = %s AND status = 'running' AND id IS DISTINCT FROM %s",
         (store_id, found and found.id),
     )
@@ -168,11 +170,14 @@ def finish_import(
 ) -> None:
     """The import is complete; `location` is where its exact copy lies. Raises PipelineError unless it was running."""
     done = connection.execute(
-        "UPDATE imports SET status = 'complete', source_name = %s, raw_location = %s, raw_sha256 = %s, raw_bytes = %s, "
-        "counts = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running'",
+        "UPDATE imports SET status = 'complete', error = NULL, source_name = %s, raw_location = %s, raw_sha256 = %s, "
+        "raw_bytes = %s, counts = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running' RETURNING store_id",
         (_storable(raw.name), location, raw.sha256, raw.bytes, Jsonb(dict(counts)), import_id),
     )
     _one(done, import_id, "running")
+    row = done.fetchone()
+    if row is not None:  # its source was reached
+        clear_error(connection, row[0])
 
 
 def widen_import(connection: psycopg.Connection[Any], import_id: str, counts: Mapping[str, Any]) -> None:
@@ -189,6 +194,11 @@ def fail_import(connection: psycopg.Connection[Any], import_id: str, error: str)
         "UPDATE imports SET status = 'failed', error = %s, finished_at = clock_timestamp() WHERE id = %s AND status = 'running'",
         (_storable(error), import_id),
     )
+
+
+def note_interruption(connection: psycopg.Connection[Any], import_id: str, reason: str) -> None:
+    """A running import was interrupted for this reason; it stays running, for the next one to go on with."""
+    connection.execute("UPDATE imports SET error = %s WHERE id = %s AND status = 'running'", (_storable(reason), import_id))
 
 
 def get_import(connection: psycopg.Connection[Any], import_id: str) -> Import | None:

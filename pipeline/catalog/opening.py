@@ -57,6 +57,8 @@ def open_import(
     for one that is missing or of another release. Raises PipelineError where there is nothing to add to but should be.
     """
     live = source_kind(store.source).live
+    if kind != "all":
+        source_kind(store.source).check_part(kind, store.key)
     after, settings = parse_since(since), _settings_hash(store)
     if after is not None and not (live and kind in _INCREMENTAL):
         raise UsageError(f"{kind} of the source {store.source} are always read whole; import {store.key} without --since")

@@ -185,6 +185,10 @@ class LiveSource(Source, Protocol):
     def check(self) -> list[str]:
         """One sentence for each thing that would keep imports from working: credentials, permissions, versions."""
 
+    def missing_options(self) -> list[str]:
+        """One sentence for each thing that imports do without, but another command that the store may use does not."""
+        return []
+
 
 def copy_raw(source: Path, folder: Path, stem: str) -> RawFile:
     """Copy a file, plain or gzip, into `folder`; refuses missing, empty, truncated and exploding ones."""

@@ -30,6 +30,7 @@ def live_source_of(store: Store, credentials: Mapping[str, Secret]) -> LiveSourc
 
         settings = source_kind(store.source).complete(store.source_settings)
         return ShopifyApi(
+            store.key,
             settings["domain"],
             credentials,
             currency=store.currency,

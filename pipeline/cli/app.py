@@ -12,12 +12,15 @@ import typer
 
 from pipeline.cli import (
     account,
+    audit,
     categories,
+    changes,
     connections,
     credits,
     demo,
     explain,
     exports,
+    feeds,
     imports,
     jobs,
     keys,
@@ -58,6 +61,8 @@ for module in (
     imports,
     exports,
     categories,
+    feeds,
+    changes,
     submissions,
     repairs,
     explain,
@@ -67,6 +72,7 @@ for module in (
     credits,
     status,
     stats,
+    audit,
     jobs,
     keys,
 ):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.credential_input import Credentials, ask_one, can_ask, read_credentials, tell
-from pipeline.cli.options import Json, SiteKey, StoreKey, Yes, confirm
+from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, Yes, confirm, person
 from pipeline.cli.output import duration, say, show_facts, show_json, show_table
 from pipeline.cli.removal import remove_connection, show_removed
 from pipeline.cli.session import Session, session
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from pipeline.marketplaces.base import Marketplace
     from pipeline.model.listing import Site
     from pipeline.model.secret import Secret
+    from pipeline.operations.decisions import Decided, Desk
     from pipeline.stores.assignments import Assignment
-    from pipeline.stores.connections import Connection, Status
+    from pipeline.stores.connections import Connection
 
 app = typer.Typer(help="Connections: stores on marketplaces.", no_args_is_help=True)
 
@@ -26,6 +28,8 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="An export or account setting; may be repeated. See: connection show."),
 ]
+#: Newest rows of the audit that `show` has.
+_DECISIONS = 10
 AccountName = Annotated[str | None, typer.Option("--account-name", help="Name of the marketplace account, for people.")]
 
 
@@ -150,17 +154,19 @@ def list_(
 
 @app.command(epilog="Example: pipeline connection show my-shop amazon-us")
 def show(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
-    """Show one connection with all settings, those left alone with their defaults."""
+    """Show one connection with all settings, those left alone with their defaults, and what was decided about it lately."""
     from pipeline.marketplaces import find_site
+    from pipeline.stores.actions import list_actions
     from pipeline.stores.connections import get_connection
 
     with session() as current, current.connect() as connection:
         found = get_connection(connection, store, marketplace)
+        decided = list_actions(connection, store=store, marketplace=marketplace, limit=_DECISIONS)
     market, _ = find_site(marketplace)
     public = _public(found)
     public["account_settings"] = {**market.account_settings, **found.sync_settings}
     if as_json:
-        show_json(public)
+        show_json({**public, "decisions": decided})
         return
     export, account = public.pop("export_settings"), public.pop("account_settings")
     del public["sync_settings"]
@@ -174,6 +180,8 @@ def show(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
         [(name, "set" if name in changed else "default", value) for name, value in {**export, **account}.items()],
         empty="",
     )
+    for one in decided:
+        say(f"{one.at:%Y-%m-%d %H:%M} {one.action} {one.export_id or ''} by {one.who}{one.why and ': '}{one.why}")
 
 
 @app.command(
@@ -239,16 +247,22 @@ def test(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: pipeline connection pause my-shop amazon-us")
-def pause(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
-    """Pause a connection: nothing is exported until it is resumed."""
-    _set_status(store, marketplace, "inactive", f"{store} on {marketplace} is paused", as_json)
+@app.command(epilog="Example: pipeline connection pause my-shop amazon-us --why 'stocktaking'")
+def pause(store: StoreKey, marketplace: SiteKey, who: Who = None, why: Why = "", as_json: Json = False) -> None:
+    """Pause a connection: nothing is exported or sent until it is resumed. What has not gone out is withdrawn."""
+    from pipeline.operations.decisions import Desk
+
+    _decide(store, marketplace, who, why, as_json, Desk.pause)
 
 
 @app.command(epilog="Example: pipeline connection resume my-shop amazon-us")
-def resume(store: StoreKey, marketplace: SiteKey, as_json: Json = False) -> None:
-    """Resume a paused connection, and forget its last error."""
-    _set_status(store, marketplace, "active", f"{store} on {marketplace} is active", as_json)
+def resume(store: StoreKey, marketplace: SiteKey, who: Who = None, why: Why = "", as_json: Json = False) -> None:
+    """Resume a paused connection, and forget its last error. The next export sends the newest state, once."""
+    from pipeline.operations.decisions import Desk
+
+    _decide(store, marketplace, who, why, as_json, Desk.resume)
+    if not as_json:
+        say(f"next: pipeline export {store} {marketplace}")
 
 
 @app.command(epilog="Example: pipeline connection remove my-shop amazon-us --yes")
@@ -284,15 +298,18 @@ def _try(current: Session, store: str, marketplace: str) -> list[str]:
     return [] if cell is None else try_connection(office, cell)
 
 
-def _set_status(store: str, marketplace: str, status: Status, sentence: str, as_json: bool) -> None:
-    from pipeline.stores.connections import set_status
+def _decide(store: str, marketplace: str, who: str | None, why: str, as_json: bool, act: Callable[[Desk], Decided]) -> None:
+    from pipeline.operations.decisions import Desk
+    from pipeline.stores.connections import get_connection
 
-    with session() as current, current.connect() as connection:
-        found = set_status(connection, store, marketplace, status)
+    with session() as current:
+        done = act(Desk(current.database, current.settings, store, marketplace, person(who, why)))
+        with current.connect() as connection:
+            found = get_connection(connection, store, marketplace)
     if as_json:
-        show_json(_public(found))
+        show_json({**_public(found), "done": done.sentence, **done.details})
     else:
-        say(sentence)
+        say(done.sentence)
 
 
 def _mode(found: Connection) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.options import Json, SiteKey, StoreKey
+from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, person
 from pipeline.cli.session import Session, session
 
 
@@ -28,7 +28,8 @@ def export(
     approve: Annotated[
         str | None, typer.Option("--approve", metavar="EXPORT_ID", help="Approve this plan, or what its guards held, first.")
     ] = None,
-    why: Annotated[str, typer.Option("--why", help="Why it is approved; kept with your name.")] = "",
+    who: Who = None,
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Export a store to a marketplace: only what changed since the last export."""
@@ -37,7 +38,7 @@ def export(
     options: dict[str, Any] = {"product_ids": product_id or [], "dry_run": dry_run}
     options |= {name: value for name, value in (("ai", ai), ("translate", translate)) if value is not None}
     with session() as current:
-        _check(current, store, marketplace, approve, why)
+        _check(current, store, marketplace, approve, who, why)
         from pipeline.operations.chain import export_store
         from pipeline.operations.launch import close_dead_runs
         from pipeline.operations.summary import notes, summarize
@@ -51,12 +52,9 @@ def export(
         raise typer.Exit(code)
 
 
-def _check(current: Session, store: str, marketplace: str, approve: str | None, why: str) -> None:
+def _check(current: Session, store: str, marketplace: str, approve: str | None, who: str | None, why: str) -> None:
     """Wrong use is told before anything runs; an approval is recorded with who gave it."""
-    import getpass
-
     from pipeline.listings.cell import find_cell
-    from pipeline.listings.state import approve as approve_export
     from pipeline.model.errors import UsageError
 
     with current.connect() as connection:
@@ -69,5 +67,7 @@ def _check(current: Session, store: str, marketplace: str, approve: str | None, 
             raise UsageError(
                 f"{store} on {marketplace} is paused; resume it with: pipeline connection resume {store} {marketplace}"
             )
-        if approve is not None:
-            approve_export(connection, cell.lane, approve, getpass.getuser(), why)
+    if approve is not None:
+        from pipeline.operations.decisions import Desk
+
+        Desk(current.database, current.settings, store, marketplace, person(who, why)).approve(approve)

@@ -45,6 +45,7 @@ def import_(
     from pipeline.catalog.opening import parse_since
     from pipeline.cli.results import here, show_summary
     from pipeline.model.errors import UsageError
+    from pipeline.stores.sources import source_kind
     from pipeline.stores.stores import get_store
 
     if full and since != "auto":
@@ -52,7 +53,9 @@ def import_(
     parse_since(since)
     with session() as current:
         with current.connect() as connection:
-            get_store(connection, store)
+            found = get_store(connection, store)
+        if only is not None:
+            source_kind(found.source).check_part(only.value, store)
         from pipeline.operations.chain import import_store
         from pipeline.operations.launch import close_dead_runs
         from pipeline.operations.summary import summarize

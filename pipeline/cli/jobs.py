@@ -39,12 +39,14 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
+    from pipeline.operations.launch import close_dead_runs
     from pipeline.operations.runs import list_runs
 
     with session() as current:
         instance = current.instance
 
         def read() -> list[Run]:
+            close_dead_runs(instance, current.database)
             return list_runs(instance, limit=limit, store=store, marketplace=marketplace, unfinished=unfinished)
 
         runs = follow(read, as_json=as_json) if watch else read()
@@ -74,14 +76,19 @@ def list_(
 @app.command(epilog="Example: pipeline jobs status 3f2a9c11 --watch")
 def status(run: RunId, watch: Watch = False, as_json: Json = False) -> None:
     """Show one run. With --watch the exit code is 1 when the run fails."""
+    from pipeline.operations.launch import close_dead_runs
     from pipeline.operations.runs import get_run
 
     with session() as current:
         instance = current.instance
-        found = get_run(instance, run)
+
+        def read(identity: str = run) -> list[Run]:
+            close_dead_runs(instance, current.database)
+            return [get_run(instance, identity)]
+
+        (found,) = read()
         if watch:
-            identity = found.id
-            (found,) = follow(lambda: [get_run(instance, identity)], as_json=as_json)
+            (found,) = follow(lambda: read(found.id), as_json=as_json)
     if as_json:
         show_json(found)
     else:

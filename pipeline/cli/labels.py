@@ -152,6 +152,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List labels, or their translations into a language."""
+    locale = _tag(locale)
     with session() as current:
         _store(current, store)
         wanted = {"locale": locale, "state": state, "resource": resource}
@@ -263,12 +264,13 @@ def drop(store: StoreKey, locale: Locale = None, resource: Resource = None, as_j
 
     if locale is None and resource is None:
         raise UsageError("say what to drop: --locale LANGUAGE, or --resource NAME")
+    locale = _tag(locale)
     with session() as current, current.connect() as connection:
         found = _store(current, store)
         if resource is not None:
-            remove_file(connection, found.id, resource, locale)
+            remove_file(connection, found, resource, locale)
         elif locale is not None:
-            remove_locale(connection, found.id, locale)
+            remove_locale(connection, found, locale)
     if as_json:
         show_json({"store": store, "locale": locale, "resource": resource})
     else:
@@ -301,6 +303,13 @@ def _content(current: Session, store: Store, file: Path | None, locale: str | No
     spoken = normalize_tag(locale)
     plurals(spoken)  # refused now, not in the middle of a translation
     return (*file_content(file), spoken)
+
+
+def _tag(locale: str | None) -> str | None:
+    """A language as files and tables have it: `DE_at` is de-AT."""
+    from pipeline.language.languages import normalize_tag
+
+    return None if locale is None else normalize_tag(locale)
 
 
 def _locales(text: str | None) -> list[str]:

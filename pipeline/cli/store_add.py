@@ -35,6 +35,7 @@ Attribute = Annotated[
         "--attribute", metavar="ROLE=CODE", help="akeneo: attribute that is the title, gtin, price ...; may be repeated."
     ),
 ]
+SameSource = Annotated[bool, typer.Option("--same-source", help="Another store may have the same catalog already.")]
 Name = Annotated[str | None, typer.Option("--name", help="Name for people; the key if not given.")]
 
 
@@ -66,28 +67,25 @@ def add(
     from_: Annotated[
         Path | None, typer.Option("--from", metavar="CSV", help="Add all stores of a table: its columns are these options.")
     ] = None,
+    same_source: SameSource = False,
     as_json: Json = False,
 ) -> None:
     """Add a store, or all stores of a table."""
     from pipeline.stores.sources import source_kind
     from pipeline.stores.store_list import NewStore, read_store_list, source_settings
 
-    options = {
-        "file": file, "collections": collections, "domain": domain, "api_version": api_version, "location": location, "url": url,
-        "channel": channel, "locale": locale, "attribute": attribute,
-    }  # fmt: skip
+    settings = source_settings(locals())
     if from_ is not None:
-        if key is not None or any((*options.values(), name, language, credentials)):
+        if key is not None or settings or any((name, language, credentials)):
             raise UsageError("--from takes everything from the table; leave the key and the other options away")
-        added = _add_list(from_, read_store_list(from_))
+        added = _add_list(from_, read_store_list(from_), same_source=same_source)
     else:
         if key is None:
             raise UsageError("Missing argument 'KEY'; see: pipeline store add --help")
-        settings = source_settings(options)
         kind = source_kind(source)
         kind.check(settings)  # before a database is started for nothing
         secrets = _credentials_of_new(credentials, source) if kind.live or credentials is not None else {}
-        added = [_add([(NewStore(key, source, settings, name, currency, language), secrets)])[0]]
+        added = _add([(NewStore(key, source, settings, name, currency, language), secrets)], same_source=same_source)
     if as_json:
         show_json({"stores": [as_public(store, []) for store in added]} if from_ is not None else as_public(added[0], []))
         return
@@ -126,7 +124,7 @@ def _credentials_of_new(option: str | None, source: str) -> dict[str, Secret]:
     return read_credentials(option if option is not None else ASK, names, f"the source {source}")
 
 
-def _add_list(path: Path, stores: Sequence[NewStore]) -> list[Store]:
+def _add_list(path: Path, stores: Sequence[NewStore], *, same_source: bool) -> list[Store]:
     """All stores of a table, or none of them."""
     from pipeline.stores.sources import source_kind
     from pipeline.stores.store_list import refuse
@@ -141,10 +139,12 @@ def _add_list(path: Path, stores: Sequence[NewStore]) -> list[Store]:
         except UsageError as error:
             wrong.append((store.line, str(error)))
     refuse(path, wrong)
-    return _add(new, path)
+    return _add(new, path, same_source=same_source)
 
 
-def _add(new: Sequence[tuple[NewStore, Mapping[str, Secret]]], path: Path | None = None) -> list[Store]:
+def _add(
+    new: Sequence[tuple[NewStore, Mapping[str, Secret]]], path: Path | None = None, *, same_source: bool = False
+) -> list[Store]:
     from pipeline.platform.vault.keys import KeyFormatError
     from pipeline.stores.store_list import refuse
     from pipeline.stores.stores import add_store, get_store, save_credentials
@@ -164,6 +164,7 @@ def _add(new: Sequence[tuple[NewStore, Mapping[str, Secret]]], path: Path | None
                         name=store.name,
                         currency=store.currency,
                         language=store.language,
+                        same_source=same_source,
                     )
                     if secrets:
                         save_credentials(connection, current.vault, one, secrets)

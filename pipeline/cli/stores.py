@@ -21,6 +21,7 @@ from pipeline.cli.store_add import (
     Locale,
     Location,
     Name,
+    SameSource,
     Url,
     add,
     as_public,
@@ -91,6 +92,7 @@ def set_(
     currency: Annotated[str | None, typer.Option("--currency", help="ISO 4217 code of the catalog's prices.")] = None,
     language: Annotated[str | None, typer.Option("--language", help="BCP 47 tag of the catalog's texts.")] = None,
     credentials: Credentials = None,
+    same_source: SameSource = False,
     as_json: Json = False,
 ) -> None:
     """Change a store; what is not given stays. New credentials take the place of all the old ones."""
@@ -99,11 +101,7 @@ def set_(
     from pipeline.stores.store_list import source_settings
     from pipeline.stores.stores import get_store, save_credentials, update_store
 
-    options = {
-        "file": file, "collections": collections, "domain": domain, "api_version": api_version, "location": location, "url": url,
-        "channel": channel, "locale": locale, "attribute": attribute,
-    }  # fmt: skip
-    settings: dict[str, Any] = {**source_settings(options), **dict.fromkeys(unset or [])}
+    settings: dict[str, Any] = {**source_settings(locals()), **dict.fromkeys(unset or [])}
     if not settings and (name, currency, language, credentials) == (None, None, None, None):
         raise UsageError(
             "nothing to change: give --file, --name, --credentials or another option; see: pipeline store set --help"
@@ -120,8 +118,9 @@ def set_(
             if secrets:
                 save_credentials(connection, current.vault, store, secrets)
             store = update_store(
-                connection, key, source_settings=settings or None, name=name, currency=currency, language=language
-            )
+                connection, key, source_settings=settings or None, name=name, currency=currency, language=language,
+                same_source=same_source,
+            )  # fmt: skip
             sites = list_sites(connection, key)
     if as_json:
         show_json(as_public(store, sites))
@@ -136,7 +135,7 @@ def try_(key: StoreKey, as_json: Json = False) -> int:
     from pipeline.labels.publish import publishes_labels, shop_of
     from pipeline.labels.publishing import publishing_problems
     from pipeline.stores.sources import source_kind
-    from pipeline.stores.stores import get_store, open_credentials
+    from pipeline.stores.stores import clear_error, get_store, open_credentials
 
     with session() as current, current.connect() as connection:
         store = get_store(connection, key)
@@ -144,17 +143,25 @@ def try_(key: StoreKey, as_json: Json = False) -> int:
         credentials = open_credentials(connection, current.vault, store)
     kind = source_kind(store.source)
     kind.check(store.source_settings)  # files are there
-    problems = live_source_of(store, credentials).check() if kind.live else []
+    problems, optional = list[str](), list[str]()
+    if kind.live:
+        source = live_source_of(store, credentials)
+        problems, optional = source.check(), source.missing_options()
+        if not problems and store.status == "error":
+            with session() as current, current.connect() as connection:
+                clear_error(connection, store.id)
     if publishes and not problems:
         with shop_of(store, credentials) as shop:
             problems = publishing_problems(shop)
     if as_json:
-        show_json({"store": key, "source": store.source, "problems": problems})
+        show_json({"store": key, "source": store.source, "problems": problems, "optional": optional})
     elif problems:
         for problem in problems:
             say(problem)
     else:
         say(f"store {key} can be imported: pipeline import {key}")
+    for sentence in [] if as_json else optional:
+        say(f"optional: {sentence}")
     return 1 if problems else 0
 
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import Json
+from pipeline.cli.options import Json, Why, person
 from pipeline.cli.output import say, show_facts, show_json, show_table
 from pipeline.cli.session import Session, session
 
 if TYPE_CHECKING:
+    from pipeline.stores.actions import Person
     from pipeline.submissions.machine import Worker
 
 app = typer.Typer(help="Submissions: feeds sent to marketplaces, and their verdicts.", no_args_is_help=True)
 
 Id = Annotated[int, typer.Argument(metavar="ID", help="Number of the submission; see: submissions list.", show_default=False)]
-Why = Annotated[str, typer.Option("--why", help="Why; kept with your name.")]
 
 _COLUMNS = (
     "id", "store", "marketplace", "export", "feed", "state", "messages", "accepted", "not accepted", "feed id", "since", "reason",
@@ -50,7 +50,7 @@ def list_(
             (
                 one["id"], one["store"], one["marketplace"], one["export_id"], one["feed"], one["state"], one["messages"],
                 one["counts"].get("accepted", 0), one["counts"].get("rejected", 0) + one["counts"].get("unknown", 0),
-                one["feed_id"], one["ended_at"] or one["submitted_at"] or one["created_at"], (one["reason"] or "")[:70],
+                one["feed_id"], one["ended_at"] or one["submitted_at"] or one["created_at"], one["reason"],
             )
             for one in found
         ],
@@ -81,7 +81,7 @@ def resend(submission: Id, why: Why = "", as_json: Json = False) -> None:
     """Send a held submission again, or let the next export say again what was refused."""
     from pipeline.submissions import operators
 
-    _decide(submission, lambda worker: operators.resend(worker, submission, why), as_json)
+    _decide("resend", submission, person(None, why), lambda worker: operators.resend(worker, submission, why), as_json)
 
 
 @app.command(epilog="Example: pipeline submissions adopt 17 50012 --why 'seen in Seller Central'")
@@ -94,7 +94,7 @@ def adopt(
     """Say which of the marketplace's feeds a held submission is."""
     from pipeline.submissions import operators
 
-    _decide(submission, lambda worker: operators.adopt(worker, submission, feed, why), as_json)
+    _decide("adopt", submission, person(None, why), lambda worker: operators.adopt(worker, submission, feed, why), as_json)
 
 
 @app.command(epilog="Example: pipeline submissions cancel 17 --why 'wrong prices'")
@@ -102,7 +102,7 @@ def cancel(submission: Id, why: Why = "", as_json: Json = False) -> None:
     """Stop a submission that is not sent yet, or not being processed, or held."""
     from pipeline.submissions import operators
 
-    _decide(submission, lambda worker: operators.cancel(worker, submission, why), as_json)
+    _decide("cancel", submission, person(None, why), lambda worker: operators.cancel(worker, submission, why), as_json)
 
 
 @app.command(epilog="Example: pipeline submissions poll")
@@ -127,21 +127,20 @@ def poll(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _decide(submission: int, act: Callable[[Worker], str], as_json: bool) -> None:
+def _decide(action: str, submission: int, by: Person, act: Callable[[Worker], str], as_json: bool) -> None:
     """Do it as the only worker of the lane, and say what was done."""
-    import getpass
-
     with session() as current:
-        sentence = _as_worker(current, submission, getpass.getuser(), act)
+        sentence = _as_worker(current, action, submission, by, act)
     if as_json:
         show_json({"submission": submission, "done": sentence})
     else:
         say(sentence)
 
 
-def _as_worker(current: Session, submission: int, who: str, act: Callable[[Worker], Any]) -> str:
+def _as_worker(current: Session, action: str, submission: int, by: Person, act: Callable[[Worker], Any]) -> str:
     from pipeline.listings.cell import find_cell
     from pipeline.model.errors import UsageError
+    from pipeline.stores.actions import record_action
     from pipeline.submissions.live import Office
     from pipeline.submissions.operators import get_submission
 
@@ -151,6 +150,11 @@ def _as_worker(current: Session, submission: int, who: str, act: Callable[[Worke
     if cell is None:
         raise UsageError(f"{found['store']} is not connected to {found['marketplace']} any more")
     office = Office(current.database, current.vault, current.settings.storage())
-    with office.service(cell) as service, office.worker(cell, service, holder=who, who=who) as worker:
+    with office.service(cell) as service, office.worker(cell, service, holder=by.who, who=by.who) as worker:
         worker.ledger.enter()
-        return str(act(worker))
+        said = str(act(worker))
+        record_action(
+            worker.ledger.connection, by, action, found["store"], found["marketplace"], export_id=found["export_id"],
+            submission=submission,
+        )  # fmt: skip
+        return said

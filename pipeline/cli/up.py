@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,8 @@ from pipeline.cli.output import say, show_json
 from pipeline.model.errors import PipelineError, UsageError
 
 HOST = "127.0.0.1"
+#: What Dagster says of itself at each start.
+_NO_NEWS = "ignore:Function `dev_command` is superseded,ignore:Parameter `owners` of initializer `SensorDefinition`"
 
 
 def register(parent: typer.Typer) -> None:
@@ -29,24 +32,34 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Start the UI and the daemon on this machine, until Ctrl-C."""
-    refuse_taken_port(port)
+    from pipeline.platform.instance import dagster_home
+    from pipeline.platform.keeper import MARK, end_left
+    from pipeline.settings import Settings
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell starts us with it ignored
     executable = Path(sys.executable).parent / "dagster"
     if not executable.exists():
         raise PipelineError(f"{executable} is missing; install the project again: pip install -e .")
-    workspace, home = _prepare()
-    hold(home)
+    settings, url = Settings.load(), f"http://{HOST}:{port}"
+    home = dagster_home(settings)
+    lock = hold(home, url)
+    if left := end_left(settings.data_dir):
+        say(f"ended {left} process(es) that an earlier `pipeline up` had left behind when it was killed")
+    refuse_taken_port(port)
+    _prepare()
     os.environ["DAGSTER_HOME"] = str(home)
-    url = f"http://{HOST}:{port}"
+    os.environ.setdefault("PYTHONWARNINGS", _NO_NEWS)
+    os.environ[MARK] = str(settings.data_dir)
     if as_json:
         show_json({"url": url})
     else:
         say(f"starting the UI and the daemon at {url}; Ctrl-C stops both")
     sys.stdout.flush()
-    arguments = [str(executable), "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
+    workspace = settings.project_root / "workspace.yaml"
+    command = [str(executable), "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
     os.chdir(home)  # elsewhere Dagster may find another dagster.yaml and warn about it
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, signal.SIG_DFL)  # a background shell starts us with them ignored, and exec would keep that
-    os.execv(executable, arguments)  # noqa: S606 (our own program, no shell)
+    keeper = [sys.executable, "-m", "pipeline.platform.keeper", str(lock), str(settings.data_dir)]
+    os.execv(sys.executable, [*keeper, *command])  # noqa: S606 (our own program, no shell)
 
 
 def refuse_taken_port(port: int, host: str = HOST, command: str = "pipeline up") -> None:
@@ -61,24 +74,37 @@ def refuse_taken_port(port: int, host: str = HOST, command: str = "pipeline up")
             raise UsageError(f"port {port} {reason}; choose another one: {command} --port {port % 65535 + 1}") from None
 
 
-def hold(home: Path) -> None:
-    """Raise UsageError when this data directory has its daemon already: two would start every run twice.
+def hold(home: Path, url: str) -> int:
+    """The lock of this data directory's daemon, as a file descriptor that survives an exec; two would start every run twice.
 
-    The lock survives the exec and ends with the process; the children of `dagster dev` do not inherit it."""
+    What a killed `pipeline up` left is waited for while it ends. Raises UsageError when a living one has the lock."""
+    from pipeline.platform.keeper import ENDING, LEFT_SECONDS, ORDERLY_SECONDS
+
     handle = os.open(home / "up.lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise UsageError(f"the UI and the daemon run already for {home.parent}; stop them there first (Ctrl-C)") from None
+    began = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            said = os.pread(handle, 200, 0)
+        # Its guard needs a moment to see that it was killed.
+        patience = ORDERLY_SECONDS + 2 * LEFT_SECONDS if said.startswith(ENDING) else 1.0
+        if time.monotonic() - began > patience:
+            os.close(handle)
+            where = said.decode(errors="replace") if said.startswith(b"http") else "in another process"
+            raise UsageError(f"the UI and the daemon run already for {home.parent} ({where}); stop them there first (Ctrl-C)")
+        time.sleep(0.1)
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, url.encode(), 0)
     os.set_inheritable(handle, True)
+    return handle
 
 
-def _prepare() -> tuple[Path, Path]:
-    """The workspace file and DAGSTER_HOME, after migrating, with every store and site known to Dagster."""
+def _prepare() -> None:
+    """Migrate, and make every store and site known to Dagster; child processes get the settings from the environment."""
     from pipeline.cli.session import session
     from pipeline.operations.partitions import register
-    from pipeline.platform.instance import dagster_home
     from pipeline.stores.connections import connected_sites
     from pipeline.stores.stores import list_stores
 
@@ -86,6 +112,4 @@ def _prepare() -> tuple[Path, Path]:
         with current.connect() as connection:
             keys, sites = [store.key for store in list_stores(connection)], connected_sites(connection)
         register(current.instance, store_keys=keys, sites=sites)
-        home = dagster_home(current.settings)
         os.environ.update(current.settings.environment())
-        return current.settings.project_root / "workspace.yaml", home

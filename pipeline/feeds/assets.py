@@ -6,17 +6,18 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from pipeline.feeds.pack import FeedFile, write_feeds
+from pipeline.feeds.pack import FeedFile, put_folder, write_feeds
 from pipeline.feeds.schema import FEED_FILES
 from pipeline.listings.assets import connected
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.state import export_status
+from pipeline.marketplaces.legacy import NOTES, WritesLegacy
 from pipeline.model.errors import PipelineError
 from pipeline.model.listing import FeedKind
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
-from pipeline.platform.tables import Table, stage
+from pipeline.platform.tables import Table, stage, to_frame
 
 GROUP = "feeds"
 OWNERS = ["team:feeds"]
@@ -61,7 +62,7 @@ def _feed_asset(kind: FeedKind) -> dg.AssetsDefinition:
             with workspace.connect() as connection:
                 _require_current(plan, export_status(connection, cell.lane, plan.export_id))
             folder = root / "feeds" / cell.store.key / cell.site.key / plan.export_id
-            files = write_feeds(plan.messages, kind, cell.marketplace, cell.site, cell.account, folder)
+            files = write_feeds(plan.messages, kind, cell.marketplace, cell.site, cell.account, folder, plan.urgent)
             rows = feed_rows(files, root_length=len(str(root)))
             table = stage(
                 workspace.scratch(NAMES[kind]),
@@ -85,7 +86,7 @@ def _feed_asset(kind: FeedKind) -> dg.AssetsDefinition:
 
 def feed_rows(files: list[FeedFile], *, root_length: int) -> pd.DataFrame:
     """FEED_FILES rows; paths relative to the storage root."""
-    rows = [(file.kind, str(file.path)[root_length:].lstrip("/"), file.messages, file.bytes) for file in files]
+    rows = [(file.kind, str(file.path)[root_length:].lstrip("/"), file.messages, file.bytes, file.via) for file in files]
     return pd.DataFrame(rows, columns=FEED_FILES.names)
 
 
@@ -96,4 +97,41 @@ def _require_current(plan: Plan, status: str | None) -> None:
         raise PipelineError(f"plan {plan.export_id} is not the current one; materialize listing_changes first")
 
 
-ASSETS = [_feed_asset(kind) for kind in NAMES]
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"xml"},
+    description="Optional: all ready listings in Amazon's old XML. Amazon has refused it since 2025-07-31; nothing sends it.",
+    output_required=False,
+    ins={"listings": dg.AssetIn()},
+)
+def legacy_xml(context: dg.AssetExecutionContext, workspace: Workspace, listings: Table) -> Iterator[dg.Output[Any]]:
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        if not isinstance(cell.marketplace, WritesLegacy):
+            context.log.info(f"{cell.marketplace.name} has no legacy format: nothing to do")
+            return
+        local = workspace.scratch("legacy_files")
+        batches = (listings.arrow_batch(index) for index in range(listings.batches))
+        found = cell.marketplace.legacy_files(batches, cell.site, cell.account, local)
+        folder = workspace.settings.storage() / "feeds" / cell.store.key / cell.site.key / "legacy_xml"
+        put_folder(local, folder)
+        about = {"import_id": listings.metadata.get("import_id", "")}
+        notes = to_frame(found.notes)
+        table = stage(workspace.scratch("legacy_xml"), "legacy_xml", notes, NOTES, about)
+    yield dg.Output(
+        table,
+        metadata={
+            "warning": "Amazon has refused XML feeds since 2025-07-31; these files are for archives and other programs.",
+            "folder": str(folder),
+            "files": meta.table([{"file": file.path.name, "messages": file.messages} for file in found.files]),
+            "notes": dg.MetadataValue.int(len(notes)),
+            "what_it_cannot_say": meta.table(notes),
+        },
+    )
+
+
+ASSETS = [*(_feed_asset(kind) for kind in NAMES), legacy_xml]

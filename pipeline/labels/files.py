@@ -101,7 +101,7 @@ def add_file(
     return stored, file
 
 
-def remove_file(connection: psycopg.Connection[Any], store_id: UUID, resource: str, locale: str | None = None) -> int:
+def remove_file(connection: psycopg.Connection[Any], store: Store, resource: str, locale: str | None = None) -> int:
     """Forget a resource, or its file of one language; without its source nothing of it is left. The copies stay.
 
     Raises UsageError when there is none."""
@@ -109,10 +109,11 @@ def remove_file(connection: psycopg.Connection[Any], store_id: UUID, resource: s
         "DELETE FROM label_files AS file WHERE store_id = %(store)s AND resource = %(resource)s AND (%(locale)s::text IS NULL"
         " OR locale = %(locale)s OR EXISTS (SELECT FROM label_files AS source WHERE source.store_id = file.store_id"
         " AND source.resource = file.resource AND source.is_source AND source.locale = %(locale)s))",
-        {"store": store_id, "resource": resource, "locale": locale},
+        {"store": store.id, "resource": resource, "locale": locale},
     ).rowcount
     if not gone:
-        raise UsageError(f"the store has no label file {shown(resource)!r}; see: pipeline labels status STORE")
+        what = shown(resource) if locale is None else f"{shown(resource)} in {shown(locale)}"
+        raise UsageError(f"{store.key} has no label file {what}; see: pipeline labels status {store.key}")
     return gone
 
 

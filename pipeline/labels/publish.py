@@ -77,7 +77,7 @@ def published(ended: Sequence[Row] | pd.DataFrame) -> Publication:
 def shop_of(store: Store, credentials: Mapping[str, Secret]) -> Shop:
     """The Admin API of a live Shopify store; a context manager."""
     settings = source_kind(store.source).complete(store.source_settings)
-    return Shop(settings["domain"], settings["api_version"], credentials, url=api_url("SHOPIFY"))
+    return Shop(store.key, settings["domain"], settings["api_version"], credentials, url=api_url("SHOPIFY"))
 
 
 def dry(

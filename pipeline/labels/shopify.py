@@ -39,7 +39,7 @@ def theme_texts(store: Store, credentials: Mapping[str, Secret]) -> tuple[bytes,
     if store.source != "shopify":
         raise UsageError(f"{store.key} is no live Shopify store; name a file: pipeline labels import {store.key} FILE")
     settings = source_kind(store.source).complete(store.source_settings)
-    with Shop(settings["domain"], settings["api_version"], credentials, url=api_url("SHOPIFY")) as shop:
+    with Shop(store.key, settings["domain"], settings["api_version"], credentials, url=api_url("SHOPIFY")) as shop:
         resources, size = [], 0
         for node in _nodes(shop):
             resources.append(node)

@@ -17,6 +17,7 @@ from pipeline.language.plan import Pair, Plan, make_plan
 from pipeline.language.segments import Result
 from pipeline.model.errors import UsageError
 from pipeline.platform.tables import empty_frame, to_frame
+from pipeline.stores.stores import Store
 
 TASK = "label"
 
@@ -34,7 +35,7 @@ class LabelPlan:
 
 def plan_labels(
     connection: psycopg.Connection[Any],
-    store_id: UUID,
+    store: Store,
     glossary: Glossary,
     groups: Sequence[LabelGroup],
     locales: Sequence[str],
@@ -52,9 +53,9 @@ def plan_labels(
         for locale in locales:
             if locale == source_locale:
                 continue
-            pair = Pair(store_id, TASK, source_locale, locale, glossary, model)
+            pair = Pair(store.id, TASK, source_locale, locale, glossary, model)
             if locale not in asked:
-                why = f"it was not asked for in this run: pipeline labels translate STORE --to {locale}"
+                why = f"it was not asked for in this run: pipeline labels translate {store.key} --to {locale}"
                 pair = replace(pair, model=None, nobody=why if model else pair.nobody)
             plan = make_plan(connection, pair, [group.segment for group in mine], again=again)
             plans.append(LabelPlan(mine, hopeless, plan))
@@ -110,10 +111,9 @@ def add_locales(connection: psycopg.Connection[Any], store_id: UUID, locales: Se
         )
 
 
-def remove_locale(connection: psycopg.Connection[Any], store_id: UUID, locale: str) -> None:
+def remove_locale(connection: psycopg.Connection[Any], store: Store, locale: str) -> None:
     """Raises UsageError when labels are not translated into it."""
-    gone = connection.execute("DELETE FROM label_locales WHERE store_id = %s AND locale = %s", (store_id, locale)).rowcount
+    gone = connection.execute("DELETE FROM label_locales WHERE store_id = %s AND locale = %s", (store.id, locale)).rowcount
     if not gone:
-        raise UsageError(
-            f"labels are not translated into {locale}; they are into: {', '.join(read_locales(connection, store_id))}"
-        )
+        known = ", ".join(read_locales(connection, store.id)) or "no language"
+        raise UsageError(f"labels of {store.key} are not translated into {locale}; they are into: {known}")

@@ -58,7 +58,7 @@ def prepare(
     model = configured_model(data_dir, transport)
     plans = plan_labels(
         connection,
-        store.id,
+        store,
         read_glossary(connection, store.id),
         groups_of(labels),
         locales,

@@ -22,6 +22,7 @@ from pipeline.language.ledger import Account, BudgetExhausted, Reservation, rele
 from pipeline.language.limiter import Limiter
 from pipeline.language.prices import FREE, Price, Usage, price_of
 from pipeline.model.errors import UsageError
+from pipeline.platform.points import point
 from pipeline.settings import ModelEndpoint
 
 MAX_ATTEMPTS = 5
@@ -64,7 +65,9 @@ class Asker:
                 reservation = self._reserve(prompt)
                 if reservation is None:
                     break
+                point("llm_reserved")
                 reply = await self.client.ask(prompt)
+                point("llm_replied_unsaved")
                 judged = self._close(prompt, reply, reservation, judge)
                 if reply.kind == "overloaded":
                     self.limiter.overloaded(begun_in)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.model.errors import PipelineError
 
 

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
+import psycopg
+import pyarrow as pa
+from upath import UPath
 
 from pipeline.catalog.imports import require_verdict
 from pipeline.language.ledger import Account, read_budgets, spending
@@ -20,11 +25,23 @@ from pipeline.listings.localize import Localizer, translates
 from pipeline.listings.lookups import Asked
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.overrides import Overlay, read_overrides, undo
+from pipeline.listings.pins import Pinned, lift, read_pins, replaced, split
 from pipeline.listings.plan import PlanResult, plan_changes
 from pipeline.listings.plan_files import Scope, load_plan, plan_folder
+from pipeline.listings.rollback import committed_plans, roll_back
 from pipeline.listings.schema import LOOKUPS, SCHEMAS
-from pipeline.listings.state import approved_changes, lane_version, read_refused, read_state, register, removed_lately
+from pipeline.listings.state import (
+    approved_changes,
+    lane_version,
+    read_refused,
+    read_rejected,
+    read_state,
+    register,
+    removed_lately,
+    require_newest,
+)
 from pipeline.listings.summary import blocked_sample, changes_sample, not_translated
+from pipeline.listings.unsent import NOTHING, find_unsent, plan_newest
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
 from pipeline.platform import metadata as meta
@@ -251,16 +268,23 @@ def listing_changes(
         with workspace.connect() as connection:
             require_reconciled(connection, cell.lane, cell.account.seller_id)
             require_looked_up(cell.lane, listings.metadata, account_listings.metadata)
+            require_newest(connection, cell.lane, listings.metadata.get("import_id", ""))
             version = lane_version(connection, cell.lane)
-            state = read_state(connection, cell.lane)
-            refused = read_refused(connection, cell.lane)
+            # The scope of one run is too small to take the place of what waits for other products.
+            waiting = NOTHING if export_options.product_ids else find_unsent(connection, cell.lane)
+            states = {unsent: read_state(connection, cell.lane, unsent) for unsent in (NOTHING, waiting)}
+            refused, rejected = read_refused(connection, cell.lane), read_rejected(connection, cell.lane)
             holds = read_holds(connection, cell.lane)
+            pins = read_pins(connection, cell.lane)
+            if export_options.rollback_to:
+                pins = _with_rollback(connection, cell, listings, pins, root, export_options)
             approved = approved_changes(connection, cell.lane, root, now)
             lately = removed_lately(connection, cell.lane, now)
             marketplace = cell.informed(connection)
-        result = plan_changes(
-            listings,
-            state,
+        standing, lifted = split(pins, listings)
+        plan = partial(
+            plan_changes,
+            Pinned(listings.path, listings.columns, standing),
             marketplace=marketplace,
             site=cell.site,
             account=cell.account,
@@ -274,11 +298,36 @@ def listing_changes(
             removed_lately=lately,
             refused=refused,
             holds=holds,
+            rejected=rejected,
             transport=cell.lane.transport,
         )
+        result, unsent = plan_newest(plan, states.__getitem__, waiting)
         with workspace.connect() as connection:
-            status = register(connection, cell.lane, result.plan)
-    yield dg.Output(result.changes, metadata=_plan_metadata(result, status, cell.site.currency))
+            status = register(connection, cell.lane, result.plan, unsent)
+            if not export_options.dry_run:
+                lift(connection, cell.lane, lifted)
+    found = {"pinned": len(standing), "unpinned": len(lifted), "feeds_replaced": len(unsent.submissions)}
+    yield dg.Output(result.changes, metadata={**_plan_metadata(result, status, cell.site.currency), **found})
+
+
+def _with_rollback(
+    connection: psycopg.Connection[Any], cell: Cell, listings: Table, pins: pa.Table, root: Path | UPath, options: ExportOptions
+) -> pa.Table:
+    """The pins as they would be after a rollback; only to look at it."""
+    if not options.dry_run:
+        raise PipelineError("rollback_to only shows what going back would do, with dry_run; to do it, launch the job roll_back")
+    before, after = committed_plans(connection, cell.lane, root, options.rollback_to)
+    found = roll_back(
+        listings,
+        read_state(connection, cell.lane),
+        before,
+        after,
+        export_id=options.rollback_to,
+        family_is_one_listing=cell.marketplace.family_is_one_listing,
+        kinds=options.rollback_kinds,
+        skus=options.rollback_skus,
+    )
+    return replaced(pins, found.pins, options.rollback_kinds, options.rollback_skus)
 
 
 def _lookups_metadata(asked: Asked, rows: pd.DataFrame) -> dict[str, Any]:
@@ -326,6 +375,7 @@ def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, 
         "import_id": plan.import_id,
         **{kind: dg.MetadataValue.int(count) for kind, count in changes.items()},
         "held": dg.MetadataValue.int(plan.counts["held"]),
+        "said_at_once": dg.MetadataValue.int(plan.counts["urgent"]),
         "out_of_scope": dg.MetadataValue.int(plan.counts["out_of_scope"]),
         "diff": meta.table(changes_sample(result.changes.open(), currency)),
         "waits_for_approval": meta.table([{"what": text} for text in plan.approvals]),

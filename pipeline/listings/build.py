@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -28,7 +29,8 @@ from pipeline.listings.knowledge import NOTHING, Knowledge
 from pipeline.listings.matches import catalog_items
 from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes
 from pipeline.listings.overrides import Overlay
-from pipeline.listings.prices import site_prices
+from pipeline.listings.price_facts import price_facts
+from pipeline.listings.prices import Place, rate_doubts, site_prices
 from pipeline.listings.reuse import revisions
 from pipeline.listings.rows import listing_rows, owners
 from pipeline.listings.schema import LISTINGS, SCHEMAS
@@ -37,7 +39,7 @@ from pipeline.listings.verdict import Finding, of_category, status_and_reason, w
 from pipeline.marketplaces.base import Marketplace
 from pipeline.model.errors import PipelineError
 from pipeline.model.listing import Account, Site
-from pipeline.model.quality import RuleSet
+from pipeline.model.quality import RuleSet, Severity
 from pipeline.platform.tables import StagedTable, Table, TableWriter, to_arrow, to_frame, writers
 from pipeline.quality.context import Context
 from pipeline.quality.engine import Engine
@@ -46,17 +48,19 @@ from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this stage makes other rows from the same inputs.
-VERSION = "1"
+VERSION = "2"
 NO_VARIANTS = "no variants"
 #: What listings are made from: the rows of the quality stage without what only other stages read.
 PRODUCT_COLUMNS = [
     name for name in FIXED_PRODUCTS.names if name not in {"handle", "seo_title", "seo_description", "source_hash", "line"}
 ]
-VARIANT_COLUMNS = [
-    name for name in FIXED_VARIANTS.names if name not in {"position", "price_text", "requires_shipping", "market_prices", "line"}
-]
+VARIANT_COLUMNS = [name for name in FIXED_VARIANTS.names if name not in {"position", "price_text", "requires_shipping", "line"}]
 
 _TEXT = pd.StringDtype("pyarrow")
+#: Columns of `site_prices` that are for people, and the rule that each becomes.
+_OF_PRICES: tuple[tuple[str, str, Severity], ...] = (
+    ("problem", "LISTING_PRICE", "error"), ("warning", "LISTING_PRICE_DOUBT", "warning"), ("note", "LISTING_PRICE_BOUND", "info"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,14 @@ class Recipe:
     account: Account
     settings: ExportSettings
     ruleset: RuleSet
+    today: date  # for the age of a currency rate
     knowledge: Knowledge = NOTHING
     live: bool = False  # exports are sent, and the marketplace can be asked
     mappings: Mapping[str, str] = field(default_factory=dict)  # our SKU -> the account's, under which it is listed
+
+    @property
+    def place(self) -> Place:
+        return Place(self.site.key, self.site.currency, self.currency, self.today)
 
     @property
     def matching(self) -> bool:
@@ -100,7 +109,7 @@ class Recipe:
         facts = [
             VERSION, self.store, self.currency, self.marketplace.name, self.marketplace.version, asdict(self.site),
             asdict(self.account), self.settings.model_dump(mode="json"), self.ruleset.name, self.ruleset.version,
-            *([dict(self.mappings)] if self.mappings else []),
+            *([dict(self.mappings)] if self.mappings else []), rate_doubts(self.settings, self.place),
         ]  # fmt: skip
         return blake2b(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS, default=str), digest_size=32).digest()
 
@@ -310,10 +319,13 @@ class _Job:
         recipe = self.recipe
         if not len(products):
             return {name: schema.empty_table() for name, schema in SCHEMAS.items()}
-        prices = site_prices(
-            to_frame(variants.select(["price", "compare_at_price", "cost"])), recipe.settings,
-            store_currency=recipe.currency, site_currency=recipe.site.currency, site=recipe.site.key,
+        said = price_facts(
+            variants, products["metafields"].combine_chunks().take(pa.array(owners(variants, products))), recipe.settings,
+            store_currency=recipe.currency, site=recipe.site, sales=recipe.marketplace.sales_have_dates,
         )  # fmt: skip
+        prices = site_prices(
+            to_frame(variants.select(["price", "compare_at_price", "cost"])), recipe.settings, recipe.place, said
+        )
         stock = stock.assign(quantity=quantity_to_send(stock, recipe.settings))
         products, variants = localized(products, variants, words)
         rows = listing_rows(
@@ -321,7 +333,7 @@ class _Job:
             currency=recipe.site.currency,
         )  # fmt: skip
         rows["attributes"] = localized_attributes(rows["product_id"], rows["attributes"], words)
-        findings = self._findings(rows, variants["variant_id"], prices["problem"], items["problem"])
+        findings = self._findings(rows, variants["variant_id"], prices, items["problem"])
         findings += self._untranslated(rows, words)
         rows = recipe.market.project(rows, recipe.site, recipe.project_settings).reset_index(drop=True)
 
@@ -357,21 +369,22 @@ class _Job:
         return list(found)
 
     def _findings(
-        self, rows: pd.DataFrame, variant_ids: pa.ChunkedArray, problems: pd.Series, of_items: pd.Series
+        self, rows: pd.DataFrame, variant_ids: pa.ChunkedArray, prices: pd.DataFrame, of_items: pd.Series
     ) -> list[Finding]:  # fmt: skip
-        """Errors of a row that only this stage can see."""
+        """What only this stage can see of a row."""
         found = []
-        of_price = "Change the price settings of the connection, or the price or cost in the store."
+        of_price = "Change the price settings of the connection, or what the store says of its price."
         place = f"{self.recipe.store} {self.recipe.site.key}"
         of_match = f"Choose one, or none, with: pipeline matches choose {place} GTIN ITEM; or export again."
-        for rule, field_name, hint, of_variants in (
-            ("LISTING_PRICE", "price", of_price, problems),
-            ("LISTING_MATCH", "gtin", of_match, of_items),
-        ):
+        said: list[tuple[pd.Series, str, str, str, Severity]] = [
+            *((prices[column], rule, "price", of_price, severity) for column, rule, severity in _OF_PRICES),
+            (of_items, "LISTING_MATCH", "gtin", of_match, "error"),
+        ]
+        for of_variants, rule, field_name, hint, severity in said:
             if of_variants.notna().any():
                 by_variant = pd.Series(of_variants.array, index=variant_ids.to_pylist())
                 messages = rows["variant_id"].map(by_variant).astype(_TEXT)
-                found.append(Finding(rule, "correctness", field_name, hint, messages))
+                found.append(Finding(rule, "correctness", field_name, hint, messages, severity))
         spoiled = self.recipe.marketplace.account_problems(self.recipe.site, self.recipe.account)
         if spoiled:
             hint = f"Correct it: pipeline connection set {self.recipe.store} {self.recipe.site.key} NAME=VALUE."

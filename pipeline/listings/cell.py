@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
@@ -11,7 +12,7 @@ import psycopg
 from pipeline.listings.account import read_mappings
 from pipeline.listings.build import Recipe
 from pipeline.listings.knowledge import NOTHING, Knowledge, read_knowledge
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.base import Marketplace
 from pipeline.model.listing import Account, Site
@@ -46,7 +47,8 @@ class Cell:
 
         return Recipe(
             self.store.key, self.store.currency, self.marketplace, self.site, self.account, self.connection.export_settings,
-            load_ruleset(self.marketplace.rules_file), knowledge, live=self.lane.transport == "api", mappings=self.mappings,
+            load_ruleset(self.marketplace.rules_file), datetime.now(timezone.utc).date(), knowledge,
+            live=self.lane.transport == "api", mappings=self.mappings,
         )  # fmt: skip
 
     def informed(self, connection: psycopg.Connection[Any]) -> Marketplace:

@@ -5,8 +5,10 @@ Whole columns at once; no loop over rows. The guards that hold some of it back a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import operator
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ import pyarrow.compute as pc
 from pipeline.platform.tables import to_frame
 from pipeline.stores.export_settings import OWNED, ExportSettings
 
+VERSIONS = ("price_version", "quantity_version")
 #: What a live SKU is, or will be once everything that is on its way is acknowledged: `listing_state` under what was sent since.
 STATE = pa.schema(
     [
@@ -27,17 +30,25 @@ STATE = pa.schema(
         ("images_hash", pa.string()),
         ("price", pa.int64()),
         ("list_price", pa.int64()),
+        ("sale_price", pa.int64()),
+        ("sale_start", pa.timestamp("us", "UTC")),
+        ("sale_end", pa.timestamp("us", "UTC")),
         ("quantity", pa.int64()),
         ("left_at", pa.timestamp("us", "UTC")),
         ("uncertain", pa.bool_()),  # what the marketplace holds is unknown: all of it is to be said again
         ("stock_elsewhere", pa.bool_()),  # the marketplace keeps and ships it
+        ("price_version", pa.string()),  # the import that price, and quantity, were said from
+        ("quantity_version", pa.string()),
     ]
 )
 #: What a commit records of a SKU.
-RECORD = [field for field in STATE if field.name not in ("left_at", "uncertain", "stock_elsewhere")]
+RECORD = [field for field in STATE if field.name not in ("left_at", "uncertain", "stock_elsewhere", *VERSIONS)]
 #: Columns of the listings that a diff looks at.
 COLUMNS = [*(field.name for field in RECORD), "status", "reason"]
-VALUES = ("price", "list_price", "quantity", "content_hash", "images_hash")
+SALE = ("sale_price", "sale_start", "sale_end")
+#: The values that a price message carries.
+PRICES = ("price", "list_price", *SALE)
+VALUES = (*PRICES, "quantity", "content_hash", "images_hash")
 #: What is sent, one boolean column each; the other words of model.listing.Change are verdicts.
 SENT = ("create", "update", "price", "quantity", "images", "delete")
 VERDICTS = ("hold", "blocked", "out_of_scope")
@@ -59,10 +70,12 @@ def diff(
     product_id, role, parent_sku, status (ready | blocked | left), reason; `live`; booleans `do_<kind>` for SENT and
     VERDICTS, `leave` (a SKU that left: note since when), `touch` (only the record changes) and `moving`; `<value>_before`,
     `_after` for VALUES, where "after" is what holds once everything that is to be done was done.
+    A sale that is over counts as none, here and there: the marketplace has ended it by itself. VERSIONS are those of the state.
     A live SKU whose family is another now is `moving` where a family is one listing: it ends there, and the next plan
     creates it here. `holds` gives by SKU why it is not created. Of a live SKU only what the settings own is said.
     """
     frame = _side_by_side(listings, state)
+    _forget_sales_over(frame, now)
     inside = among(frame["product_id"], product_ids) if product_ids else pd.Series(True, index=frame.index)
     live, left = frame["live"], frame["status"].eq("left")
     ready = inside & frame["status"].eq("ready")
@@ -114,7 +127,7 @@ def diff(
     joined = among(frame["sku"], frame.loc[do["create"] & child, "parent_sku"])
     do["update"] = same & (differs(frame, "content_hash") | joined) & owned["content"]
     do["images"] = same & differs(frame, "images_hash") & owned["images"]
-    do["price"] = same & frame["price"].notna() & (differs(frame, "price") | differs(frame, "list_price")) & owned["price"]
+    do["price"] = same & frame["price"].notna() & _any(differs(frame, value) for value in PRICES) & owned["price"]
     do["quantity"] = same & known & differs(frame, "quantity") & owned["quantity"]
 
     # Blocked: a live one is held as it is, only its quantity may fall.
@@ -175,8 +188,7 @@ def settle(frame: pd.DataFrame) -> pd.DataFrame:
     """Set `<value>_after` of every row from what is still to be done; call again after something was held back."""
     new = frame["do_create"]
     for value, mask in (
-        ("price", new | frame["do_price"]),
-        ("list_price", new | frame["do_price"]),
+        *((value, new | frame["do_price"]) for value in PRICES),
         ("quantity", new | frame["do_quantity"]),
         ("content_hash", new | frame["do_update"]),
         ("images_hash", new | frame["do_images"]),
@@ -184,6 +196,18 @@ def settle(frame: pd.DataFrame) -> pd.DataFrame:
         before = frame[f"{value}_before"]
         frame[f"{value}_after"] = frame[value].where(mask, before) if mask.any() else before
     return frame
+
+
+def _forget_sales_over(frame: pd.DataFrame, now: datetime) -> None:
+    for suffix in ("", "_before"):
+        over = (frame[f"sale_end{suffix}"] <= pd.Timestamp(now)).fillna(False).astype(bool)
+        if over.any():
+            for value in SALE:
+                frame[f"{value}{suffix}"] = frame[f"{value}{suffix}"].mask(over)
+
+
+def _any(masks: Iterable[pd.Series]) -> pd.Series:
+    return reduce(operator.or_, masks)
 
 
 def among(values: pd.Series, others: Collection[str] | pd.Series) -> pd.Series:
@@ -217,6 +241,8 @@ def _side_by_side(listings: pa.Table, state: pa.Table) -> pd.DataFrame:
         frame[name] = before[name].fill_null(False).to_numpy()
     for value in VALUES:
         frame[f"{value}_before"] = old[value]
+    for version in VERSIONS:
+        frame[version] = old[version]
     return frame
 
 

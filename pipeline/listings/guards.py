@@ -12,7 +12,8 @@ import pyarrow as pa
 SHARE, LEAST = 0.20, 20
 WINDOW_HOURS = 24
 
-#: What a plan holds until it is approved. `value` is the price or quantity that it is to become, null for a deletion.
+#: What a plan holds until it is approved. `value` is the price (of a sale with dates: the sale's) or quantity that it is to
+#: become, null for a deletion.
 GUARDED = pa.schema([("sku", pa.string()), ("change", pa.string()), ("value", pa.int64()), ("reason", pa.string())])
 
 _KEY = ["sku", "change", "value"]
@@ -37,9 +38,9 @@ def guard(frame: pd.DataFrame, approved: pd.DataFrame, removed_lately: int) -> p
 
 
 def _prices(frame: pd.DataFrame, approved: pd.DataFrame, most: int) -> list[pd.DataFrame]:
-    before, after = frame["price_before"], frame["price_after"]
-    far = frame["do_price"] & (after - before).abs().gt(before // 2).fillna(False)
-    far &= ~_passes(frame, "price", after, approved)
+    after = _paid(frame, "after")
+    far = _far(frame["price_before"], frame["price_after"]) | _far(_paid(frame, "before"), after)
+    far &= frame["do_price"] & ~_passes(frame, "price", after, approved)
     count = int(far.sum())
     if count > most:
         text = f"{count} prices move by more than half (at most {most} may without approval): all price changes wait."
@@ -49,6 +50,15 @@ def _prices(frame: pd.DataFrame, approved: pd.DataFrame, most: int) -> list[pd.D
     else:
         return []
     return [_hold(frame, held, "price", after, text)]
+
+
+def _paid(frame: pd.DataFrame, when: str) -> pd.Series:
+    """The lowest price that a buyer pays: in a sale with dates, also one that is to come."""
+    return frame[f"sale_price_{when}"].fillna(frame[f"price_{when}"])
+
+
+def _far(before: pd.Series, after: pd.Series) -> pd.Series:
+    return (after - before).abs().gt(before // 2).fillna(False)
 
 
 def _removals(frame: pd.DataFrame, approved: pd.DataFrame, lately: int, most: int) -> list[pd.DataFrame]:

@@ -13,10 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.listings.diff import among, differs
+from pipeline.listings.diff import PRICES, among, differs
 from pipeline.marketplaces.base import NO_MESSAGES, Marketplace
 from pipeline.model.listing import Account, FeedKind, Site
-from pipeline.platform.tables import Table, to_frame
+from pipeline.platform.tables import to_frame
 
 #: Kinds of change that a marketplace makes messages of from a listing row, and the feed that carries each.
 FEED_OF: Mapping[str, FeedKind] = {
@@ -41,11 +41,12 @@ class Messages:
     frame: pd.DataFrame
     counts: Counter[str] = field(default_factory=Counter)
 
-    def of_batch(self, listings: Table, index: int, start: int, end: int) -> Iterator[pa.Table]:
-        """Messages for row group `index` of the listings (rows `start` to `end` of the frame), a few products at a time."""
-        if not self.frame.iloc[start:end][_COLUMNS].to_numpy("bool").any():
-            return
-        full = listings.arrow_batch(index)
+    def changes(self, start: int, end: int) -> bool:
+        """Whether any of these rows of the frame asks for a message."""
+        return bool(self.frame.iloc[start:end][_COLUMNS].to_numpy("bool").any())
+
+    def of_batch(self, full: pa.Table, start: int) -> Iterator[pa.Table]:
+        """Messages for a row group of the listings (rows of the frame from `start` on), a few products at a time."""
         for first, last in pairwise(cuts(full["product_id"], _ROWS)):
             yield self._of_rows(full.slice(first, last - first), self.frame.iloc[start + first : start + last])
 
@@ -67,8 +68,10 @@ class Messages:
         for chosen, spoken in ((sayable & family, ready), (with_parents, falling)):
             if chosen.any():
                 rows = to_frame(listings if chosen.all() else listings.filter(pa.array(chosen)))
-                for value in ("price", "list_price", "quantity"):
+                for value in (*PRICES, "quantity"):
                     rows[value] = part[f"{value}_after"][chosen].array
+                ended = part["sale_price_before"].notna() & part["sale_price_after"].isna()
+                rows["sale_withdrawn"] = ended[chosen].array
                 changes = _changes(rows["sku"].tolist(), kinds[chosen] & spoken[chosen, None])
                 found = self.marketplace.messages(rows, changes, self.site, self.account)
                 messages.append(found.messages)

@@ -21,7 +21,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from pipeline.listings.diff import among
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.model.quality import FixClass
 from pipeline.quality.changes import log_entries
 from pipeline.quality.masks.base import arrow, column

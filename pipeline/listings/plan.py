@@ -23,12 +23,14 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from upath import UPath
 
-from pipeline.listings.diff import COLUMNS, SENT, VALUES, VERDICTS, diff, settle
+from pipeline.listings.diff import COLUMNS, PRICES, SENT, VALUES, VERDICTS, diff, settle
+from pipeline.listings.fence import hold_older
 from pipeline.listings.guards import GUARDED, guard, removals
 from pipeline.listings.messages import Messages
-from pipeline.listings.plan_files import EFFECTS, EVERYTHING, Plan, Scope, plan_folder, publish
+from pipeline.listings.plan_files import DETAILS, EFFECTS, EVERYTHING, Plan, Scope, plan_folder, publish
 from pipeline.listings.refused import hold_refused
 from pipeline.listings.schema import CHANGES, LISTINGS
+from pipeline.listings.urgent import URGENT, urgent
 from pipeline.marketplaces.base import MESSAGES, Marketplace
 from pipeline.model.errors import PipelineError
 from pipeline.model.listing import Account, Site
@@ -64,13 +66,14 @@ def plan_changes(
     removed_lately: int = 0,
     refused: pa.Table | None = None,
     holds: Mapping[str, str] | None = None,
+    rejected: pa.Table | None = None,
     transport: str = "file",
 ) -> PlanResult:
     """Compare `listings` with `state` (schema diff.STATE), and write the plan below `root` (storage) through `folder` (scratch).
 
     `approved` (columns of guards.GUARDED) are held changes that were approved in the last 24 hours, `removed_lately` the
-    removals of that time that were not; `refused` (schema refused.REFUSED) is what the marketplace refused and is not said again;
-    `holds` are SKUs that are not created, with the reason (`account.read_holds`).
+    removals of that time that were not; `refused` and `rejected` (schema refused.REFUSED) are what the marketplace and an
+    operator refused, which is not said again; `holds` are SKUs that are not created, with the reason (`account.read_holds`).
     `now` only tells whose grace period is over. A message that the marketplace would
     refuse blocks a new listing, and holds that change of a live one.
     Raises PipelineError when the scope names a product that is neither listed nor live.
@@ -93,21 +96,28 @@ def plan_changes(
     )
     if refused is not None:
         hold_refused(frame, refused)
+    if rejected is not None:
+        hold_refused(frame, rejected, "An operator")
+    hold_older(frame, import_id)
     guarded = guard(frame, approved, removed_lately)
     frame = settle(frame).assign(refused=False)
 
     said = _Digest()
     messages = Messages(marketplace, site, replace(account, generation=base_version), frame)
-    with TableWriter(folder, "messages", MESSAGES, {}) as writer:
+    with TableWriter(folder, "messages", MESSAGES, {}) as writer, TableWriter(folder, "described", LISTINGS, {}) as described:
         for index, (start, end) in enumerate(pairwise(starts)):
-            for found in messages.of_batch(listings, index, start, end):
-                _write(writer, found, said)
+            if messages.changes(start, end):
+                full = listings.arrow_batch(index)
+                for found in messages.of_batch(full, start):
+                    _write(writer, found, said)
+                described.write(_described(full, frame.iloc[start:end]))
         _write(writer, messages.of_gone(), said)
     frame = settle(frame)
 
-    parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED)}
+    at_once = urgent(frame, marketplace, settings, transport)
+    parts = {"effects": (_effects(frame), EFFECTS), "guarded": (guarded, GUARDED), "urgent": (at_once, URGENT)}
     counts = {**_counts(frame), "messages": dict(sorted(messages.counts.items())), "removals": removals(frame, approved)}
-    counts["guarded"] = len(guarded)
+    counts |= {"guarded": len(guarded), "urgent": len(at_once)}
     identity = [
         transport,
         asdict(site),
@@ -137,8 +147,9 @@ def plan_changes(
         approvals=tuple(guarded["reason"].drop_duplicates().tolist()),
         folder=plan_folder(root, account.store, site.key, export_id),
     )
+    parts["changes"] = (_details(frame), DETAILS)
     staged = {name: stage(folder, name, part, schema, {}).path for name, (part, schema) in parts.items()}
-    publish(plan, {"messages": writer.staged.path, **staged})
+    publish(plan, {"messages": writer.staged.path, "listings": described.staged.path, **staged})
     return PlanResult(plan, _stage_changes(folder, frame, {"import_id": import_id, "export_id": export_id}))
 
 
@@ -176,6 +187,20 @@ def _write(writer: TableWriter, messages: pa.Table, digest: _Digest) -> None:
     if len(messages):
         writer.write(messages)
         digest.update(messages)
+
+
+def _described(full: pa.Table, part: pd.DataFrame) -> pa.Table:
+    """The products of which content or pictures are said; `part` are their rows of the frame."""
+    said = part.loc[part["do_create"] | part["do_update"] | part["do_images"], "product_id"]
+    return full.filter(pc.is_in(full["product_id"], value_set=pa.array(said.drop_duplicates(), pa.string())))
+
+
+def _details(frame: pd.DataFrame) -> pd.DataFrame:
+    """DETAILS of all that an operator may want to see before it happens."""
+    codes = _codes(frame)
+    shown = (codes != 0) & (codes != 1 << _WORDS.index("out_of_scope"))
+    words = pd.arrays.ArrowExtensionArray(_words(codes[shown]))
+    return pd.DataFrame(frame[shown].assign(changes=words)[DETAILS.names])
 
 
 def _effects(frame: pd.DataFrame) -> pd.DataFrame:
@@ -220,19 +245,23 @@ def _codes(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def _stage_changes(folder: Path, frame: pd.DataFrame, metadata: Mapping[str, str]) -> StagedTable:
-    codes = _codes(frame)
-    distinct, place = np.unique(codes, return_inverse=True)
-    words = [[word for bit, word in enumerate(_WORDS) if code >> bit & 1] or ["unchanged"] for code in distinct.tolist()]
-    changes = pa.array(words, CHANGES.field("changes").type).take(pa.array(place))
+    changes = _words(_codes(frame))
     with TableWriter(folder, "listing_changes", CHANGES, metadata) as writer:
         for start in range(0, len(frame), BATCH_VARIANTS):
             part = frame.iloc[start : start + BATCH_VARIANTS]
             named = {name: part[name] for name in ("sku", "product_id", "role", "reason", "price_before", "quantity_before")}
-            after = {name: part[name] for name in ("price_after", "quantity_after", "list_price_after")}
+            after = {f"{name}_after": part[f"{name}_after"] for name in (*PRICES, "quantity")}
             hashes = {name: part[f"{name}_after"] for name in ("content_hash", "images_hash")}
             kinds = pd.arrays.ArrowExtensionArray(changes.slice(start, len(part)))
             writer.write(pd.DataFrame({**named, **after, **hashes}).assign(changes=kinds))
     return writer.staged
+
+
+def _words(codes: npt.NDArray[np.int64]) -> pa.Array:
+    """The words of each row's changes."""
+    distinct, place = np.unique(codes, return_inverse=True)
+    words = [[word for bit, word in enumerate(_WORDS) if code >> bit & 1] or ["unchanged"] for code in distinct.tolist()]
+    return pa.array(words, CHANGES.field("changes").type).take(pa.array(place))
 
 
 def _csv(part: tuple[pd.DataFrame, pa.Schema]) -> bytes:

@@ -4,6 +4,9 @@ plans/<store>/<site>/<export_id>/
     messages.parquet  marketplaces.base.MESSAGES, in the order in which they are packed
     effects.parquet   EFFECTS: what a commit writes to the state
     guarded.parquet   guards.GUARDED: changes that wait for approval
+    changes.parquet   DETAILS: what is changed, held or blocked, with the values before and after
+    listings.parquet  LISTINGS of the products whose content or pictures it says: what a rollback goes back to
+    urgent.parquet    urgent.URGENT: which messages are said one by one, at once
     plan.json         `Plan`; written last, so a folder without it is no plan
 """
 
@@ -19,13 +22,24 @@ import orjson
 import pyarrow as pa
 from upath import UPath
 
-from pipeline.listings.diff import RECORD
+from pipeline.listings.diff import RECORD, STATE, VALUES
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import Table
 
 #: One row a SKU whose record changes. `op`: set (all columns), leave (quantity 0, note when), delete. `sent`: the kinds of
 #: change that messages carry, with commas; empty when only the record changes.
 EFFECTS = pa.schema([("op", pa.string()), ("sent", pa.string()), *RECORD])
+#: One row a listing that is not just unchanged or out of scope. `<value>` is what the listing says, `_before` what the
+#: marketplace has, `_after` what it has once the plan was carried out.
+DETAILS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("sku", "product_id", "role", "parent_sku", "role_before", "parent_sku_before")),
+        ("live", pa.bool_()),
+        ("changes", pa.list_(pa.string())),
+        ("reason", pa.string()),
+        *((f"{name}{when}", STATE.field(name).type) for name in VALUES for when in ("", "_before", "_after")),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,18 @@ class Plan:
     @property
     def guarded(self) -> Table:
         return Table(self.folder / "guarded.parquet")
+
+    @property
+    def changes(self) -> Table:
+        return Table(self.folder / "changes.parquet")
+
+    @property
+    def listings(self) -> Table:
+        return Table(self.folder / "listings.parquet")
+
+    @property
+    def urgent(self) -> Table:
+        return Table(self.folder / "urgent.parquet")
 
     def to_json(self) -> bytes:
         values = {name: value for name, value in asdict(self).items() if name != "folder"}

@@ -18,6 +18,7 @@ from pipeline.listings.facts import facts
 from pipeline.listings.schema import LISTINGS
 from pipeline.platform.tables import to_frame
 
+PRICES = ("price", "list_price", "sale_price", "sale_start", "sale_end")
 _OPTIONS = ("option1", "option2", "option3")
 _NAMES = ("option1_name", "option2_name", "option3_name")
 _WORDING = ("title", "description", "description_html")
@@ -48,7 +49,7 @@ def listing_rows(
 ) -> pd.DataFrame:
     """Rows (columns of LISTINGS; status, reason, score, hashes and revision null) in the order of `products`.
 
-    `stock` (available, quantity), `prices` (price, list_price) and `items` (item_id, category: what the marketplace's catalog
+    `stock` (available, quantity), `prices` (the columns of PRICES) and `items` (item_id, category: what the marketplace's catalog
     has already) are aligned with `variants`, `categories` with `products`; `parents` gives the parent SKU by product_id of every
     product whose variants are a family, all but those that are offers on an existing item. A product without variants gives none.
     """
@@ -95,7 +96,7 @@ def listing_rows(
     columns["item_id"] = item
     columns["category"] = pc.coalesce(of_item, pa.array(categories["category"]).take(product_of))
     columns["category_source"] = pc.if_else(of_item.is_valid(), "item", pa.array(categories["category_source"]).take(product_of))
-    for frame, names in ((prices, ("price", "list_price")), (stock, ("available", "quantity"))):
+    for frame, names in ((prices, PRICES), (stock, ("available", "quantity"))):
         for name in names:
             columns[name] = pa.array(frame[name]).take(of_variant)
     missing = {field.name: pa.nulls(len(product), field.type) for field in LISTINGS if field.name not in columns}

@@ -41,8 +41,11 @@ LISTINGS = pa.schema(
         ("images", _TEXTS),  # the row's own first
         ("item_id", pa.string()),  # an item of the marketplace's catalog (ASIN) that this is only an offer on; null: its own item
         ("currency", pa.string()),
-        ("price", pa.int64()),  # what a buyer pays, minor units of `currency`; null for a parent
-        ("list_price", pa.int64()),  # the price before a sale, null when there is no sale
+        ("price", pa.int64()),  # what a buyer pays outside of a sale with dates, minor units of `currency`; null for a parent
+        ("list_price", pa.int64()),  # the price before a sale without dates, null when there is none
+        ("sale_price", pa.int64()),  # what a buyer pays from sale_start until before sale_end; all three null without such a sale
+        ("sale_start", pa.timestamp("us", "UTC")),
+        ("sale_end", pa.timestamp("us", "UTC")),
         ("available", pa.int64()),  # stock as the source said, summed over locations; null when unknown
         ("quantity", pa.int64()),  # stock as sent: buffer, maximum and policies applied; null for a parent
         ("status", pa.string()),  # ready | blocked
@@ -90,6 +93,9 @@ CHANGES = pa.schema(
         ("content_hash", pa.string()),  # the state that a commit of this plan records
         ("images_hash", pa.string()),
         ("list_price_after", pa.int64()),
+        ("sale_price_after", pa.int64()),
+        ("sale_start_after", pa.timestamp("us", "UTC")),
+        ("sale_end_after", pa.timestamp("us", "UTC")),
     ]
 )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import orjson
 import pandas as pd
@@ -18,26 +17,14 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 from upath import UPath
 
-from pipeline.listings.diff import STATE
+from pipeline.listings.diff import PRICES, STATE, VERSIONS
 from pipeline.listings.guards import GUARDED, WINDOW_HOURS
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.refused import REFUSED
+from pipeline.listings.unsent import NOTHING, Unsent
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import empty_frame
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One store on one site through one transport: what has a state of its own."""
-
-    store_id: UUID
-    store: str  # key
-    site: str
-    transport: str = "file"
-
-    @property
-    def key(self) -> tuple[UUID, str, str]:
-        return self.store_id, self.site, self.transport
 
 
 @dataclass(frozen=True)
@@ -48,7 +35,7 @@ class Export:
     status: str  # planned | dry_run | waiting_approval | superseded | committed
     import_id: str
     counts: Mapping[str, Any]
-    feed_files: Sequence[Mapping[str, Any]]  # kind, path (relative to the storage), messages, bytes; once committed
+    feed_files: Sequence[Mapping[str, Any]]  # kind, path (relative to the storage), messages, bytes, via; once committed
 
 
 _LANE = sql.SQL("store_id = %s AND site = %s AND transport = %s")
@@ -60,22 +47,36 @@ def lane_version(connection: psycopg.Connection[Any], lane: Lane) -> int:
     return 0 if row is None else int(row[0])
 
 
+def require_newest(connection: psycopg.Connection[Any], lane: Lane, import_id: str) -> None:
+    """Raise PipelineError when a whole plan from a newer import was handed over already; locks the lane within a transaction."""
+    row = connection.execute(
+        sql.SQL("SELECT source_version FROM export_lanes WHERE {} FOR UPDATE").format(_LANE), lane.key
+    ).fetchone()
+    if row is not None and row[0] is not None and row[0] > import_id:
+        raise PipelineError(
+            f"the listings of {lane.store} on {lane.site} are of import {import_id}, and import {row[0]}, which is newer, was "
+            f"exported already: nothing older is sent over it; export again (pipeline export {lane.store} {lane.site})"
+        )
+
+
 #: What is on its way, by SKU: the newest of each kind counts over what was acknowledged.
 _SENT = """
     SELECT sku, (array_agg(change ORDER BY version DESC) FILTER (WHERE change IN ('create', 'delete')))[1] = 'delete' AS gone,
         bool_or(change = 'create') AS created, {values}
-    FROM listing_changes_sent WHERE {lane} AND status = 'pending' GROUP BY sku
+    FROM listing_changes_sent WHERE {lane} AND status = 'pending'
+        AND (export_id, change) NOT IN (SELECT * FROM unnest(%s::text[], %s::text[])) GROUP BY sku
 """
 #: Column -> the changes that set it. `has_<column>` says whether one is on its way, since the value may be null.
 _SET_BY = {
     **dict.fromkeys(("product_id", "role", "parent_sku", "content_hash"), ("create", "update")),
     "images_hash": ("create", "images"), "quantity": ("create", "quantity"),
-    **dict.fromkeys(("price", "list_price"), ("create", "price")),
+    **dict.fromkeys((*PRICES, "price_version"), ("create", "price")), "quantity_version": ("create", "quantity"),
 }  # fmt: skip
 _NEWEST = (
-    "(array_agg({column} ORDER BY version DESC) FILTER (WHERE change IN ({changes})))[1] AS {column}, "
+    "(array_agg({source} ORDER BY version DESC) FILTER (WHERE change IN ({changes})))[1] AS {column}, "
     "bool_or(change IN ({changes})) AS {has}"
 )
+_MICROSECONDS = sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint")
 #: Whole columns as JSON arrays in one row: COPY hands over a row at a time, which costs the client ten times as much.
 _COLUMNS = sql.SQL("SELECT json_build_object({columns})::text FROM ({rows}) AS found")
 
@@ -84,7 +85,10 @@ def _state_query() -> sql.Composed:
     named = {column: sql.Identifier(column) for column in _SET_BY}
     values = sql.SQL(", ").join(
         sql.SQL(_NEWEST).format(
-            column=named[column], changes=sql.SQL(", ").join(map(sql.Literal, changes)), has=sql.Identifier(f"has_{column}")
+            column=named[column],
+            source=sql.Identifier("source_version" if column in VERSIONS else column),
+            changes=sql.SQL(", ").join(map(sql.Literal, changes)),
+            has=sql.Identifier(f"has_{column}"),
         )
         for column, changes in _SET_BY.items()
     )
@@ -96,7 +100,7 @@ def _state_query() -> sql.Composed:
     )
     rows = sql.SQL(
         "SELECT sku, {overlaid},"
-        " CASE WHEN p.created THEN NULL ELSE (extract(epoch FROM s.left_at) * 1000000)::bigint END AS left_at,"
+        " CASE WHEN p.created THEN NULL ELSE s.left_at END AS left_at,"
         " coalesce(s.uncertain AND NOT coalesce(p.created, false), false) AS uncertain,"
         " coalesce(s.stock_elsewhere, false) AS stock_elsewhere"
         " FROM (SELECT * FROM listing_state WHERE {lane}) s FULL JOIN ({sent}) p USING (sku)"
@@ -107,19 +111,34 @@ def _state_query() -> sql.Composed:
 
 def _as_columns(schema: pa.Schema, rows: sql.Composable) -> sql.Composed:
     columns = sql.SQL(", ").join(
-        sql.SQL("{}, coalesce(json_agg({}), '[]')").format(sql.Literal(name), sql.Identifier(name)) for name in schema.names
+        sql.SQL("{}, coalesce(json_agg({}), '[]')").format(
+            sql.Literal(field.name),
+            (_MICROSECONDS if pa.types.is_timestamp(field.type) else sql.SQL("{}")).format(sql.Identifier(field.name)),
+        )
+        for field in schema
     )
     return _COLUMNS.format(columns=columns, rows=rows)
 
 
-def read_state(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
-    """What every live SKU of a lane is, or will be when all that is on its way is acknowledged (schema diff.STATE)."""
-    return _read(connection, _state_query(), (*lane.key, *lane.key), STATE)
+def read_state(connection: psycopg.Connection[Any], lane: Lane, unsent: Unsent = NOTHING) -> pa.Table:
+    """What every live SKU of a lane is, or will be when all that is on its way is acknowledged (schema diff.STATE).
+
+    What is `unsent` counts as not said."""
+    exports, changes = [export_id for export_id, _ in unsent.pairs], [change for _, change in unsent.pairs]
+    return _read(connection, _state_query(), (*lane.key, *lane.key, exports, changes), STATE)
 
 
 def read_refused(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
     """What the marketplace refused, with the values that were sent (schema refused.REFUSED)."""
     rows = sql.SQL("SELECT * FROM listing_changes_sent WHERE {} AND status = 'rejected' ORDER BY sku, change, version").format(
+        _LANE
+    )
+    return _read(connection, _as_columns(REFUSED, rows), lane.key, REFUSED)
+
+
+def read_rejected(connection: psycopg.Connection[Any], lane: Lane) -> pa.Table:
+    """What operators do not want, with the values that were planned (schema refused.REFUSED)."""
+    rows = sql.SQL("SELECT *, why || ' (' || who || ')' AS reason FROM rejected_changes WHERE {} ORDER BY sku, change").format(
         _LANE
     )
     return _read(connection, _as_columns(REFUSED, rows), lane.key, REFUSED)
@@ -132,10 +151,10 @@ def _read(connection: psycopg.Connection[Any], query: sql.Composed, values: Sequ
     return pa.table({name: pa.array(columns.get(name, []), kind) for name, kind in wire.items()}).cast(schema)
 
 
-def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str:
+def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan, unsent: Unsent = NOTHING) -> str:
     """Enter a plan into the ledger of exports; returns its status. Older plans of the lane that nobody committed are superseded.
 
-    A plan that is already committed stays so. A dry run supersedes nothing.
+    A plan that is already committed stays so. A dry run supersedes nothing. `unsent` is what its commit takes the place of.
     """
     connection.execute(
         b"INSERT INTO export_lanes (store_id, site, transport) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", lane.key
@@ -145,16 +164,16 @@ def register(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> str
         status = "waiting_approval"
     row = connection.execute(
         b"""
-        INSERT INTO exports (store_id, site, transport, export_id, import_id, base_version, status, counts, scope)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO exports (store_id, site, transport, export_id, import_id, base_version, status, counts, scope, supersedes)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (store_id, site, transport, export_id) DO UPDATE SET
             status = CASE exports.status WHEN 'committed' THEN 'committed' ELSE excluded.status END,
-            import_id = excluded.import_id, planned_at = clock_timestamp()
+            import_id = excluded.import_id, planned_at = clock_timestamp(), supersedes = excluded.supersedes
         RETURNING status
         """,
         (
             *lane.key, plan.export_id, plan.import_id, plan.base_version, status,
-            Jsonb(dict(plan.counts)), Jsonb(_scope(plan)),
+            Jsonb(dict(plan.counts)), Jsonb(_scope(plan)), list(unsent.submissions),
         ),
     ).fetchone()  # fmt: skip
     if not plan.dry_run:
@@ -175,11 +194,21 @@ def _scope(plan: Plan) -> dict[str, Any]:
 def _approved(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> bool:
     """Whether this plan was approved, or the one that differs from it only by the held changes which that approval let pass."""
     query = sql.SQL(
-        "SELECT 1 FROM approvals a JOIN exports e USING (store_id, site, transport, export_id) WHERE {} AND (export_id = %s OR "
+        "SELECT 1 FROM approvals a JOIN exports e USING (store_id, site, transport, export_id) "
+        "WHERE {} AND a.only_changes IS NULL AND (export_id = %s OR "
         "e.base_version = %s AND e.import_id = %s AND e.scope = %s AND a.approved_at > now() - make_interval(hours => %s))"
     ).format(_LANE)
     values = (plan.export_id, plan.base_version, plan.import_id, Jsonb(_scope(plan)), WINDOW_HOURS)
     return connection.execute(query, (*lane.key, *values)).fetchone() is not None
+
+
+#: A later approval of a part adds to one that still counts.
+_APPROVE = b"""
+    INSERT INTO approvals AS a (store_id, site, transport, export_id, who, why, only_changes) VALUES (%s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (store_id, site, transport, export_id) DO UPDATE SET who = excluded.who, why = excluded.why, approved_at = now(),
+        only_changes = CASE WHEN a.approved_at < now() - make_interval(hours => %s) THEN excluded.only_changes
+            ELSE a.only_changes || excluded.only_changes END
+"""
 
 
 def export_status(connection: psycopg.Connection[Any], lane: Lane, export_id: str) -> str | None:
@@ -200,11 +229,13 @@ def latest_export(connection: psycopg.Connection[Any], lane: Lane) -> Export | N
 
 
 def removed_lately(connection: psycopg.Connection[Any], lane: Lane, now: datetime) -> int:
-    """Deletions and zero-outs that were committed without approval within the window of the guard."""
+    """Deletions and zero-outs that were committed without approval within the window of the guard, and not withdrawn since."""
     row = connection.execute(
         sql.SQL(
-            "SELECT coalesce(sum((counts->>'removals')::bigint), 0) FROM exports "
-            "WHERE {} AND status = 'committed' AND committed_at > %s"
+            "SELECT coalesce(sum((counts->>'removals')::bigint), 0) FROM exports e "
+            "WHERE {} AND status = 'committed' AND committed_at > %s AND NOT coalesce((SELECT bool_and(withdrawn) "
+            "FROM submissions s WHERE (s.store_id, s.site, s.transport, s.export_id) = "
+            "(e.store_id, e.site, e.transport, e.export_id) AND s.kind IN ('product', 'inventory')), false)"
         ).format(_LANE),
         (*lane.key, now - timedelta(hours=WINDOW_HOURS)),
     ).fetchone()
@@ -213,19 +244,32 @@ def removed_lately(connection: psycopg.Connection[Any], lane: Lane, now: datetim
 
 def approved_changes(connection: psycopg.Connection[Any], lane: Lane, root: Path | UPath, now: datetime) -> pd.DataFrame:
     """The held changes (columns of guards.GUARDED) that a person approved within the window."""
-    rows: Sequence[tuple[str]] = connection.execute(
-        sql.SQL("SELECT export_id FROM approvals WHERE {} AND approved_at > %s ORDER BY export_id").format(_LANE),
+    rows: Sequence[tuple[str, list[list[str]] | None]] = connection.execute(
+        sql.SQL("SELECT export_id, only_changes FROM approvals WHERE {} AND approved_at > %s ORDER BY export_id").format(_LANE),
         (*lane.key, now - timedelta(hours=WINDOW_HOURS)),
     ).fetchall()
-    plans = [load_plan(plan_folder(root, lane.store, lane.site, export_id)) for (export_id,) in rows]
-    held = [plan.guarded.read() for plan in plans]
-    return pd.concat(held, ignore_index=True) if held else empty_frame(GUARDED)
+    found = [empty_frame(GUARDED)]
+    for export_id, only in rows:
+        held = load_plan(plan_folder(root, lane.store, lane.site, export_id)).guarded.read()
+        chosen = None if only is None else {(sku, change) for sku, change in only}
+        keys = zip(held["sku"], held["change"], strict=True)
+        found.append(held if chosen is None else held[[key in chosen for key in keys]])
+    return pd.concat([rows for rows in found if len(rows)] or found[:1], ignore_index=True)
 
 
-def approve(connection: psycopg.Connection[Any], lane: Lane, export_id: str, who: str, why: str) -> None:
-    """Let a plan that waits pass, and the changes that its guards held in the next plan; for 24 hours.
+def approve(
+    connection: psycopg.Connection[Any],
+    lane: Lane,
+    export_id: str,
+    who: str,
+    why: str,
+    only: Collection[tuple[str, str]] | None = None,
+) -> None:
+    """Let a plan that waits pass, and the changes that its guards held in the next plan; for 24 hours. With `only`, these
+    (SKU, change) pairs of what its guards held.
 
-    Raises PipelineError for an export that does not exist, was a dry run or is replaced by a newer plan.
+    Raises PipelineError for an export that does not exist, was a dry run or is replaced by a newer plan, and for a part of a plan
+    that waits as a whole.
     """
     row = connection.execute(
         sql.SQL("SELECT status FROM exports WHERE {} AND export_id = %s FOR UPDATE").format(_LANE), (*lane.key, export_id)
@@ -237,12 +281,15 @@ def approve(connection: psycopg.Connection[Any], lane: Lane, export_id: str, who
     if row[0] in ("dry_run", "superseded"):
         word = "was a dry run" if row[0] == "dry_run" else "is replaced by a newer plan"
         raise PipelineError(f"export {export_id} {word}; approve the current plan of {lane.store} on {lane.site} instead")
-    connection.execute(
-        b"INSERT INTO approvals (store_id, site, transport, export_id, who, why) VALUES (%s, %s, %s, %s, %s, %s) "
-        b"ON CONFLICT (store_id, site, transport, export_id) "
-        b"DO UPDATE SET who = excluded.who, why = excluded.why, approved_at = now()",
-        (*lane.key, export_id, who, why),
-    )
+    if only is not None and row[0] == "waiting_approval":
+        raise PipelineError(
+            f"export {export_id} waits as a whole; reject what is not wanted (pipeline changes reject {lane.store} {lane.site} "
+            "--sku SKU), then approve the plan that is left"
+        )
+    pairs = None if only is None else Jsonb(sorted(map(list, only)))
+    connection.execute(_APPROVE, (*lane.key, export_id, who, why, pairs, WINDOW_HOURS))
+    if only is not None:
+        return
     connection.execute(
         sql.SQL("UPDATE exports SET status = 'planned' WHERE {} AND export_id = %s AND status = 'waiting_approval'").format(
             _LANE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.listings.diff import among
 from pipeline.marketplaces.base import ListingProblem
-from pipeline.model.quality import BLOCKING, SEVERITIES, Dimension, RuleSet
+from pipeline.model.quality import BLOCKING, SEVERITIES, Dimension, RuleSet, Severity
 from pipeline.platform.tables import empty_frame
 from pipeline.quality.schema import ISSUES
 
@@ -34,7 +33,7 @@ class Finding:
     field: str
     hint: str
     messages: pd.Series  # one a row, null where it does not apply
-    severity: Literal["error", "warning"] = "error"  # a warning blocks nothing and costs no points
+    severity: Severity = "error"  # what is less blocks nothing and costs no points
 
 
 def of_category(rows: pd.DataFrame, issues: pd.DataFrame, problems: Iterable[ListingProblem]) -> list[Finding]:
@@ -68,15 +67,17 @@ def with_findings(
         mask = finding.messages.notna().to_numpy("bool")
         if mask.any():
             found.append(_issues(rows[mask], finding, finding.messages[mask]))
-            hit |= mask & (finding.severity == "error")
+            hit |= mask & (finding.severity in BLOCKING)
+    if len(found) > 1:
+        issues = pd.concat(found, ignore_index=True)
     if not hit.any():
-        return (pd.concat(found, ignore_index=True) if len(found) > 1 else issues), scores
+        return issues, scores
     fresh = hit & ~scores["worst"].isin(BLOCKING).to_numpy("bool")
     scores = scores.copy()
     scores.loc[fresh, "score"] = (scores.loc[fresh, "score"] - _ERROR_COSTS).round(2)
     scores.loc[fresh, "display"] -= _ERROR_COSTS
     scores.loc[fresh, "worst"] = "error"
-    return pd.concat(found, ignore_index=True), scores
+    return issues, scores
 
 
 def _issues(rows: pd.DataFrame, finding: Finding, messages: pd.Series) -> pd.DataFrame:

@@ -110,6 +110,8 @@ class Marketplace(Protocol):
     credentials: CredentialNames
     #: Whether feeds can be sent to it. Until then every connection, with credentials or not, is in file mode.
     sends: bool
+    #: Whether it takes a sale with a start and an end, which begins and reverts by itself. Without, a sale is a lower price.
+    sales_have_dates: bool
     #: Most variants one family may have, and the longest SKU.
     max_family: int
     #: A family is one listing with variations: a SKU cannot move into or out of one without being ended first.
@@ -141,7 +143,8 @@ class Marketplace(Protocol):
         """Messages for `rows` (whole products: all rows of every family that has a change, parents first), where `changes`
         gives the kinds of change by SKU (create, update, price, quantity, images; empty for a row without a change).
         `rows` hold only what may be said: no blocked or held child, and price and quantity as they are to be after the plan
-        (the last ones sent where a change is held). A live parent that gains a child has `update`. A child whose content is
+        (the last ones sent where a change is held); their further column `sale_withdrawn` is true where a sale with dates
+        that was sent is called off. A live parent that gains a child has `update`. A child whose content is
         part of its parent's message needs no message of its own. Deterministic: the same arguments give the same bytes."""
 
     def deletions(self, rows: pd.DataFrame, site: Site, account: Account) -> pa.Table:

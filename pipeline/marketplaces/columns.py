@@ -79,6 +79,11 @@ def integer(rows: pd.DataFrame, column: str) -> pa.Array:
     return _array(rows[column], pa.int64())
 
 
+def moments(rows: pd.DataFrame, column: str) -> pa.Array:
+    """A column of UTC times as one Arrow array."""
+    return _array(rows[column], pa.timestamp("us", "UTC"))
+
+
 def _array(series: pd.Series[Any], kind: pa.DataType) -> pa.Array:
     array = pa.array(series, type=kind, from_pandas=True)
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+import pyarrow as pa
+
 from pipeline.marketplaces.base import StoredDefinition
 from pipeline.marketplaces.repairs import Cause, Part
 from pipeline.model.listing import Account, Site
@@ -129,6 +131,15 @@ class Answered:
     issues: tuple[FeedIssue, ...] = ()
 
 
+@dataclass(frozen=True)
+class SingleMessage:
+    """One message of a feed file, to be said by itself."""
+
+    message_id: int
+    sku: str
+    content: Mapping[str, Any]  # as the file says it; only the marketplace's own folder reads this
+
+
 class ListingsService(Protocol):
     """The listings of one account on one site. Every method may raise ApiError, CredentialsRefused or TryLater."""
 
@@ -190,6 +201,14 @@ class FeedService(Protocol):
 
     def messages(self, content: bytes) -> list[tuple[int, str]]:
         """Message id and SKU of every message of one of our feed files."""
+        ...
+
+    def single_messages(self, content: bytes) -> list[SingleMessage]:
+        """The messages of one of our feed files, to be said one by one: prices and quantities of `sayable` SKUs."""
+        ...
+
+    def say(self, message: SingleMessage) -> Answered:
+        """Say one message at once instead of in a feed; what the marketplace answers is the verdict. May be repeated."""
         ...
 
     def field_of(self, attribute: str) -> str | None:
@@ -276,6 +295,9 @@ class LiveMarketplace(Protocol):
         """The feed service of one account on one site; `buckets` hold its rate limits. Raises UsageError for an account that
         lacks something. Close it."""
         ...
+
+    def sayable(self, skus: pa.Array) -> pa.Array:
+        """Mask of the SKUs that a request of their own can name safely; the others only go by feed."""
 
     def listings_service(
         self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets

@@ -19,12 +19,16 @@ def sku_form_problems(rows: pd.DataFrame, most: int) -> Problems:
 
 
 def price_problems(rows: pd.DataFrame, site: Site) -> Problems:
-    """Prices that are missing or not above zero, and another currency than the site's; parents have none."""
+    """Prices that are missing or not above zero, sales that are none, and another currency than the site's; parents have none."""
     found = Problems()
     price, unknown = numbers(rows, "price")
     sold = ~parents(rows)
     found.add(sold & unknown, "the price is missing")
     found.add(sold & ~unknown & (price <= 0), "the price is not above zero")
+    sale, no_sale = numbers(rows, "sale_price")
+    found.add(sold & ~no_sale & ((sale <= 0) | (sale >= price)), "the sale price is not above zero and below the price")
+    dated = (rows["sale_start"] < rows["sale_end"]).fillna(False).to_numpy(dtype=bool)
+    found.add(sold & ~no_sale & ~dated, "the sale does not end after it starts")
     same = (rows["currency"] == site.currency).fillna(False).to_numpy(dtype=bool)
     found.add(sold & ~same, f"the currency is not {site.currency}, the currency of {site.key}")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -31,6 +32,8 @@ IMPORT_JOB = {
     "attributes": "import_attributes",
     "families": "import_families",
 }
+
+_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 #: Told before and after each run: (what, None) and (what, outcome).
 Told = Callable[[str, "Outcome | None"], None]
@@ -159,8 +162,14 @@ def poll_language_batches(here: Here) -> list[Outcome]:
     return outcomes + [translate_labels(here, store, {"transport": "batch"}) for store in stores]
 
 
+def write_legacy_xml(here: Here, store: str, site: str) -> Outcome:
+    """Amazon's old XML of the listings as they are."""
+    return for_connection(here, "write_legacy_xml", store, site)
+
+
 def poll(here: Here) -> list[Outcome]:
-    """Send and poll whatever is due, show the verdicts of the connections that got some, and send again what was mended."""
+    """Send and poll whatever is due, show the verdicts of the connections that got some (now, or without being shown), and send
+    again what was mended."""
 
     def polling() -> Outcome:
         return run_job(here.defs, here.instance, "poll_submissions", None, tags={})
@@ -169,8 +178,9 @@ def poll(here: Here) -> list[Outcome]:
         began = database_time(connection)
     outcomes = [_told(here.told, "poll submissions", polling)]
     with here.database.connect() as connection:
-        ended = {(store, site) for store, site, _ in (*ended_since(connection, began), *unlooked(connection))}
-    for store, site in sorted(ended):
+        ended, left = ended_since(connection, _BEGINNING), {(store, site) for store, site, _ in unlooked(connection)}
+    new = {(store, site) for store, site, at in ended if at >= began or at >= _shown_at(here.instance, cell_key(store, site))}
+    for store, site in sorted(new | left):
 
         def show(store: str = store, site: str = site) -> Outcome:
             tags = {"store": store, "marketplace": site}
@@ -187,6 +197,15 @@ def poll(here: Here) -> list[Outcome]:
             with here.database.connect() as connection:
                 close_request(connection, request.id)
     return outcomes
+
+
+def _shown_at(instance: dg.DagsterInstance, partition: str) -> datetime:
+    """When the verdicts of a connection were last shown."""
+    from dagster import AssetKey, AssetRecordsFilter
+
+    wanted = AssetRecordsFilter(AssetKey("listing_status"), asset_partitions=[partition])
+    found = instance.fetch_materializations(wanted, limit=1).records
+    return datetime.fromtimestamp(found[0].timestamp, timezone.utc) if found else _BEGINNING
 
 
 def _told(told: Told, what: str, work: Callable[[], Outcome]) -> Outcome:

@@ -7,9 +7,11 @@ from typing import Any
 import dagster as dg
 
 from pipeline.catalog.assets import KIND_TAG
+from pipeline.catalog.source import Kind
 from pipeline.operations.categories import decide_categories
 from pipeline.operations.credits import daily_credit_deduction
 from pipeline.operations.deciding import decide_listings
+from pipeline.operations.decision_jobs import DECISION_JOBS
 from pipeline.operations.explaining import explain_listing
 from pipeline.operations.language_batches import poll_language_batches
 from pipeline.operations.matching import choose_match
@@ -31,37 +33,22 @@ import_products = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
-import_collections = dg.define_asset_job(
-    "import_collections",
-    selection=dg.AssetSelection.assets("raw_products", "collections"),
-    tags={KIND_TAG: "collections"},
-    description="Read a store's collections only.",
-    executor_def=dg.in_process_executor,
-)
 
-import_inventory = dg.define_asset_job(
-    "import_inventory",
-    selection=dg.AssetSelection.assets("raw_products", "inventory"),
-    tags={KIND_TAG: "inventory"},
-    description="Read a store's stock only, for the variants that are there.",
-    executor_def=dg.in_process_executor,
-)
+def _import_alone(part: Kind, description: str) -> Any:
+    """The job `import_<part>`: the raw copy of one part, and its table."""
+    return dg.define_asset_job(
+        f"import_{part}",
+        selection=dg.AssetSelection.assets("raw_products", part),
+        tags={KIND_TAG: part},
+        description=description,
+        executor_def=dg.in_process_executor,
+    )
 
-import_attributes = dg.define_asset_job(
-    "import_attributes",
-    selection=dg.AssetSelection.assets("raw_products", "attributes"),
-    tags={KIND_TAG: "attributes"},
-    description="Read the attributes of a store's PIM with their options.",
-    executor_def=dg.in_process_executor,
-)
 
-import_families = dg.define_asset_job(
-    "import_families",
-    selection=dg.AssetSelection.assets("raw_products", "families"),
-    tags={KIND_TAG: "families"},
-    description="Read the families of a store's PIM with their variants.",
-    executor_def=dg.in_process_executor,
-)
+import_collections = _import_alone("collections", "Read a store's collections only.")
+import_inventory = _import_alone("inventory", "Read a store's stock only, for the variants that are there.")
+import_attributes = _import_alone("attributes", "Read the attributes of a store's PIM with their options.")
+import_families = _import_alone("families", "Read the families of a store's PIM with their variants.")
 
 import_labels = dg.define_asset_job(
     "import_labels",
@@ -96,8 +83,16 @@ export_listings = dg.define_asset_job(
     selection=(
         dg.AssetSelection.groups("listings", "feeds")
         | dg.AssetSelection.assets("account_listings", "feed_submissions", "export_statistics")
-    ),
+    )
+    - dg.AssetSelection.assets("legacy_xml"),
     description="Make one marketplace's listings of a store, plan what changed, write the feeds and hand them over.",
+    executor_def=dg.in_process_executor,
+)
+
+write_legacy_xml = dg.define_asset_job(
+    "write_legacy_xml",
+    selection=dg.AssetSelection.assets("legacy_xml"),
+    description="Write a connection's listings in Amazon's old XML, which Amazon has refused since 2025-07-31. Nothing is sent.",
     executor_def=dg.in_process_executor,
 )
 
@@ -141,4 +136,6 @@ JOBS: list[Any] = [
     explain_listing,
     daily_credit_deduction,
     poll_language_batches,
+    write_legacy_xml,
+    *DECISION_JOBS,
 ]

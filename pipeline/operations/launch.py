@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+import psycopg
 
 from pipeline.operations.runs import get_run
 from pipeline.platform.database import Database
-from pipeline.platform.locks import is_locked, run_lock_name
+from pipeline.platform.locks import died, is_locked, run_lock_name
 
 #: Said by runs of a command that sees to what follows itself, so that the daemon's sensors leave them alone.
 CHAINED_BY = "pipeline/chained_by"
-#: A run takes its lock when its resources open; before that it is young, not dead.
+#: A run takes its lock when its resources open and gives it back right before it ends; in between it is dead without one.
 _YOUNG_SECONDS = 20.0
 _Status = dg.DagsterRunStatus
 
@@ -71,12 +72,13 @@ def run_job(
 def close_dead_runs(instance: dg.DagsterInstance, database: Database) -> list[str]:
     """Mark runs as failed whose process is gone; returns their ids. Safe to call from several processes."""
     records = instance.get_run_records(dg.RunsFilter(statuses=[_Status.STARTED, _Status.CANCELING]))
+    if not records:
+        return []
     closed = []
     with database.connect(autocommit=True) as connection:
         for record in records:
             run = record.dagster_run
-            age = time.time() - (record.start_time or record.create_timestamp.timestamp())
-            if age < _YOUNG_SECONDS or is_locked(connection, run_lock_name(run.run_id)):
+            if not _is_dead(instance, connection, run):
                 continue
             current = instance.get_run_by_id(run.run_id)
             if current is None or current.is_finished:
@@ -89,3 +91,15 @@ def close_dead_runs(instance: dg.DagsterInstance, database: Database) -> list[st
                 )
             closed.append(run.run_id)
     return closed
+
+
+def _is_dead(instance: dg.DagsterInstance, connection: psycopg.Connection[Any], run: dg.DagsterRun) -> bool:
+    """Whether no process works on a started run: it died with its lock, or has said nothing for long and holds none."""
+    name = run_lock_name(run.run_id)
+    if is_locked(connection, name):
+        return False
+    if died(connection, name):
+        return True
+    # It only begins, or has given its lock back and is about to end.
+    newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    return not newest or time.time() - newest[0].event_log_entry.timestamp > _YOUNG_SECONDS

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from pipeline.catalog.inbox import Inbox
+from pipeline.platform.locks import is_locked, run_lock_name
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Row:
     next: str
 
 
+#: A submission that failed so often is told, and so many of them at most.
+_FAILURES, _MOST = 5, 20
+#: What a connection says whose credentials a marketplace no longer takes.
+_REFUSED = ("refused the credentials", "does not let this account call")
 _QUERY = b"""
     SELECT s.key AS store, c.site, s.status = 'error' AS store_error,
            CASE WHEN s.status = 'error' THEN 'error' ELSE coalesce(c.status, 'not connected') END AS state,
@@ -55,7 +60,9 @@ _QUERY = b"""
            (SELECT count(DISTINCT d.sku) FROM listing_drift d WHERE d.store_id = s.id AND d.site = c.site
             AND d.transport = lane.transport AND d.state = 'open') AS drift,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
-           coalesce(s.last_error, i.quality_reason, failed.error, c.last_error) AS last_error,
+           coalesce(s.last_error, i.quality_reason,
+               failed.error || CASE WHEN s.updated_at > failed.finished_at THEN ' (before the store was changed)' ELSE '' END,
+               c.last_error) AS last_error,
            failed.error IS NOT NULL AS import_failed, coalesce(planned.status, '') AS plan
     FROM stores s
     LEFT JOIN marketplace_credentials c ON c.store_id = s.id
@@ -67,7 +74,7 @@ _QUERY = b"""
         ORDER BY i.id DESC LIMIT 1
     ) i ON true
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN n.status = 'failed' THEN n.error END AS error FROM imports n
+        SELECT CASE WHEN n.status = 'failed' THEN n.error END AS error, n.finished_at FROM imports n
         WHERE n.store_id = s.id AND n.status <> 'running' AND n.kind IN ('all', 'products') ORDER BY n.id DESC LIMIT 1
     ) failed ON true
     LEFT JOIN LATERAL (
@@ -114,13 +121,37 @@ def overview(connection: psycopg.Connection[Any]) -> list[Row]:
     from pipeline.marketplaces import load_marketplaces
 
     sends = [market.name for market in load_marketplaces().values() if market.sends]
+    dead = dead_imports(connection)
     with connection.cursor(row_factory=class_row(_Found)) as cursor:
-        return [_row(found) for found in cursor.execute(_QUERY, {"sends": sends})]
+        return [_row(found, found.store in dead) for found in cursor.execute(_QUERY, {"sends": sends})]
+
+
+def dead_imports(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """For each store whose present import was interrupted: why. One at work holds its run's lock."""
+    running = connection.execute(
+        "SELECT s.key, i.run_id, i.error FROM imports i JOIN stores s ON s.id = i.store_id "
+        "WHERE i.status = 'running' AND i.run_id IS NOT NULL ORDER BY i.id"
+    ).fetchall()
+    gone = "the process of its import is gone (run {}); the next one goes on with it: pipeline import {}"
+    return {
+        store: error or gone.format(run_id[:8], store)
+        for store, run_id, error in running
+        if not is_locked(connection, run_lock_name(run_id))
+    }
 
 
 def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
-    """What the table has no room for, one sentence each: errors, imports that wait, and files of the inbox."""
+    """What the table has no room for, one sentence each: errors, submissions that need somebody, imports that wait, and files of
+    the inbox."""
     said = {(row.store, row.last_error): f"{row.store}: {row.last_error}" for row in rows if row.last_error}
+    died = [f"{store}: {why}" for store, why in sorted(dead_imports(connection).items())]
+    troubled = connection.execute(
+        "SELECT t.key, s.site, s.id, CASE s.state WHEN 'held' THEN 'is held' ELSE 'does not come forward' END, s.reason "
+        "FROM submissions s JOIN stores t ON t.id = s.store_id "
+        "WHERE s.state = 'held' OR s.ended_at IS NULL AND s.failures >= %s ORDER BY s.state <> 'held', s.id LIMIT %s",
+        (_FAILURES, _MOST),
+    )
+    stuck = [f"{store} on {site}: submission {number} {what}: {why}" for store, site, number, what, why in troubled]
     waiting = connection.execute(
         "SELECT s.key, string_agg(DISTINCT r.reason, ', ') FROM import_requests r JOIN stores s ON s.id = r.store_id "
         "WHERE r.closed_at IS NULL AND r.run_id IS NULL GROUP BY s.key ORDER BY s.key"
@@ -141,10 +172,33 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
         f"{store}: {count} file(s) of the inbox were not imported; the texts beside them say why: {inbox.failed(store)}"
         for store, count in sorted(inbox.set_aside().items())
     ]
-    return [*said.values(), *requested, *lost, *arrived, *aside]
+    return [*said.values(), *died, *stuck, *_standing(connection), *requested, *lost, *arrived, *aside]
 
 
-def _row(found: _Found) -> Row:
+def _standing(connection: psycopg.Connection[Any]) -> list[str]:
+    """Decisions of operators that keep values from being sent."""
+    rejected = connection.execute(
+        "SELECT s.key, r.site, count(*), r.who, r.why FROM rejected_changes r JOIN stores s ON s.id = r.store_id "
+        "GROUP BY s.key, r.site, r.who, r.why ORDER BY s.key, r.site"
+    )
+    said = [
+        f"{store} on {site}: {count} changes are rejected by {who} ({why}) until they change; see: "
+        f"pipeline changes list {store} {site}"
+        for store, site, count, who, why in rejected
+    ]
+    pinned = connection.execute(
+        "SELECT s.key, p.site, count(*), p.export_id FROM pinned_values p JOIN stores s ON s.id = p.store_id "
+        "GROUP BY s.key, p.site, p.export_id ORDER BY s.key, p.site"
+    )
+    said += [
+        f"{store} on {site}: {count} values are pinned to export {export_id} until the source changes them; to end it: "
+        f"pipeline changes unpin {store} {site}"
+        for store, site, count, export_id in pinned
+    ]
+    return said
+
+
+def _row(found: _Found, dead: bool) -> Row:
     waiting = found.plan == "waiting_approval"
     return Row(
         found.store,
@@ -162,22 +216,24 @@ def _row(found: _Found) -> Row:
         found.drift,
         found.refused,
         found.last_error,
-        _next(found, waiting),
+        _next(found, waiting, dead),
     )
 
 
-def _next(found: _Found, waiting: bool) -> str:
-    """The command that brings this connection forward; empty when nothing needs doing."""
+def _next(found: _Found, waiting: bool, dead: bool) -> str:
+    """What brings this connection forward, a command where one does; empty when nothing needs doing."""
     if found.store_error:
         return f"pipeline store test {found.store}"
     if (found.import_failed or found.quality == "failed") and "--accept-shrink" in (found.last_error or ""):
         return f"pipeline import {found.store} (--accept-shrink if it is meant to be smaller)"
-    if found.imported is None or found.import_failed or found.quality != "passed":
+    if dead or found.imported is None or found.import_failed or found.quality != "passed":
         return f"pipeline import {found.store}"
     if found.site is None:
         return f"pipeline connect {found.store} amazon-us"
     if found.stuck:
         return f"pipeline submissions list --store {found.store} --marketplace {found.site} --open"
+    if found.state == "error" and any(words in (found.last_error or "") for words in _REFUSED):
+        return f"pipeline connection set {found.store} {found.site} --credentials FILE"
     if found.state == "testing":
         return f"pipeline connection test {found.store} {found.site}"
     if found.state == "inactive":
@@ -188,4 +244,6 @@ def _next(found: _Found, waiting: bool) -> str:
         return f"pipeline export {found.store} {found.site}"
     if found.drift:
         return f"pipeline connection drift {found.store} {found.site}"
+    if found.held:
+        return f"pipeline changes show {found.store} {found.site}"
     return ""

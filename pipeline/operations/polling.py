@@ -10,7 +10,7 @@ from pipeline.platform.resources import Workspace
 def work_submissions(context: dg.OpExecutionContext, workspace: Workspace) -> None:
     from pipeline.listings.cell import find_cell
     from pipeline.model.errors import PipelineError
-    from pipeline.platform.locks import LockBusy
+    from pipeline.platform.locks import LockBusy, is_locked
     from pipeline.submissions.live import Office, due_cells
 
     with workspace.connect() as connection:
@@ -21,10 +21,12 @@ def work_submissions(context: dg.OpExecutionContext, workspace: Workspace) -> No
         try:
             with workspace.connect() as connection:
                 cell = find_cell(connection, store, site)
+                # An export at work may take the place of what has not gone out.
+                exporting = cell is not None and is_locked(connection, cell.lock)
             if cell is None or cell.lane.transport != "api":
                 continue
             with office.service(cell) as service:
-                found = office.work(cell, service, holder=f"run {context.run.run_id}")
+                found = office.work(cell, service, holder=f"run {context.run.run_id}", sends=not exporting)
             reached[f"{store} on {site}"] = ", ".join(f"{count} {state}" for state, count in found.items()) or "waits"
         except LockBusy as busy:
             context.log.info(str(busy))

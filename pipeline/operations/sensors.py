@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 import dagster as dg
 
+from pipeline.operations.decision_jobs import EXPORT_AFTER
 from pipeline.operations.jobs import (
     IMPORT_JOBS,
     export_listings,
@@ -102,6 +103,26 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
             partition_key=cell(store, item.site),
             tags={"store": store, "marketplace": item.site, "import_run": run.run_id},
         )
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=EXPORT_AFTER,
+    request_job=export_listings,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=3,
+    description="After a decision in the UI (approve, reject, roll back, unpin, resume), request the connection's export.",
+)
+def export_after_decision(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    tags = context.dagster_run.tags
+    store, site = tags.get("dagster/partition/store"), tags.get("dagster/partition/marketplace")
+    if store is None or site is None:
+        return dg.SkipReason(f"run {context.dagster_run.run_id} has no partition")
+    return dg.RunRequest(
+        run_key=f"{context.dagster_run.run_id}:{site}",
+        partition_key=cell(store, site),
+        tags={"store": store, "marketplace": site},
+    )
 
 
 @dg.run_status_sensor(
@@ -234,4 +255,7 @@ def language_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
         yield dg.SkipReason("no batch is open or unread")
 
 
-SENSORS = [new_imports, export_after_import, failed_exports, submissions_due, new_exports, language_batches, dead_runs]
+SENSORS = [
+    new_imports, export_after_import, export_after_decision, failed_exports, submissions_due, new_exports, language_batches,
+    dead_runs,
+]  # fmt: skip

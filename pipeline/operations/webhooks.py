@@ -162,7 +162,7 @@ def application(receiver: Receiver) -> Starlette:
             return JSONResponse({"status": "ignored"})  # refused, it would be delivered again and again
         webhook_id = request.headers.get("x-shopify-webhook-id", "")
         if not _WEBHOOK_ID.fullmatch(webhook_id):
-            raise HTTPException(400, "X-Shopify-Webhook-Id is missing")
+            raise HTTPException(400, "X-Shopify-Webhook-Id is not 1 to 100 letters, digits and hyphens")
         new = [await run_in_threadpool(receiver.accept, shop.store.id, kind, topic, webhook_id) for shop in signed]
         return JSONResponse({"status": "accepted" if any(new) else "known"})
 

@@ -96,11 +96,7 @@ class EmbeddedServer:
             return
         fcntl.flock(self._users, fcntl.LOCK_UN)
         try:
-            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
-            _stop(self.pgdata)  # newcomers wait on our exclusive lock until it is down
+            _stop_unused(self._users, self.pgdata)
         finally:
             self._release()
 
@@ -221,6 +217,25 @@ class EmbeddedServer:
             if done.returncode != 0:
                 output.seek(0)
                 raise subprocess.CalledProcessError(done.returncode, command, stderr=output.read())
+
+
+def stop_unused(data_dir: Path) -> None:
+    """Stop the server of `data_dir` if nobody uses it: its last user was killed and could not."""
+    if not (data_dir / "postgres" / "postmaster.pid").exists():
+        return
+    users = _open_lock(data_dir / "postgres.users")
+    try:
+        _stop_unused(users, data_dir / "postgres")
+    finally:
+        os.close(users)
+
+
+def _stop_unused(users: int, pgdata: Path) -> None:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    _stop(pgdata)  # newcomers wait on our exclusive lock until it is down
 
 
 def _open_lock(path: Path) -> int:

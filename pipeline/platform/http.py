@@ -30,6 +30,7 @@ MAX_ANSWER = 64 << 20
 #: Most bytes of a downloaded document (1M variants of bulk JSONL are 1.6 GB).
 MAX_DOCUMENT = 8 << 30
 _MAX_SAID = 200
+_MAX_ERROR = 1 << 16
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 #: What looks like a token, key or signature, and URLs (their query may be a signature). Long plain words have no digit.
 _TOKEN = re.compile(r"(?=[\w\-+/=.~%]*\d)[\w\-+/=.~%]{20,}")
@@ -47,7 +48,8 @@ class ApiError(PipelineError):
     def __init__(
         self, service: str, sentence: str, *, status: int | None = None, code: str | None = None, request_id: str | None = None
     ) -> None:
-        super().__init__(f"{sentence} (request {request_id})" if request_id else sentence)
+        told = f" (request {request_id})" if request_id else ""
+        super().__init__(sentence if told in sentence else f"{sentence}{told}")
         self.service = service
         self.status = status
         self.code = code
@@ -61,7 +63,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    said: str  # at most 200 redacted characters of the body, for error sentences
+    said: str  # at most 200 redacted characters of the error in the body, for sentences
 
     @property
     def ok(self) -> bool:
@@ -162,7 +164,7 @@ class Service:
                 data=dict(form) if form is not None else None, content=content,
             ) as response:  # fmt: skip
                 body = self._body(response, max_bytes)
-                return Answer(response.status_code, _lower(response.headers), body, redact(body, hidden))
+                return Answer(response.status_code, _lower(response.headers), body, redact(_sentence(body), hidden))
 
         found: Answer = self._patiently(once, repeat=repeat)
         return found
@@ -185,7 +187,7 @@ class Service:
             with self._client.stream("GET", target, headers={"Accept-Encoding": "identity", **(headers or {})}) as response:
                 if response.status_code != 200:
                     body = self._body(response, 1 << 16, cut=True)
-                    return Answer(response.status_code, _lower(response.headers), body, redact(body))
+                    return Answer(response.status_code, _lower(response.headers), body, redact(_sentence(body)))
                 blocks: Iterable[bytes] = response.iter_raw(256 << 10)
                 if response.headers.get("content-encoding", "").lower() == "gzip":
                     blocks = inflate(blocks, f"the document of {self.name}")
@@ -293,6 +295,25 @@ def redact(text: str | bytes, hidden: Iterable[str] = ()) -> str:
     shown = _TOKEN.sub("***", _URL.sub("***", shown))
     shown = _UNFIT.sub(" ", shown).strip()
     return shown if len(shown) <= _MAX_SAID else f"{shown[: _MAX_SAID - 3]}..."
+
+
+def _sentence(body: bytes) -> str | bytes:
+    """What a JSON body says is wrong, in the ways that services say it; of other bodies all."""
+    try:
+        found = json.loads(body) if len(body) <= _MAX_ERROR else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        return body
+    for part in ("errors", "error"):
+        inner = found.get(part)
+        inner = inner[0] if isinstance(inner, list) and inner else inner
+        if isinstance(inner, dict):
+            found = inner
+    words = [found.get("code")] if isinstance(found.get("code"), str) else []
+    words += [found.get(name) for name in ("message", "error_description", "errors", "error")]
+    told = [word for word in words if isinstance(word, str) and word]
+    return ": ".join(dict.fromkeys(told)) or body
 
 
 def _hidden(headers: Mapping[str, str] | None, form: Mapping[str, str] | None, body: Any) -> set[str]:

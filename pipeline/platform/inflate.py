@@ -29,7 +29,7 @@ def inflate(blocks: Iterable[bytes], name: str) -> Iterator[bytes]:
                 block = inflater.decompress(data, BLOCK)
                 given += len(block)
                 if given > 1 << 20 and given > MAX_RATIO * taken:
-                    raise BadInputError(f"{name} inflates more than {MAX_RATIO} times, which no catalog does: check the file")
+                    raise BadInputError(f"{name} inflates more than {MAX_RATIO} times its size, which no honest file does")
                 if block:
                     yield block
                 ended = inflater.eof
@@ -39,6 +39,6 @@ def inflate(blocks: Iterable[bytes], name: str) -> Iterator[bytes]:
             yield block
             ended = inflater.eof
         if not (ended or inflater.eof):
-            raise BadInputError(f"{name} is a truncated gzip file: copy or download it again")
+            raise BadInputError(f"{name} is a truncated gzip file; it must be copied or downloaded again")
     except zlib.error:
-        raise BadInputError(f"{name} is a damaged gzip file: copy or download it again") from None
+        raise BadInputError(f"{name} is a damaged gzip file; it must be copied or downloaded again") from None

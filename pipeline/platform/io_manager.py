@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from upath import UPath
 
+from pipeline.platform.points import point
 from pipeline.platform.tables import TOGETHER, MissingTable, StagedTable, Table
 from pipeline.settings import Settings
 
@@ -40,6 +41,7 @@ class ParquetIOManager(dg.UPathIOManager):
         else:
             path.fs.put_file(str(obj.path), path.path)  # object stores show a new object whole or not at all
             obj.path.unlink()
+        point("materialization_event_unwritten")
 
     def load_input(self, context: dg.InputContext) -> Any:
         try:

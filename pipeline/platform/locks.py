@@ -90,6 +90,17 @@ def is_locked(connection: psycopg.Connection, name: str) -> bool:
     return bool(row and row[0])
 
 
+def died(connection: psycopg.Connection, name: str) -> bool:
+    """Whether the last holder of the lock ended without giving it back; who is only about to take it has not died.
+
+    The connection must be in autocommit mode, since the two looks must be in this order: whoever gives a lock back takes its
+    row away first."""
+    if is_locked(connection, name):
+        return False
+    row = connection.execute("SELECT EXISTS (SELECT FROM locks WHERE name = %s)", (name,)).fetchone()
+    return bool(row and row[0])
+
+
 def run_lock_name(run_id: str) -> str:
     """The lock that a Dagster run holds while it lives."""
     return f"run {run_id}"

@@ -17,6 +17,7 @@ import psycopg
 
 from pipeline.model.errors import PipelineError
 from pipeline.platform.database import Database
+from pipeline.platform.points import point
 from pipeline.settings import PROJECT_ROOT
 
 SQL_FOLDER = PROJECT_ROOT / "sql"
@@ -110,9 +111,11 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
         if migration.transactional:
             with connection.transaction():
                 connection.execute(migration.sql.encode())
+                point("migration_mid")
                 connection.execute(record, (migration.name, migration.sha256))
         else:
             connection.execute(migration.sql.encode())
+            point("migration_mid")
             connection.execute(record, (migration.name, migration.sha256))
     except psycopg.Error as error:
         raise PipelineError(f"migration {migration.name} failed and nothing of it remains: {str(error).strip()}") from error

@@ -128,6 +128,11 @@ class ExportOptions(dg.ConfigurableResource[None]):
         default=[], description="Only these products may change on the marketplace; empty means all. Others are out of scope."
     )
     dry_run: bool = Field(default=False, description="Make the plan and show it; write no feeds and send nothing.")
+    rollback_to: str = Field(
+        default="", description="With dry_run: show what going back to this export would do. The job roll_back does it."
+    )
+    rollback_kinds: list[str] = Field(default=[], description="Of these kinds (price, content, images); empty means all.")
+    rollback_skus: list[str] = Field(default=[], description="Of these SKUs; empty means all.")
     ai: bool | None = Field(default=None, description="Use AI optimization in this run; empty means the connection's setting.")
     translate: bool | None = Field(default=None, description="Translate in this run; empty means the connection's setting.")
 

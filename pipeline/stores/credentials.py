@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from pipeline.model.errors import PipelineError
 from pipeline.model.secret import Secret
+from pipeline.platform.points import point
 from pipeline.platform.vault.envelope import MalformedEnvelope, Vault
 from pipeline.platform.vault.keys import DecryptError, KeyFormatError, UnknownKeyError
 
@@ -76,7 +77,7 @@ def save(connection: psycopg.Connection, vault: Vault, table: str, row_id: UUID,
     """Seal and store, in place of what was there; clears an error of the row. None at all takes the credentials away."""
     row = _get(connection, table, row_id)
     if credentials:
-        _known_key(connection, vault)
+        _refuse_lost_key(connection, vault)
     envelope = vault.seal(credentials, **row.place) if credentials else {}
     connection.execute(_SAVE.format(table=sql.Identifier(table), well=_WELL), [Jsonb(envelope), row_id])
 
@@ -113,11 +114,11 @@ def _note(connection: psycopg.Connection, row: Row, reason: str) -> None:
     connection.commit()
 
 
-def _known_key(connection: psycopg.Connection, vault: Vault) -> str | None:
-    """The primary key where something is sealed already. Raises KeyFormatError when it is lost: a new one in its place would
+def _refuse_lost_key(connection: psycopg.Connection, vault: Vault) -> None:
+    """Raise KeyFormatError where something is sealed already, but no key is at hand: one that is made now in its place would
     leave everything else unreadable, without a word."""
-    sealed = any(True for table in TABLES for _ in _select(connection, table, "t.credentials <> '{}' LIMIT 1", {}))
-    return vault.primary if sealed else None
+    if any(True for table in TABLES for _ in _select(connection, table, "t.credentials <> '{}' LIMIT 1", {})):
+        vault.require_key()
 
 
 @dataclass
@@ -180,6 +181,7 @@ def rotate(connect: Callable[[], AbstractContextManager[psycopg.Connection]], va
                         continue
                     changed = connection.execute(query, [Jsonb(envelope), row.id, Jsonb(dict(row.envelope))])
                     done.moved[table] += changed.rowcount
+                    point("rotation_mid")
             if not batch:
                 break
             after = batch[-1].id

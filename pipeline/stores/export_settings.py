@@ -22,6 +22,8 @@ _MAX_PRICE = 1_000_000_000
 _MAX_VALUES = 10_000
 _Values = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(max_length=_MAX_VALUES)]
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)]
+_Text = Annotated[str, Field(min_length=1, max_length=255)]
+_Metafield = Annotated[str, Field(min_length=3, max_length=255, pattern=r"^[^.\s]+\.\S+$")]
 #: Attribute -> its value: a text, or lists and mappings of texts where the attribute has parts.
 _Attributes = dict[_Name, Any]
 #: What a connection may own of a live listing; what it does not own, somebody else keeps, such as a repricer.
@@ -64,6 +66,19 @@ class Assortment(_Settings):
     exclude: Selection = Selection()
 
 
+class PriceBounds(_Settings):
+    """The lowest and the highest price of one SKU, in the site's currency. Counts instead of its metafields."""
+
+    floor: Decimal | None = Field(default=None, gt=0, le=_MAX_PRICE, decimal_places=3)
+    ceiling: Decimal | None = Field(default=None, gt=0, le=_MAX_PRICE, decimal_places=3)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PriceBounds:
+        if self.floor is not None and self.ceiling is not None and self.floor > self.ceiling:
+            raise ValueError("floor is above ceiling")
+        return self
+
+
 class ExportSettings(_Settings):
     """`export_settings` of a connection."""
 
@@ -74,6 +89,17 @@ class ExportSettings(_Settings):
     floor_margin_percent: Decimal | None = Field(default=None, ge=0, le=1000, decimal_places=6)  # floor = cost plus this
     currency_rate: Decimal | None = Field(default=None, gt=0, le=1_000_000, decimal_places=10)  # site's per unit of the store's
     currency_rate_date: date | None = None
+    currency_rate_max_age_days: int = Field(default=30, ge=1, le=3650)  # prices wait after that, and warn from two thirds on
+    price_market: _Text | None = None  # the store's market whose prices, in the site's currency, count instead of the rate
+    #: Metafields, as `namespace.key`, of a variant or else its product.
+    price_floor_metafield: _Metafield | None = None
+    price_ceiling_metafield: _Metafield | None = None
+    price_bounds: Annotated[Mapping[str, PriceBounds], Field(max_length=_MAX_VALUES)] = Field(default_factory=dict)  # by SKU
+    sale_price_metafield: _Metafield | None = None
+    sale_starts_metafield: _Metafield | None = None
+    sale_ends_metafield: _Metafield | None = None
+    #: So many SKUs with a new price or quantity are said one by one, at once; more go by feed, but those that sold out.
+    urgent_skus: int = Field(default=50, ge=0, le=1000)
     stock_buffer: int = Field(default=0, ge=0, le=1_000_000)
     stock_maximum: int | None = Field(default=None, ge=1, le=1_000_000)
     untracked_quantity: int = Field(default=10, ge=0, le=1_000_000)  # sent for stock that is not tracked or may be oversold
@@ -122,6 +148,10 @@ class ExportSettings(_Settings):
             raise ValueError("currency_rate and currency_rate_date (YYYY-MM-DD) belong together: set both or none")
         if self.price_floor is not None and self.price_ceiling is not None and self.price_floor > self.price_ceiling:
             raise ValueError("price_floor is above price_ceiling")
+        if (self.sale_starts_metafield is None) != (self.sale_ends_metafield is None):
+            raise ValueError("sale_starts_metafield and sale_ends_metafield belong together: set both or none")
+        if self.sale_price_metafield is not None and self.sale_starts_metafield is None:
+            raise ValueError("sale_price_metafield needs sale_starts_metafield and sale_ends_metafield")
         return self
 
 

@@ -45,6 +45,11 @@ class Setting:
     required: bool = False
     default: Any = None
 
+    @property
+    def flag(self) -> str:
+        """`--url` of "the address of the PIM: --url https://pim.example.com"."""
+        return "--" + self.option.partition("--")[2].split()[0]
+
 
 @dataclass(frozen=True)
 class SourceKind:
@@ -53,6 +58,10 @@ class SourceKind:
     name: str
     settings: Mapping[str, Setting]
     credentials: CredentialNames = field(default_factory=CredentialNames)
+    #: What of a catalog can be imported alone.
+    parts: tuple[str, ...] = ("products", "collections", "inventory")
+    #: Settings that say which catalog it is: two stores that agree in them are two copies of one.
+    identity: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -63,12 +72,23 @@ class SourceKind:
         given = {name: value for name, value in settings.items() if value is not None}
         for name in given:
             if name not in self.settings:
-                known = known_names(name, self.settings)
-                raise UsageError(f"{shown(name)!r} is not a setting of {self.name}; known settings: {known}")
+                raise UsageError(self._no_setting(name))
         for name, setting in self.settings.items():
             if setting.required and not given.get(name):
                 raise UsageError(f"the source {self.name} needs {setting.option}")
         return {name: self.settings[name].check(given[name]) for name in self.settings if name in given}
+
+    def check_part(self, part: str, store_key: str) -> None:
+        """Raises UsageError for a part that this source does not have."""
+        if part not in self.parts:
+            raise UsageError(f"the source {self.name} of {store_key} has no {shown(part)}; it has: {', '.join(self.parts)}")
+
+    def _no_setting(self, name: str) -> str:
+        """In the words of the command line, where it is a setting of another source."""
+        other = next((kind.settings[name] for kind in SOURCES.values() if name in kind.settings), None)
+        if other is None:
+            return f"{shown(name)!r} is not a setting of {self.name}; known settings: {known_names(name, self.settings)}"
+        return f"the source {self.name} takes no {other.flag}; it takes {', '.join(one.flag for one in self.settings.values())}"
 
     def complete(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Every setting: the stored ones over the defaults."""
@@ -198,6 +218,7 @@ SOURCES: Mapping[str, SourceKind] = {
                 "location_ids": Setting(_location_ids, "--location ID"),
             },
             CredentialNames((("access_token",), ("client_id", "client_secret")), optional=("webhook_secret",)),
+            identity=("domain",),
         ),
         SourceKind(
             "akeneo",
@@ -208,6 +229,8 @@ SOURCES: Mapping[str, SourceKind] = {
                 "attributes": Setting(_attributes, "--attribute ROLE=CODE", default={}),
             },
             CredentialNames((("client_id", "client_secret", "username", "password"),)),
+            parts=("products", "collections", "categories", "attributes", "families"),  # categories are its collections
+            identity=("base_url", "channel", "locale"),
         ),
     )
 }

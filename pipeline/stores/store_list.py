@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.model.errors import UsageError
 from pipeline.stores.sources import source_kind
-from pipeline.stores.stores import is_store_key
+from pipeline.stores.stores import check_key
 from pipeline.stores.text import known_names, shown
 
 #: Option -> setting of a source.
@@ -33,6 +33,7 @@ OPTIONS = {
 _FILES = ("file", "collections", "credentials")
 _SEVERAL = ("location", "attribute")
 _COLUMNS = ("key", "source", "name", "currency", "language", "credentials", *OPTIONS)
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_SHOWN = 10
 
@@ -52,8 +53,9 @@ class NewStore:
 
 
 def source_settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a source from options (None, or an empty list: not given); attributes as `role=code` texts."""
-    given = {OPTIONS[name]: value for name, value in options.items() if value not in (None, [], ())}
+    """Settings of a source from those of OPTIONS that are among `options` (None, or an empty list: not given); attributes as
+    `role=code` texts."""
+    given = {setting: options[name] for name, setting in OPTIONS.items() if options.get(name) not in (None, [], ())}
     if "attributes" in given:
         given["attributes"] = _attributes(given["attributes"])
     return given
@@ -100,7 +102,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     if len(content) > _MAX_BYTES:
         raise UsageError(f"{path.name} is larger than {_MAX_BYTES} bytes; it is not a table of stores")
     head = text.split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",", strict=True)
+    delimiter = max(_DELIMITERS, key=head.count)  # spreadsheets write what their language has
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in next(reader, [])]
         _check_header(header)
@@ -108,7 +111,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         for cells in reader:
             if len(cells) > len(header):
                 raise UsageError(
-                    f"{path.name} line {line} has {len(cells)} cells for {len(header)} columns; quote texts with commas"
+                    f"{path.name} line {line} has {len(cells)} cells for {len(header)} columns; quote texts that have a "
+                    f"{_DELIMITERS[delimiter]} in them"
                 )
             if any(cell.strip() for cell in cells):
                 found.append((line, {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}))
@@ -138,10 +142,9 @@ def _store(row: Mapping[str, str], line: int, folder: Path) -> NewStore:
         if name in options:
             options[name] = [part for part in re.split(r"[;\s]+", options[name]) if part]
     key, source = options.get("key", ""), options.get("source", "shopify-file")
-    if not is_store_key(key):
-        raise UsageError(f"{shown(key)!r} cannot be a store key")
+    check_key(key)
     kind = source_kind(source)
-    settings = source_settings({name: value for name, value in options.items() if name in OPTIONS})
+    settings = source_settings(options)
     kind.check(settings)
     if kind.live and "credentials" not in options:
         raise UsageError(f"the source {source} needs credentials: a column credentials that names a file for each store")

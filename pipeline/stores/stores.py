@@ -63,6 +63,15 @@ def is_store_key(key: str) -> bool:
     return bool(_KEY.fullmatch(key)) and ".." not in key
 
 
+def check_key(key: str) -> None:
+    """Raises UsageError for what cannot be a store key."""
+    if not is_store_key(key):
+        raise UsageError(
+            f"{shown(key)!r} cannot be a store key: use 1 to 63 lower-case letters, digits, dots and hyphens, "
+            "beginning with a letter or digit, without two dots in a row"
+        )
+
+
 def add_store(
     connection: psycopg.Connection,
     key: str,
@@ -72,16 +81,16 @@ def add_store(
     name: str | None = None,
     currency: str = "USD",
     language: str | None = None,
+    same_source: bool = False,
 ) -> Store:
-    """The new store; raises UsageError for a bad or taken key and for settings that cannot work.
+    """The new store; raises UsageError for a bad or taken key, for settings that cannot work, and, without `same_source`, for
+    the catalog of another store.
 
     Without a language it is the one of the source's locale, else English."""
-    if not is_store_key(key):
-        raise UsageError(
-            f"{shown(key)!r} cannot be a store key: use 1 to 63 lower-case letters, digits, dots and hyphens, "
-            "beginning with a letter or digit, without two dots in a row"
-        )
+    check_key(key)
     checked = check_source(source, source_settings)
+    if not same_source:
+        _refuse_same_source(connection, source, checked)
     language = language if language is not None else str(checked.get("locale", "en")).replace("_", "-")
     values = {
         "key": key,
@@ -109,13 +118,19 @@ def update_store(
     name: str | None = None,
     currency: str | None = None,
     language: str | None = None,
+    same_source: bool = False,
 ) -> Store:
     """The changed store; None leaves a value as it is, `source_settings` are laid over the present ones (None removes one)."""
     store = get_store(connection, key)
     values: dict[str, Any] = {"key": key}
     if source_settings is not None:
         merged = {**store.source_settings, **source_settings}
-        values["source_settings"] = Jsonb(check_source(store.source, merged))
+        checked = check_source(store.source, merged)
+        moved = any(checked.get(name) != store.source_settings.get(name) for name in source_kind(store.source).identity)
+        if moved and not same_source:
+            _refuse_same_source(connection, store.source, checked)
+        values["source_settings"] = Jsonb(checked)
+        clear_error(connection, store.id)  # if it was not of these, the next look or import says so again
     if name is not None:
         values["name"] = plain_text(name, "the name of the store")
     if currency is not None:
@@ -126,6 +141,11 @@ def update_store(
     query = sql.SQL("UPDATE stores SET {} WHERE key = {} RETURNING {}").format(changes, sql.Placeholder("key"), _COLUMNS)
     with connection.cursor(row_factory=class_row(Store)) as cursor:
         return cursor.execute(query, values).fetchone() or get_store(connection, key)
+
+
+def clear_error(connection: psycopg.Connection, store_id: UUID) -> None:
+    """The store's source works, or was corrected: an error of it is over."""
+    connection.execute("UPDATE stores SET status = 'active', last_error = NULL WHERE id = %s AND status = 'error'", [store_id])
 
 
 def find_store(connection: psycopg.Connection, key: str) -> Store | None:
@@ -184,6 +204,22 @@ def open_credentials(connection: psycopg.Connection, vault: Vault, store: Store)
             f"store {store.key} has no credentials; enter them with: pipeline store set {store.key} --credentials FILE"
         )
     return found
+
+
+def _refuse_same_source(connection: psycopg.Connection, source: str, settings: Mapping[str, Any]) -> None:
+    """Two stores with one catalog would sell everything twice; raises UsageError."""
+    identity = {name: settings.get(name) for name in source_kind(source).identity}
+    if not identity:
+        return
+    row = connection.execute(
+        "SELECT key FROM stores WHERE source = %s AND source_settings @> %s ORDER BY key LIMIT 1",
+        [source, Jsonb(identity)],
+    ).fetchone()
+    if row is not None:
+        raise UsageError(
+            f"store {row[0]} has this catalog already ({', '.join(map(str, identity.values()))}); connect that one to more "
+            "marketplaces, or say --same-source if you want it twice"
+        )
 
 
 def _check_currency(value: str) -> str:

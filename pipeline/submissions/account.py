@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from pipeline.listings.cell import Cell
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import ListingsService
 from pipeline.model.errors import UsageError
 from pipeline.submissions.adoption import enter

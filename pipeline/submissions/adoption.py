@@ -15,12 +15,12 @@ import psycopg
 import pyarrow as pa
 
 from pipeline.listings.cell import Cell
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import ListingsService, LiveMarketplace, RemoteListing
 from pipeline.model.errors import PipelineError
+from pipeline.platform.points import point
 from pipeline.platform.tables import Table
 from pipeline.submissions.comparing import differences, pieces
-from pipeline.submissions.points import point
 
 #: A look is good for so long: then somebody may have listed the SKU by hand.
 _GOOD_DAYS = 7

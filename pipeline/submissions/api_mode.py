@@ -8,15 +8,15 @@ from typing import Any
 
 import psycopg
 
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan
-from pipeline.listings.state import Lane
+from pipeline.platform.points import point
 from pipeline.submissions.commit import hand_over
-from pipeline.submissions.points import point
 from pipeline.submissions.state import record_sent
 
 _PLAN = b"""
-    INSERT INTO submissions (store_id, site, transport, export_id, lane, kind, path, sha256, messages, idem_key, next_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp()) ON CONFLICT (idem_key) DO NOTHING
+    INSERT INTO submissions (store_id, site, transport, export_id, lane, kind, path, sha256, messages, via, idem_key, next_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp()) ON CONFLICT (idem_key) DO NOTHING
 """
 
 
@@ -35,14 +35,14 @@ def commit(
     point("before_plan")
 
     def record(transaction: psycopg.Connection[Any], version: int) -> None:
-        record_sent(transaction, lane, plan.effects, version, plan.export_id)
+        record_sent(transaction, lane, plan, version)
         transaction.execute(b"INSERT INTO submission_lanes (lane) VALUES (%s) ON CONFLICT DO NOTHING", [feed_lane])
         for file in feed_files:
             path, digest = str(file["path"]), digests[str(file["path"])]
             transaction.execute(
                 _PLAN,
                 (
-                    *lane.key, plan.export_id, feed_lane, file["kind"], path, digest, file["messages"],
+                    *lane.key, plan.export_id, feed_lane, file["kind"], path, digest, file["messages"], file["via"],
                     _key(lane, plan, feed_lane, path, digest),
                 ),
             )  # fmt: skip

@@ -24,6 +24,7 @@ from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
 from pipeline.platform.locks import LockBusy
+from pipeline.platform.points import point
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, TableWriter, stage
@@ -221,6 +222,7 @@ def processing_reports(context: dg.AssetExecutionContext, workspace: Workspace) 
         ):
             for rows in status.processing_reports(connection, cell):
                 writer.write(rows)
+                point("report_file_half_written")
                 outcomes.update(rows["outcome"])
                 exports.update(rows["export_id"])
                 refused.add(rows[rows["outcome"] != "accepted"])

@@ -12,10 +12,12 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan
-from pipeline.listings.state import Lane
+from pipeline.listings.state import require_newest
 from pipeline.model.errors import PipelineError
 from pipeline.submissions.state import advance
+from pipeline.submissions.withdrawal import withdraw
 
 #: Records a plan's effects in the transaction of the hand-over: (connection, version of the lane from now on).
 Record = Callable[[psycopg.Connection[Any], int], None]
@@ -26,22 +28,35 @@ def hand_over(
 ) -> bool:
     """Commit a plan in one transaction; `feed_files` (kind, path, messages, bytes) go into the ledger of exports.
 
-    Returns False for a plan that is committed already, without doing anything. Raises PipelineError for a dry run, a stale
-    or superseded plan, one that is not registered, and one that waits for approval. The connection must be outside of a
+    Feeds that the plan takes the place of are withdrawn. Returns False for a plan that is committed already, without doing
+    anything. Raises PipelineError for a dry run, a stale or superseded plan, one that is not registered, and one that waits for
+    approval. The connection must be outside of a
     transaction; a process killed at any point leaves all of it or nothing.
     """
     with connection.transaction():
         row = connection.execute(
-            b"SELECT status FROM exports WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s FOR UPDATE",
+            b"SELECT status, supersedes FROM exports WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s "
+            b"FOR UPDATE",
             (*lane.key, plan.export_id),
         ).fetchone()
-        status = row[0] if row else "unknown"
+        status, unsent = row or ("unknown", [])
         if status == "committed":
             return False
         if status != "planned":
             raise PipelineError(_refusal(lane, plan, status))
+        if not withdraw(connection, lane, unsent, f"nothing of it was sent; export {plan.export_id} says what is newer"):
+            raise PipelineError(
+                f"export {plan.export_id} is stale: a feed that it replaces has gone out or was cancelled after it was planned; "
+                "materialize listing_changes again"
+            )
+        require_newest(connection, lane, plan.import_id)
         if plan.effects.rows:
             record(connection, advance(connection, lane, plan))
+        if not plan.product_ids:
+            connection.execute(
+                b"UPDATE export_lanes SET source_version = %s WHERE store_id = %s AND site = %s AND transport = %s",
+                (plan.import_id, *lane.key),
+            )
         connection.execute(
             b"UPDATE exports SET status = 'committed', committed_at = now(), feed_files = %s "
             b"WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s",

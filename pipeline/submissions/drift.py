@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from pipeline.listings.cell import Cell
 from pipeline.listings.guards import limit
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import Difference, Held, ListingsService, LiveMarketplace, RemoteListing
 from pipeline.platform.tables import Table
 from pipeline.submissions.adoption import SHOWN_AFTER, advance

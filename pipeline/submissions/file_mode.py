@@ -7,14 +7,16 @@ from typing import Any
 
 import psycopg
 
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan
-from pipeline.listings.state import Lane
 from pipeline.submissions.commit import hand_over
 from pipeline.submissions.state import record
 
 
 def commit(connection: psycopg.Connection[Any], lane: Lane, plan: Plan, feed_files: Sequence[Mapping[str, Any]] = ()) -> bool:
     """Record that a plan was carried out; as `hand_over`."""
-    return hand_over(
-        connection, lane, plan, feed_files, lambda transaction, version: record(transaction, lane, plan.effects, version)
-    )
+
+    def write(transaction: psycopg.Connection[Any], version: int) -> None:
+        record(transaction, lane, plan.effects, version, plan.import_id)
+
+    return hand_over(connection, lane, plan, feed_files, write)

@@ -16,7 +16,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
+from pipeline.listings.unsent import CHANGES
 from pipeline.model.errors import PipelineError
 
 #: Neither ended nor waiting for a person: the pipeline moves these on.
@@ -24,13 +25,9 @@ OPEN = ("planned", "documented", "uploaded", "sending", "submitted")
 #: Of these the marketplace has, or may have, the feed: they are followed even when nothing is to be sent.
 SENT = ("sending", "submitted")
 ENDED = ("done", "fatal", "cancelled")
-#: Feed -> the kinds of change that its messages carry.
-CHANGES: Mapping[str, tuple[str, ...]] = {
-    "product": ("create", "update", "delete"), "price": ("price",), "inventory": ("quantity",), "images": ("images",),
-}  # fmt: skip
 #: state -> states that it may become. What is not here does not happen.
 TRANSITIONS: Mapping[str, tuple[str, ...]] = {
-    "planned": ("documented", "cancelled"),
+    "planned": ("documented", "cancelled", "done"),  # done: only what is said one by one
     "documented": ("documented", "uploaded", "cancelled"),
     "uploaded": ("documented", "sending", "cancelled"),
     "sending": ("submitted", "uploaded", "fatal", "held"),
@@ -58,6 +55,7 @@ class Submission:
     sha256: str
     messages: int
     state: str
+    via: str
     reason: str | None
     document_id: str | None
     documented_at: datetime | None
@@ -84,14 +82,16 @@ _SELECT = sql.SQL("SELECT {} FROM submissions s").format(COLUMNS)
 #: Open submissions that must end before one may be sent, see `Ledger.waits_for`.
 _WAITS_FOR = b"""
     SELECT o.id FROM submissions o WHERE o.lane = %(lane)s AND o.id <> %(id)s AND o.ended_at IS NULL AND (
-        o.state = 'sending' OR o.id < %(id)s AND o.export_id <> %(export)s
+        o.state = 'sending' AND %(via)s = 'feed' OR o.id < %(id)s AND o.export_id <> %(export)s
+        AND (o.via = 'feed' OR %(via)s = 'feed')
         AND (o.kind = %(kind)s OR 'product' IN (o.kind, %(kind)s)) AND EXISTS (
             SELECT 1 FROM listing_changes_sent before JOIN listing_changes_sent after USING (store_id, site, transport, sku)
             WHERE store_id = o.store_id AND site = o.site AND transport = o.transport
-                AND before.status = 'pending' AND before.export_id = o.export_id AND before.change = ANY(
+                AND before.status = 'pending' AND before.export_id = o.export_id AND before.via = o.via AND before.change = ANY(
                     CASE o.kind WHEN 'product' THEN %(product)s::text[] WHEN 'price' THEN %(price)s::text[]
                     WHEN 'inventory' THEN %(inventory)s::text[] ELSE %(images)s::text[] END)
-                AND after.status = 'pending' AND after.export_id = %(export)s AND after.change = ANY(%(mine)s::text[])
+                AND after.status = 'pending' AND after.export_id = %(export)s AND after.via = %(via)s
+                AND after.change = ANY(%(mine)s::text[])
         )
     ) ORDER BY o.id LIMIT 1
 """
@@ -151,11 +151,11 @@ class Ledger:
         self._fence = int(row[0]) if row else 0
 
     def due(self, states: Sequence[str] = OPEN) -> list[Submission]:
-        """What can be moved on now, unknown outcomes first, then the oldest."""
+        """What can be moved on now: what is said at once, stock first; unknown outcomes; then the oldest."""
         return self._rows(
             sql.SQL(
                 "WHERE s.lane = %s AND s.state = ANY(%s) AND s.next_at <= %s AND (%s::uuid IS NULL OR s.store_id = %s)"
-                " ORDER BY s.state <> 'sending', s.id"
+                " ORDER BY NOT (s.via = 'items' AND s.kind = 'inventory'), s.via <> 'items', s.state <> 'sending', s.id"
             ),
             (self.lane, list(states), self.now(), self.store_id, self.store_id),
         )
@@ -168,11 +168,34 @@ class Ledger:
 
     def waits_for(self, row: Submission) -> int | None:
         """The submission that must end first: only one outcome may be unknown, and messages about one SKU must arrive in the
-        order of the exports. A product feed carries prices, stock and pictures too."""
+        order of the exports. A product feed carries prices, stock and pictures too. What is said one by one never waits for
+        its like: a hand-over takes back what it says anew."""
         changes = {kind: list(kinds) for kind, kinds in CHANGES.items()}
-        values = {"lane": row.lane, "id": row.id, "export": row.export_id, "kind": row.kind, "mine": changes[row.kind], **changes}
+        values = {"lane": row.lane, "id": row.id, "export": row.export_id, "kind": row.kind, "via": row.via,
+                  "mine": changes[row.kind], **changes}  # fmt: skip
         found = self.connection.execute(_WAITS_FOR, values).fetchone()
         return None if found is None else int(found[0])
+
+    def on_its_way(self, row: Submission) -> set[str]:
+        """SKUs of which its messages still wait for a verdict, and no newer export says the same anew."""
+        rows = self.connection.execute(
+            b"SELECT sku FROM listing_changes_sent WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s"
+            b" AND status = 'pending' AND via = %s AND change = ANY(%s)",
+            (row.store_id, row.site, row.transport, row.export_id, row.via, list(CHANGES[row.kind])),
+        )
+        return {str(one[0]) for one in rows}
+
+    def answered(self, row: Submission) -> set[int]:
+        """Ids of its messages that have a verdict."""
+        rows = self.connection.execute(b"SELECT message_id FROM submission_results WHERE submission_id = %s", [row.id])
+        return {int(one[0]) for one in rows}
+
+    def outcomes(self, row: Submission) -> dict[str, int]:
+        """How many of its messages came to which outcome."""
+        rows = self.connection.execute(
+            b"SELECT outcome, count(*) FROM submission_results WHERE submission_id = %s GROUP BY 1", [row.id]
+        )
+        return {str(outcome): int(count) for outcome, count in rows}
 
     def known_feeds(self) -> set[str]:
         """Feed ids that belong to a submission of this lane."""

@@ -63,11 +63,13 @@ class Office:
                         set_outcome(connection, cell.connection.id, str(refused))
                     raise
 
-    def work(self, cell: Cell, service: FeedService, *, holder: str) -> Counter[str]:
+    def work(self, cell: Cell, service: FeedService, *, holder: str, sends: bool = True) -> Counter[str]:
         """Move on everything of a connection that is due; returns how many submissions came into which state.
+        Unless it `sends`, what is out is followed, and nothing more is sent.
 
         Raises LockBusy when another process is at it, and CredentialsRefused after noting that on the connection."""
         with self.worker(cell, service, holder=holder) as worker:
+            worker.sends &= sends
             try:
                 return worker.run()
             except CredentialsRefused as refused:

@@ -17,14 +17,15 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import CredentialsRefused, FeedService, NotCreated, TryLater
 from pipeline.model.errors import BadInputError, PipelineError
 from pipeline.platform.http import ApiError
+from pipeline.platform.points import point
+from pipeline.submissions import single
 from pipeline.submissions.ledger import ENDED, OPEN, SENT, Ledger, Submission
-from pipeline.submissions.points import point
 from pipeline.submissions.statistics import refresh
-from pipeline.submissions.verdicts import Verdict, apply, forget, is_foreign, judge
+from pipeline.submissions.verdicts import Verdict, apply, becomes_a_feed, forget, is_foreign, judge
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,11 @@ class Timing:
 TIMING = Timing()
 _MOST_RESENDS = 3
 _MOST_BAD_REPORTS = 5
-_BROKEN_OFF = "the marketplace broke off processing: some, none or all of it may have been done"
+_MOST_FAILURES = 5  # of what is said one by one, in a row
+_BROKEN_OFF = (
+    "the marketplace broke off processing: some, none or all of it may have been done, and the next export says it as a whole"
+)
+_STATUS = {"queued": "in the marketplace's queue", "running": "being processed by the marketplace"}
 
 
 class _FileGone(PipelineError):
@@ -95,13 +100,37 @@ class Worker:
                 return self._reconcile(row)
             if row.state == "submitted":
                 return self._poll(row)
+            if row.via == "items" and row.state == "planned":
+                return self._say(row)
             return self._send(row)
         except TryLater as later:
-            return self._wait(self.ledger.get(row.id), timedelta(seconds=later.seconds))
+            return self._wait(self.ledger.get(row.id), timedelta(seconds=later.seconds), reason=f"{later}; then it goes on")
         except CredentialsRefused:
             raise
         except ApiError as error:
-            return self._failed(self.ledger.get(row.id), str(error))
+            row = self.ledger.get(row.id)
+            if row.via == "items" and row.failures + 1 >= _MOST_FAILURES and self._becomes_a_feed(row, str(error)):
+                return self.ledger.get(row.id)
+            return self._failed(row, str(error))
+
+    # One by one.
+
+    def _say(self, row: Submission) -> Submission:
+        try:
+            content = self._content(row)
+        except _FileGone:
+            return self._forget(row)
+        return single.say(self, row, self.service.single_messages(content))
+
+    def _becomes_a_feed(self, row: Submission, why: str) -> bool:
+        """It could not be said at once time and again: its file goes as a feed, unless part of it was said already."""
+        if row.state != "planned" or not single.may_become_a_feed(self, row, self.service.single_messages(self._content(row))):
+            return False
+        with self.ledger.connection.transaction():
+            becomes_a_feed(self.ledger.connection, row)
+            row = self.ledger.wait(row, timedelta(0), via="feed", failures=0, reason=None)
+            self.ledger.note(row, f"goes as a feed: {why}")
+        return True
 
     # Sending.
 
@@ -134,7 +163,8 @@ class Worker:
             feed_id = self.service.create_feed(row.document_id or "")
         except NotCreated as error:
             if error.status == 429:
-                return self.ledger.move(row, "uploaded", reason=str(error), next_at=self.ledger.now() + self.timing.longest_poll)
+                why = f"{error}; it is sent when the marketplace takes more"
+                return self.ledger.move(row, "uploaded", reason=why, next_at=self.ledger.now() + self.timing.longest_poll)
             return self.end_unsent(row, "fatal", str(error))
         except CredentialsRefused as error:
             if error.code is not None:
@@ -152,7 +182,12 @@ class Worker:
         place = self.service.new_document()
         point("doc_created_unrecorded")
         row = self.ledger.move(
-            row, "documented", document_id=place.document_id, documented_at=self.ledger.now(), server_time=place.server_time
+            row,
+            "documented",
+            document_id=place.document_id,
+            documented_at=self.ledger.now(),
+            server_time=place.server_time,
+            failures=row.failures,  # a document alone is no success
         )
         point("documented")
         point("before_upload")
@@ -181,7 +216,9 @@ class Worker:
         point("reconcile_listed")
         if len(found) > 1:
             ids = ", ".join(sorted(feed.feed_id for feed in found)[:10])
-            return self.ledger.move(row, "held", reason=f"any of the feeds {ids} may be this one; adopt one, or resend")
+            return self.ledger.move(
+                row, "held", reason=f"any of the feeds {ids} may be this one; {_decide(row, 'adopt', 'resend')}"
+            )
         if found:
             feed_id, note = found[0].feed_id, f"found in the list of feeds as {found[0].feed_id}"
             row = self.ledger.move(
@@ -194,7 +231,9 @@ class Worker:
         if now < settled:
             return self._wait(row, min(timing.longest_poll, settled - now))
         if row.resends >= _MOST_RESENDS:
-            return self.ledger.move(row, "held", reason=f"sent {row.resends + 1} times and never seen; resend, or cancel")
+            return self.ledger.move(
+                row, "held", reason=f"sent {row.resends + 1} times and never seen; {_decide(row, 'resend', 'cancel')}"
+            )
         note = "not in the list of feeds: it was not created, and is sent again"
         row = self.ledger.move(row, "uploaded", note=note, resends=row.resends + 1)
         point("resend_decided")
@@ -207,7 +246,7 @@ class Worker:
         point("polled")
         if feed is None:
             return self.ledger.move(
-                row, "held", reason=f"the marketplace does not know feed {row.feed_id}; resend, or adopt another"
+                row, "held", reason=f"the marketplace does not know feed {row.feed_id}; {_decide(row, 'resend', 'adopt')}"
             )
         if feed.status in ("queued", "running"):
             return self._still_waiting(row, feed.status)
@@ -224,31 +263,33 @@ class Worker:
             return self._no_report(row, "the feed is done, but there is no report")
         if report is not None and row.adopted and is_foreign(messages, report):
             return self.ledger.move(
-                row, "held", reason=f"feed {row.feed_id} is another program's; adopt the right one, or resend"
+                row, "held", reason=f"feed {row.feed_id} is another program's; {_decide(row, 'adopt', 'resend')}"
             )
         point("report_read")
-        why = (
-            "the marketplace broke off processing: some, none or all of it may have been done" if feed.status == "fatal" else None
-        )
+        why = _BROKEN_OFF if feed.status == "fatal" else None
         verdict = judge(messages, report, ended=feed.status, reason=why)
         return self._end(row, feed.status, verdict, why, remote_status=feed.status, report_id=feed.report_id)
 
     def _still_waiting(self, row: Submission, status: str) -> Submission:
         timing, age = self.timing, self.ledger.now() - (row.submitted_at or row.created_at)
         if age > timing.lost:
-            return self.ledger.move(row, "held", reason=f"no verdict after {_hours(age)} h; adopt it to wait on, or resend")
-        late = f"{status} for {_hours(age)} h" if age > timing.late else None
+            return self.ledger.move(
+                row,
+                "held",
+                reason=f"no verdict after {_hours(age)} h; {_decide(row, 'resend', 'cancel')}; or, to wait on: {_adopt(row)}",
+            )
+        late = f"{_STATUS[status]} for {_hours(age)} h, which is long; it is followed on" if age > timing.late else None
         wait = min(timing.longest_poll, timing.first_poll * 1.5 ** min(row.polls, 10))
         return self._wait(row, wait, polls=row.polls + 1, failures=0, remote_status=status, reason=late)
 
     def _no_report(self, row: Submission, why: str) -> Submission:
         if row.failures + 1 >= _MOST_BAD_REPORTS:
-            return self.ledger.move(row, "held", reason=f"{why}; resend sends everything in it again")
+            return self.ledger.move(row, "held", reason=f"{why}; {_decide(row, 'resend', 'cancel')}")
         return self._failed(row, why)
 
     def _end(self, row: Submission, state: str, verdict: Verdict, why: str | None, **values: Any) -> Submission:
         """Results, state of the listings and the end of the submission, in one transaction."""
-        places = [self._place(issue.attribute) for issue in verdict.issues]
+        places = [self.place(issue.attribute) for issue in verdict.issues]
         with self.ledger.connection.transaction():
             apply(self.ledger.connection, row, verdict, places)
             point("acks_uncommitted")
@@ -277,9 +318,12 @@ class Worker:
         """Try the same step later, less and less often."""
         now = self.ledger.now()
         if row.state == "sending" and row.deadline is not None and now > row.deadline:
-            return self.ledger.move(row, "held", reason=f"whether it was created could not be found out: {why}; adopt, or resend")
+            return self.ledger.move(
+                row, "held", reason=f"whether it was created could not be found out: {why}; {_decide(row, 'resend', 'adopt')}"
+            )
         wait = min(self.timing.longest_retry, self.timing.retry * 2 ** min(row.failures, 10))
-        return self._wait(row, wait, failures=row.failures + 1, reason=why)
+        times = f", {row.failures + 1} times so far" if row.failures else ""
+        return self._wait(row, wait, failures=row.failures + 1, reason=f"{why}; it is tried again by itself{times}")
 
     def _wait(self, row: Submission, wait: timedelta, **values: Any) -> Submission:
         return self.ledger.wait(row, wait, **values)
@@ -300,10 +344,24 @@ class Worker:
     def _messages(self, row: Submission) -> list[tuple[int, str]]:
         return self.service.messages(self._content(row))
 
-    def _place(self, attribute: str | None) -> tuple[str | None, str | None]:
+    def place(self, attribute: str | None) -> tuple[str | None, str | None]:
         """Our field and rule for an attribute of the marketplace."""
         field_ = self.service.field_of(attribute) if attribute else None
         return field_, self.rules.get(field_ or "")
+
+
+#: What a person can do about one that is held, and what that does.
+_DOES = {"resend": "send everything in it again", "adopt": "say which feed it is", "cancel": "give it up"}
+
+
+def _decide(row: Submission, *commands: str) -> str:
+    """The commands to choose from, in words."""
+    found = {name: f"pipeline submissions {name} {row.id}{' FEED_ID' if name == 'adopt' else ''}" for name in commands}
+    return "; or, to ".join(f"{'to ' if not number else ''}{_DOES[name]}: {found[name]}" for number, name in enumerate(found))
+
+
+def _adopt(row: Submission) -> str:
+    return f"pipeline submissions adopt {row.id} {row.feed_id}"
 
 
 def _hours(age: timedelta) -> int:

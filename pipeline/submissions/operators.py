@@ -13,7 +13,8 @@ from pipeline.submissions.ledger import ENDED, Submission
 from pipeline.submissions.machine import Worker
 
 _LIST = """
-    SELECT s.id, t.key AS store, s.site AS marketplace, s.export_id, s.kind AS feed, s.state, s.messages, s.counts, s.feed_id,
+    SELECT s.id, t.key AS store, s.site AS marketplace, s.export_id, s.kind AS feed, s.via, s.state, s.messages, s.counts,
+        s.feed_id,
         s.remote_status, s.created_at, s.submitted_at, s.ended_at, s.next_at, s.reason, s.path, s.document_id, s.resends,
         s.adopted
     FROM submissions s JOIN stores t ON t.id = s.store_id

@@ -16,8 +16,8 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from pipeline.listings.cell import Cell
+from pipeline.listings.lane import Lane
 from pipeline.listings.overrides import FIELDS, Override, plain, read_overrides
-from pipeline.listings.state import Lane
 from pipeline.marketplaces.live import LiveMarketplace
 from pipeline.platform.tables import Table
 from pipeline.submissions.repairs import FIXES, Change, Issue, propose

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 
 #: Tag of the runs that answer a request: its id.
 REQUEST_TAG = "pipeline/export_request"

@@ -16,23 +16,27 @@ import pyarrow as pa
 import pyarrow.csv
 from psycopg import sql
 
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import EFFECTS, Plan
-from pipeline.listings.state import Lane
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import Table
 
 _VALUES = EFFECTS.names[2:]  # sku first
 _SET = sql.SQL(
-    "INSERT INTO listing_state (store_id, site, transport, version, {columns}) "
-    "SELECT %s, %s, %s, %s, {columns} FROM effects WHERE op = 'set' "
+    "INSERT INTO listing_state AS s (store_id, site, transport, version, price_version, quantity_version, {columns}) "
+    "SELECT %s, %s, %s, %s, CASE WHEN string_to_array(sent, ',') && '{{create,price}}' THEN %s END, "
+    "CASE WHEN string_to_array(sent, ',') && '{{create,quantity}}' THEN %s END, {columns} FROM effects WHERE op = 'set' "
     "ON CONFLICT (store_id, site, transport, sku) DO UPDATE SET {values}, "
+    "price_version = coalesce(excluded.price_version, s.price_version), "
+    "quantity_version = coalesce(excluded.quantity_version, s.quantity_version), "
     "version = excluded.version, left_at = NULL, updated_at = now()"
 ).format(
     columns=sql.SQL(", ").join(map(sql.Identifier, _VALUES)),
     values=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in _VALUES[1:]),
 )
 _LEAVE = b"""
-    UPDATE listing_state s SET left_at = coalesce(s.left_at, now()), quantity = e.quantity, version = %s, updated_at = now()
+    UPDATE listing_state s SET left_at = coalesce(s.left_at, now()), quantity = e.quantity, version = %s, updated_at = now(),
+        quantity_version = CASE WHEN e.sent = 'quantity' THEN %s ELSE s.quantity_version END
     FROM effects e WHERE e.op = 'leave' AND s.sku = e.sku AND s.store_id = %s AND s.site = %s AND s.transport = %s
 """
 _DELETE = b"""
@@ -46,12 +50,24 @@ _FORGET_REFUSED = b"""
         AND (c.change = said.change OR said.change IN ('create', 'delete'))
 """
 _SENT = sql.SQL(
-    "INSERT INTO listing_changes_sent (store_id, site, transport, version, export_id, change, {columns}) "
-    "SELECT %s, %s, %s, %s, %s, said.change, {prefixed} FROM effects e, unnest(string_to_array(e.sent, ',')) AS said (change)"
+    "INSERT INTO listing_changes_sent (store_id, site, transport, version, export_id, source_version, change, {columns}) "
+    "SELECT %s, %s, %s, %s, %s, %s, said.change, {prefixed} FROM effects e, unnest(string_to_array(e.sent, ',')) AS said (change)"
 ).format(
     columns=sql.SQL(", ").join(map(sql.Identifier, _VALUES)),
     prefixed=sql.SQL(", ").join(sql.SQL("e.{}").format(sql.Identifier(name)) for name in _VALUES),
 )
+#: What waits to be said one by one and is said anew: an older value must not follow a newer one.
+_OVERTAKEN = b"""
+    DELETE FROM listing_changes_sent c USING effects e, unnest(string_to_array(e.sent, ',')) AS said (change)
+    WHERE c.store_id = %s AND c.site = %s AND c.transport = %s AND c.status = 'pending' AND c.via = 'items' AND c.sku = e.sku
+        AND (c.change = said.change OR said.change IN ('create', 'delete'))
+"""
+_AT_ONCE = b"""
+    UPDATE listing_changes_sent c SET via = 'items'
+    FROM unnest(%s::text[], %s::text[]) AS u (sku, feed)
+    WHERE c.store_id = %s AND c.site = %s AND c.transport = %s AND c.version = %s AND c.sku = u.sku
+        AND c.change = CASE u.feed WHEN 'inventory' THEN 'quantity' ELSE u.feed END
+"""
 #: Our own notes, which no message carries: whose family it is, and since when it has left.
 _NOTE = b"""
     UPDATE listing_state s SET
@@ -82,19 +98,24 @@ def advance(connection: psycopg.Connection[Any], lane: Lane, plan: Plan) -> int:
     return int(row[0])
 
 
-def record(connection: psycopg.Connection[Any], lane: Lane, effects: Table, version: int) -> None:
-    """Write EFFECTS rows: `set` replaces a SKU's record, `leave` sets quantity 0 and when it left, `delete` removes it."""
+def record(connection: psycopg.Connection[Any], lane: Lane, effects: Table, version: int, source_version: str) -> None:
+    """Write EFFECTS rows: `set` replaces a SKU's record, `leave` sets quantity 0 and when it left, `delete` removes it.
+    `source_version` is the import that prices and quantities are of."""
     with connection.cursor() as cursor, _loaded(cursor, effects):
-        cursor.execute(_SET, (*lane.key, version))
-        cursor.execute(_LEAVE, (version, *lane.key))
+        cursor.execute(_SET, (*lane.key, version, source_version, source_version))
+        cursor.execute(_LEAVE, (version, source_version, *lane.key))
         cursor.execute(_DELETE, lane.key)
 
 
-def record_sent(connection: psycopg.Connection[Any], lane: Lane, effects: Table, version: int, export_id: str) -> None:
+def record_sent(connection: psycopg.Connection[Any], lane: Lane, plan: Plan, version: int) -> None:
     """Note EFFECTS rows as on their way: a row for each SKU and kind of change that a message carries."""
-    with connection.cursor() as cursor, _loaded(cursor, effects):
+    urgent = plan.urgent.arrow()
+    with connection.cursor() as cursor, _loaded(cursor, plan.effects):
         cursor.execute(_FORGET_REFUSED, lane.key)
-        cursor.execute(_SENT, (*lane.key, version, export_id))
+        cursor.execute(_OVERTAKEN, lane.key)
+        cursor.execute(_SENT, (*lane.key, version, plan.export_id, plan.import_id))
+        if len(urgent):
+            cursor.execute(_AT_ONCE, (urgent["sku"].to_pylist(), urgent["feed"].to_pylist(), *lane.key, version))
         cursor.execute(_NOTE, lane.key)
 
 
@@ -103,7 +124,8 @@ def _loaded(cursor: psycopg.Cursor[Any], effects: Table) -> Iterator[None]:
     """The rows as the temporary table `effects`."""
     cursor.execute(
         b"CREATE TEMP TABLE effects (op text, sent text, sku text, product_id text, role text, parent_sku text, "
-        b"content_hash text, images_hash text, price bigint, list_price bigint, quantity bigint) ON COMMIT DROP"
+        b"content_hash text, images_hash text, price bigint, list_price bigint, sale_price bigint, sale_start timestamptz, "
+        b"sale_end timestamptz, quantity bigint) ON COMMIT DROP"
     )
     with cursor.copy(b"COPY effects FROM STDIN (FORMAT csv)") as copy:
         for index in range(effects.batches):

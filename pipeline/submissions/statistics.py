@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from pipeline.listings.state import Lane
+from pipeline.listings.lane import Lane
 from pipeline.submissions.schema import EXPORT_STATISTICS
 
 #: Rows of the table, and as far back as the trend of single exports is shown.

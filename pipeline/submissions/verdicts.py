@@ -9,8 +9,9 @@ from typing import Any
 
 import psycopg
 
+from pipeline.listings.unsent import CHANGES
 from pipeline.marketplaces.live import FeedIssue, FeedReport, ListingFacts
-from pipeline.submissions.ledger import CHANGES, Submission
+from pipeline.submissions.ledger import Submission
 
 #: Outcome of a message: Amazon took it; refused it; or nobody can say.
 _UNTOLD = "The report does not say what became of it."
@@ -92,13 +93,16 @@ _ON_ITS_WAY = b"""
 """
 _CREATED = b"""
     INSERT INTO listing_state AS s (store_id, site, transport, sku, product_id, role, parent_sku, content_hash, images_hash,
-        price, list_price, quantity, version, uncertain)
-    SELECT store_id, site, transport, sku, product_id, role, parent_sku, content_hash, images_hash, price, list_price, quantity,
-        version, outcome = 'unknown' FROM answered WHERE change = 'create' AND outcome <> 'rejected'
+        price, list_price, sale_price, sale_start, sale_end, quantity, version, price_version, quantity_version, uncertain)
+    SELECT store_id, site, transport, sku, product_id, role, parent_sku, content_hash, images_hash, price, list_price, sale_price,
+        sale_start, sale_end, quantity, version, source_version, source_version, outcome = 'unknown' FROM answered
+    WHERE change = 'create' AND outcome <> 'rejected'
     ON CONFLICT (store_id, site, transport, sku) DO UPDATE SET
         product_id = excluded.product_id, role = excluded.role, parent_sku = excluded.parent_sku,
         content_hash = excluded.content_hash, images_hash = excluded.images_hash, price = excluded.price,
-        list_price = excluded.list_price, quantity = excluded.quantity, version = excluded.version,
+        list_price = excluded.list_price, sale_price = excluded.sale_price, sale_start = excluded.sale_start,
+        sale_end = excluded.sale_end, quantity = excluded.quantity, version = excluded.version,
+        price_version = excluded.price_version, quantity_version = excluded.quantity_version,
         uncertain = excluded.uncertain, left_at = NULL, updated_at = now()
 """
 _CHANGED = b"""
@@ -107,7 +111,12 @@ _CHANGED = b"""
         images_hash = CASE a.change WHEN 'images' THEN a.images_hash ELSE s.images_hash END,
         price = CASE a.change WHEN 'price' THEN a.price ELSE s.price END,
         list_price = CASE a.change WHEN 'price' THEN a.list_price ELSE s.list_price END,
+        sale_price = CASE a.change WHEN 'price' THEN a.sale_price ELSE s.sale_price END,
+        sale_start = CASE a.change WHEN 'price' THEN a.sale_start ELSE s.sale_start END,
+        sale_end = CASE a.change WHEN 'price' THEN a.sale_end ELSE s.sale_end END,
+        price_version = CASE a.change WHEN 'price' THEN a.source_version ELSE s.price_version END,
         quantity = CASE a.change WHEN 'quantity' THEN a.quantity ELSE s.quantity END,
+        quantity_version = CASE a.change WHEN 'quantity' THEN a.source_version ELSE s.quantity_version END,
         version = greatest(s.version, a.version), updated_at = now()
     FROM answered a
     WHERE a.outcome = 'accepted' AND a.change NOT IN ('create', 'delete')
@@ -183,10 +192,19 @@ def apply(
             cursor.execute(_FACTS, (list(listings), [facts.item_id for facts in listings.values()], words, *lane))
 
 
+def becomes_a_feed(connection: psycopg.Connection[Any], row: Submission) -> None:
+    """What was to be said one by one goes by feed."""
+    connection.execute(
+        b"UPDATE listing_changes_sent SET via = 'feed' WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s"
+        b" AND status = 'pending' AND via = 'items' AND change = ANY(%s)",
+        (row.store_id, row.site, row.transport, row.export_id, list(CHANGES[row.kind])),
+    )
+
+
 def forget(connection: psycopg.Connection[Any], row: Submission) -> None:
     """What was to be sent is not on its way: the next plan says it again."""
     connection.execute(
         b"DELETE FROM listing_changes_sent WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s"
-        b" AND status = 'pending' AND change = ANY(%s)",
-        (row.store_id, row.site, row.transport, row.export_id, list(CHANGES[row.kind])),
+        b" AND status = 'pending' AND via = %s AND change = ANY(%s)",
+        (row.store_id, row.site, row.transport, row.export_id, row.via, list(CHANGES[row.kind])),
     )

@@ -48,7 +48,7 @@ def live(address: Path, folder: Path) -> Call:
     from pipeline_tests.fakes.shopify import TOKEN
 
     source = ShopifyApi(
-        "fake.myshopify.com", {"access_token": Secret(TOKEN)}, currency="USD", version="2026-10",
+        "shop", "fake.myshopify.com", {"access_token": Secret(TOKEN)}, currency="USD", version="2026-10",
         url=f"http://127.0.0.1:{address}", patience=Patience(sleep=lambda seconds: None),
     )  # fmt: skip
 

@@ -213,7 +213,7 @@ def test_a_store_gets_new_credentials_and_settings(
 
 
 def test_trying_a_store(cli: Cli, demo: str, catalog: Path, tmp_path: Path, key_file: Path) -> None:
-    assert cli("store", "test", demo, "--json").json == {"store": demo, "source": "shopify-file", "problems": []}
+    assert cli("store", "test", demo, "--json").json == {"store": demo, "source": "shopify-file", "problems": [], "optional": []}
     catalog.unlink()
     assert "does not exist" in cli("store", "test", demo).err
     cli("store", "add", "shop", *SHOP, "--credentials", write(tmp_path, "c.json", SHOPIFY))
@@ -292,6 +292,41 @@ def test_a_table_of_excel(cli: Cli, tmp_path: Path, catalog: Path) -> None:
     path = tmp_path / "excel.csv"
     path.write_bytes("\ufeffkey;file\r\nshop-a;catalog.csv\r\n".encode())
     assert cli("store", "add", "--from", str(path), "--json").json["stores"][0]["key"] == "shop-a"
+    path.write_bytes(b"key\tfile\tname\r\nshop-b\tcatalog.csv\tB, the second\r\n")
+    assert cli("store", "add", "--from", str(path), "--json").json["stores"][0]["name"] == "B, the second"
+    path.write_bytes(b"key;file;name\r\nshop-c;catalog.csv;C; the third\r\n")
+    refused = cli("store", "add", "--from", str(path))
+    assert refused.code == 2
+    assert "line 2 has 4 cells for 3 columns; quote texts that have a semicolon in them" in refused.err
+
+
+def test_one_catalog_in_two_stores_is_refused_unless_it_is_meant(cli: Cli, tmp_path: Path) -> None:
+    write(tmp_path, "a.json", SHOPIFY)
+    file, pim = write(tmp_path, "b.json", SHOPIFY), write(tmp_path, "p.json", AKENEO)
+    shop = ("--source", "shopify", "--domain", "My-Shop.myshopify.com", "--credentials", file)
+    at = ("--source", "akeneo", "--url", "https://pim.example.com", "--channel", "shop", "--credentials", pim, "--locale")
+    assert cli("store", "add", "one", *shop).code == cli("store", "add", "pim-de", *at, "de_DE").code == 0
+    refused = cli("store", "add", "two", *shop)
+    assert refused.code == 2 and "store one has this catalog already (my-shop.myshopify.com)" in refused.err
+    assert "store pim-de has this catalog already" in cli("store", "add", "again", *at, "de_DE").err
+    assert cli("store", "add", "pim-fr", *at, "fr_FR").code == 0  # the other language of a PIM is another catalog
+    rows = ("x,shopify,x,a.json", "y,shopify,x,a.json", "z,shopify,my-shop,a.json")
+    several = table(tmp_path, "key,source,domain,credentials", *rows)
+    said = cli("store", "add", "--from", several).err
+    assert "line 3: store x has this catalog already" in said and "line 4: store one has" in said
+    assert cli("store", "add", "--from", several, "--same-source").code == 0
+    moved = cli("store", "set", "x", "--domain", "my-shop")
+    assert moved.code == 2 and "store one has this catalog already" in moved.err
+    assert cli("store", "set", "x", "--domain", "my-shop", "--same-source").code == 0
+    assert cli("store", "set", "one", "--api-version", "2026-07").code == 0
+
+
+def test_an_option_of_another_source_is_named_as_it_was_typed(cli: Cli, tmp_path: Path) -> None:
+    credentials = write(tmp_path, "a.json", SHOPIFY)
+    for arguments in (("shop", "--url", "https://a.myshopify.com"), ("shop", "--domain", "a", "--channel", "x")):
+        refused = cli("store", "add", arguments[0], "--source", "shopify", *arguments[1:], "--credentials", credentials)
+        said = f"the source shopify takes no {arguments[-2]}; it takes --domain, --api-version, --location"
+        assert (refused.code, said in refused.err) == (2, True)
 
 
 def test_one_wrong_line_adds_nothing_and_every_wrong_line_is_named(
@@ -306,7 +341,8 @@ def test_one_wrong_line_adds_nothing_and_every_wrong_line_is_named(
     )  # fmt: skip
     said = cli("store", "add", "--from", static).err
     for words in (
-        "line 3: 'UPPER' cannot be", "line 4: the key good stands on line 2 already", 
+        "line 3: 'UPPER' cannot be a store key: use 1 to 63 lower-case letters",
+        "line 4: the key good stands on line 2 already", 
         "line 5: 'magento' is not a source",
         "line 6: 'shop.example.com' is not a shop", "line 7: the source shopify needs credentials", "line 8: ",
         "line 10: the catalog file",

@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.cli.up import HOST, hold, refuse_taken_port
 from pipeline.model.errors import UsageError
-from pipeline.platform.instance import open_instance
+from pipeline.platform.instance import dagster_home, open_instance
+from pipeline.platform.keeper import MARK
 from pipeline.settings import Settings
 from pipeline_tests.cli.conftest import Cli
 
@@ -33,7 +34,8 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     calls: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda path, arguments: calls.append(arguments))
     monkeypatch.setattr("os.chdir", lambda path: None)
-    monkeypatch.setenv("DAGSTER_HOME", "")
+    for name in ("DAGSTER_HOME", "PYTHONWARNINGS", MARK):
+        monkeypatch.setenv(name, "")
     return calls
 
 
@@ -47,8 +49,10 @@ def test_it_starts_our_own_dagster_on_loopback(
     started = cli("up", "--port", str(free_port), "--json")
     assert (started.code, started.json) == (0, {"url": f"http://127.0.0.1:{free_port}"})
     ((program, *arguments),) = executed
-    assert Path(program).is_file() and Path(program).name == "dagster"
-    assert arguments == ["dev", "-h", "127.0.0.1", "-p", str(free_port), "-w", str(settings.project_root / "workspace.yaml")]
+    keeper, dagster = arguments[:4], arguments[4:]
+    assert program == sys.executable and keeper[:2] == ["-m", "pipeline.platform.keeper"] and keeper[3] == str(settings.data_dir)
+    assert Path(dagster[0]).is_file() and Path(dagster[0]).name == "dagster"
+    assert dagster[1:] == ["dev", "-h", "127.0.0.1", "-p", str(free_port), "-w", str(settings.project_root / "workspace.yaml")]
     assert os.environ["DAGSTER_HOME"] == str(settings.data_dir / "dagster")
     assert os.environ["PIPELINE_DATA_DIR"] == str(settings.data_dir)
     assert (settings.data_dir / "dagster" / "dagster.yaml").is_file()
@@ -68,7 +72,7 @@ def free_port() -> int:
 def test_a_second_daemon_for_one_data_directory_is_refused(tmp_path: Path) -> None:
     """The lock must outlive an exec, and end with the process."""
     code = (
-        "import os, sys, pathlib\nfrom pipeline.cli.up import hold\nhold(pathlib.Path(sys.argv[1]))\n"
+        "import os, sys, pathlib\nfrom pipeline.cli.up import hold\nhold(pathlib.Path(sys.argv[1]), 'http://127.0.0.1:3000')\n"
         "os.execv('/bin/sh', ['/bin/sh', '-c', 'echo held; read line'])"
     )
     with subprocess.Popen(
@@ -76,11 +80,19 @@ def test_a_second_daemon_for_one_data_directory_is_refused(tmp_path: Path) -> No
     ) as holder:
         assert holder.stdin is not None and holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(UsageError, match=f"run already for {tmp_path.parent}"):
-            hold(tmp_path)
+        with pytest.raises(UsageError, match=rf"run already for {tmp_path.parent} \(http://127.0.0.1:3000\)"):
+            hold(tmp_path, "http://127.0.0.1:3001")
         holder.stdin.close()
         holder.wait(timeout=60)
-    hold(tmp_path)
+    os.close(hold(tmp_path, "http://127.0.0.1:3001"))
+
+
+def test_a_second_up_does_not_advise_another_port(cli: Cli, settings: Settings, listener: int, executed: list[Any]) -> None:
+    held = hold(dagster_home(settings), f"http://127.0.0.1:{listener}")
+    second = cli("up", "--port", str(listener))
+    os.close(held)
+    assert (second.code, executed) == (2, [])
+    assert "run already for" in second.err and "choose another one" not in second.err
 
 
 def test_a_taken_port_is_a_sentence(cli: Cli, listener: int, executed: list[Any]) -> None:

@@ -37,7 +37,8 @@ AT_ONCE = 4
 
 @dataclass
 class Fault:
-    """What happens instead of the answer: a status, or `truncated`, `empty`, `html`, `reset`, `items_missing`, `foreign_link`."""
+    """What happens instead of the answer: a status, or `truncated`, `empty`, `html`, `reset`, `hang` (no answer at all), `echo`
+    (a refusal that repeats the secret of the request), `items_missing`, `foreign_link`."""
 
     kind: str  # token, products, product-models, attributes, options ... or * for any
     nth: int  # 1 = the first call of that kind from now on
@@ -83,12 +84,16 @@ class FakeAkeneo:
     odd: list[Record] = field(default_factory=list)  # products that are given as they are, whatever is in them
     calls: Counter[str] = field(default_factory=Counter)
     paths: list[str] = field(default_factory=list)
+    credentials: dict[str, str] = field(default_factory=CREDENTIALS.copy)
+    issued: list[str] = field(default_factory=list)  # every token
+    recorded: list[bytes] = field(default_factory=list)  # every request without the places of its secrets
     most_at_once: int = 0
     hold: threading.Event | None = None  # data calls wait for it
 
     def __post_init__(self) -> None:
         self.now = datetime(2026, 11, 20, 8, 0, tzinfo=timezone(timedelta(hours=self.offset_hours)))
         self._lock = threading.RLock()
+        self._closed = threading.Event()
         self._faults: list[Fault] = []
         self._access: dict[str, int] = {}  # token -> calls left
         self._refresh: set[str] = set()
@@ -105,6 +110,7 @@ class FakeAkeneo:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._closed.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -163,6 +169,8 @@ class FakeAkeneo:
             kind = _kind(parts)
             self.calls[kind] += 1
             self.paths.append(target)
+            shown = {name: value for name, value in headers.items() if name != "authorization"}
+            self.recorded.append(json.dumps([method, target, shown]).encode() + (b"" if kind == "token" else body))
             strikes = [fault for fault in self._faults if fault.strikes(kind)]
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
@@ -173,6 +181,12 @@ class FakeAkeneo:
             if many:
                 raise Refusal(429, "You have exceeded the limit of API requests.", {"Retry-After": "1"})
             what = strikes[0].what if strikes else None
+            if what == "hang":
+                self._closed.wait(60)
+                raise ConnectionResetError
+            if what == "echo":
+                said = f"{headers.get('authorization')} {self.credentials['client_secret']} {body.decode()}"
+                raise Refusal(422 if kind == "token" else 401, f"The access token provided is invalid: {said}")
             if isinstance(what, int):
                 raise Refusal(what, _MESSAGES.get(what, "Something is wrong."), {"Retry-After": "2"} if what == 429 else {})
             with self._lock:
@@ -186,7 +200,7 @@ class FakeAkeneo:
                 self._at_once -= 1
 
     def _token(self, headers: Mapping[str, str], body: bytes) -> Record:
-        wanted = base64.b64encode(f"{CREDENTIALS['client_id']}:{CREDENTIALS['client_secret']}".encode()).decode()
+        wanted = base64.b64encode(f"{self.credentials['client_id']}:{self.credentials['client_secret']}".encode()).decode()
         if headers.get("authorization") != f"Basic {wanted}":
             raise Refusal(422, 'Parameter "client_id" is missing or does not match any client, or secret is invalid')
         asked = json.loads(body or b"{}")
@@ -195,11 +209,12 @@ class FakeAkeneo:
                 raise Refusal(422, "Invalid refresh token")
         elif asked.get("grant_type") != "password":
             raise Refusal(422, 'Parameter "grant_type" is missing')
-        elif (asked.get("username"), asked.get("password")) != (CREDENTIALS["username"], CREDENTIALS["password"]):
+        elif (asked.get("username"), asked.get("password")) != (self.credentials["username"], self.credentials["password"]):
             raise Refusal(422, "No user found for the given username and password")
         access, refresh = secrets.token_hex(30), secrets.token_hex(30)
         self._access[access] = self.token_calls
         self._refresh.add(refresh)
+        self.issued += [access, refresh]
         return {"access_token": access, "expires_in": 3600, "token_type": "bearer", "scope": None, "refresh_token": refresh}
 
     def _read(self, kind: str, method: str, parts: list[str], params: dict[str, str], headers: Mapping[str, str]) -> Record:

@@ -68,7 +68,7 @@ class FakeAmazon(amazon_listings.ListingsItems, amazon_types.ProductTypes):
     """All of Amazon for one seller. Attributes may be changed at any time."""
 
     def __init__(self, clock: Clock) -> None:
-        self.lock = threading.RLock()
+        self.lock, self.closed = threading.RLock(), threading.Event()
         self.begin(clock)
         self._models = _models()
         self._server = _Server(("127.0.0.1", 0), self._handler())
@@ -100,6 +100,7 @@ class FakeAmazon(amazon_listings.ListingsItems, amazon_types.ProductTypes):
         self.statuses: list[tuple[str, int]] = []
         self.violations: list[str] = []
         self.recorded: list[bytes] = []  # whole requests but for the authorization header and the token form
+        self.signatures: list[str] = []  # of presigned URLs
 
     def serve(self) -> threading.Thread:
         thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -107,6 +108,7 @@ class FakeAmazon(amazon_listings.ListingsItems, amazon_types.ProductTypes):
         return thread
 
     def stop(self) -> None:
+        self.closed.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -233,7 +235,8 @@ class FakeAmazon(amazon_listings.ListingsItems, amazon_types.ProductTypes):
         return document
 
     def _url(self, document: Document) -> str:
-        return f"{self.url}/bucket/{document.document_id}?X-Amz-Expires=300&X-Amz-Signature={secrets.token_hex(16)}"
+        self.signatures.append(secrets.token_hex(16))
+        return f"{self.url}/bucket/{document.document_id}?X-Amz-Expires=300&X-Amz-Signature={self.signatures[-1]}"
 
     def _presigned(self, call: Call) -> Document:
         document = self.documents.get(call.key)
@@ -270,8 +273,13 @@ class FakeAmazon(amazon_listings.ListingsItems, amazon_types.ProductTypes):
             fault.after, fault = fault.after - 1, None
         if fault is not None:
             fault.times -= 1
-            if fault.kind == "refused":
+            if fault.kind in ("refused", "hang"):
                 return None
+            if fault.kind == "echo":
+                said = call.headers.get("x-amz-access-token") or call.body.decode("utf-8", "replace")
+                if name == "token":
+                    return Reply(401, {"error": "invalid_client", "error_description": f"{said} {self.credentials}"})
+                return Refused(403, "Unauthorized", f"the token {said} was refused").reply
             if isinstance(fault.kind, int):
                 return Refused(fault.kind, fault.code, "planned").reply
         try:
@@ -317,20 +325,29 @@ class FakeAmazon(amazon_listings.ListingsItems, amazon_types.ProductTypes):
             def log_message(self, *_: Any) -> None: ...
 
             def _serve(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                size = int(self.headers.get("content-length") or 0)
+                body = self.rfile.read(size)
+                if len(body) < size:  # the client went away in the middle
+                    self.close_connection = True
+                    return
                 call = Call.of(
                     _OPERATIONS, self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body
                 )
                 with fake.lock:
                     fake.recorded.append(call.told())
+                    hangs = any(one.kind == "hang" and one.operation == call.operation and one.times > 0 for one in fake.faults)
                     reply = Reply(404, {"errors": []}) if call.operation == "" else fake.answer(call)
                     fake.statuses.append((call.operation, reply.status if reply else 0))
                 if reply is None:
+                    if hangs:
+                        fake.closed.wait(60)
                     self.close_connection = True
                     return
                 content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 self.send_response_only(reply.status)
                 self.send_header("Date", format_datetime(fake.clock.now(), usegmt=True))
+                if not isinstance(reply.body, bytes):
+                    self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.send_header("x-amzn-RequestId", f"req-{len(fake.statuses)}")
                 if call.operation in RATES and reply.status != 429:

@@ -16,8 +16,8 @@ Operation = tuple[str, str, str]
 @dataclass
 class Fault:
     """The next `times` calls of an operation. `lost`: carried out, but the answer never arrives; `refused`: the connection
-    breaks before anything happened; `garbage`: carried out, the answer is no JSON; a number: that status, nothing done.
-    `after` so many calls that go well."""
+    breaks before anything happened; `hang`: no answer, nothing done; `garbage`: carried out, the answer is no JSON; `echo`:
+    refused, and the secret of the request repeated; a number: that status, nothing done. `after` so many calls that go well."""
 
     operation: str
     kind: str | int
@@ -75,4 +75,5 @@ class Call:
     def told(self) -> bytes:
         """All of it but for where a secret has its place."""
         headers = {name: value for name, value in self.headers.items() if name != "x-amz-access-token"}
-        return json.dumps([self.method, self.path, headers]).encode() + (b"" if self.operation == "token" else self.body)
+        query = {} if self.operation in ("upload", "download") else self.query  # the signature's place
+        return json.dumps([self.method, self.path, query, headers]).encode() + (b"" if self.operation == "token" else self.body)

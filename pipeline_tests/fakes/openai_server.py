@@ -35,7 +35,7 @@ Say = Callable[[Mapping[str, Any], str], "str | None"]
 class Fault:
     """What happens to the next `times` requests whose body contains `text`. `times` None: to all."""
 
-    kind: str  # status | malformed | refuse | truncate | disconnect | empty
+    kind: str  # status | malformed | refuse | truncate | disconnect | empty | echo
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +51,8 @@ class FakeOpenAI:
     say: Say = lambda item, locale: translated(item, locale)
     schemas: bool = True  # False: response_format json_schema is a 400
     usage: bool = True
+    key: str = KEY
+    recorded: list[bytes] = field(default_factory=list)  # every request but for its authorization
     faults: list[Fault] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     answered: int = 0
@@ -79,17 +81,25 @@ class FakeOpenAI:
         return [item for request in self.requests for item in json.loads(request["messages"][-1]["content"])["items"]]
 
     def environment(self) -> dict[str, str]:
-        return {"LLM_BASE_URL": self.url, "LLM_API_KEY": KEY, "LLM_MODEL": MODEL}
+        return {"LLM_BASE_URL": self.url, "LLM_API_KEY": self.key, "LLM_MODEL": MODEL}
 
     def reply(self, headers: Mapping[str, str], body: dict[str, Any]) -> tuple[int, dict[str, str], bytes] | None:
         """Status, headers and body; None hangs up."""
         with self._lock:
             self.requests.append(body)
+            shown = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+            self.recorded.append(json.dumps([shown, body], ensure_ascii=False).encode())
             fault = next((f for f in self.faults if f.text in json.dumps(body, ensure_ascii=False)), None)
             if fault is not None and fault.times is not None:
                 fault.times -= 1
                 if fault.times == 0:
                     self.faults.remove(fault)
+        if fault is not None and fault.kind == "echo":  # as some gateways do
+            return (
+                401,
+                {},
+                json.dumps({"error": {"message": f"Incorrect API key provided: {headers.get('Authorization')}"}}).encode(),
+            )
         refused = self._refused(headers, body)
         if refused:
             return refused[0], {}, json.dumps({"error": refused[1]}).encode()
@@ -121,7 +131,7 @@ class FakeOpenAI:
         return 200, {}, json.dumps(data | ({"usage": usage} if self.usage else {})).encode()
 
     def _refused(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> tuple[int, dict[str, str]] | None:
-        if headers.get("Authorization") != f"Bearer {KEY}":
+        if headers.get("Authorization") != f"Bearer {self.key}":
             return 401, {"message": f"Incorrect API key provided: {headers.get('Authorization')}", "code": "invalid_api_key"}
         if body.get("model") != MODEL:
             return 404, {"message": "The model does not exist", "code": "model_not_found"}

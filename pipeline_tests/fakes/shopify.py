@@ -1,12 +1,14 @@
 """A fake Shopify on 127.0.0.1: real HTTP, real GraphQL against the official schema where it is at hand, and real refusals.
 
 It keeps a cost budget, throttles, runs bulk operations over several polls, signs addresses that expire, and limits operations
-to five. `faults` says what goes wrong at the n-th call of a kind: a GraphQL operation's name, `token` or `download`.
+to five. `faults` says what goes wrong at the n-th call of a kind: a GraphQL operation's name, `token` or `download`; `echo`
+refuses and repeats the secret of the request, `hang` never answers. `recorded` has requests without the places of secrets.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 import time
 from collections import Counter
@@ -75,7 +77,7 @@ class Operation:
     left: int
     ending: str = "COMPLETED"
     status: str = "CREATED"
-    signature: int = 0  # of the newest address
+    signature: str = ""  # of the newest address
     expired: bool = False
 
 
@@ -93,11 +95,15 @@ class FakeShopify:
     restore: float = 100000.0  # points a second; a test that wants throttling lowers both
     token_seconds: int = 86399
     faults: dict[tuple[str, int], str] = field(default_factory=dict)
+    next_faults: list[str | None] = field(default_factory=list)  # of the next calls, whatever they are
     endings: dict[str, list[str]] = field(default_factory=dict)  # by root field: how its operations end, in turn
     calls: Counter[str] = field(default_factory=Counter)
     queries: list[str] = field(default_factory=list)  # every GraphQL document
     operations: dict[str, Operation] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=lambda: {TOKEN})
+    client: tuple[str, str] = (CLIENT_ID, CLIENT_SECRET)
+    issued: list[str] = field(default_factory=list)  # every token and signature that it made up
+    recorded: list[bytes] = field(default_factory=list)
     others: int = 0  # operations of other runs that occupy the shop, one less at each refusal
     busy_message: str = "LIMIT_REACHED"
     locales: tuple[str, ...] = ("en", "de", "fr")  # the first is the primary one
@@ -110,6 +116,7 @@ class FakeShopify:
         self._numbers = count(1)
         self._level, self._seen = self.budget, self.clock()
         self._lock = threading.RLock()
+        self.closed = threading.Event()
 
     @property
     def paid(self) -> int:
@@ -120,11 +127,12 @@ class FakeShopify:
 
     def token(self, form: dict[str, list[str]]) -> tuple[int, Any]:
         given = {name: values[0] for name, values in form.items()}
-        wanted = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        wanted = {"grant_type": "client_credentials", "client_id": self.client[0], "client_secret": self.client[1]}
         if given != wanted:
             return 400, {"error": "invalid_client", "client_secret": given.get("client_secret")}
-        token = f"shpca_{next(self._numbers):032d}"
+        token = f"shpca_{secrets.token_hex(16)}"
         self.tokens.add(token)
+        self.issued.append(token)
         return 200, {"access_token": token, "scope": ",".join(self.scopes), "expires_in": self.token_seconds}
 
     def graphql(self, body: Any) -> Any:
@@ -170,7 +178,7 @@ class FakeShopify:
     def document(self, path: str, query: dict[str, list[str]]) -> bytes | None:
         """The content of a signed address, None when it has expired."""
         operation = next((o for o in self.operations.values() if o.id.rpartition("/")[2] == path.rpartition("/")[2]), None)
-        if operation is None or operation.expired or query.get("sig") != [f"secret-{operation.signature}"]:
+        if operation is None or operation.expired or query.get("sig") != [operation.signature]:
             return None
         lines = operation.lines[: len(operation.lines) // 2] if "partial" in query else operation.lines
         return b"".join(line + b"\n" for line in lines)
@@ -302,8 +310,9 @@ class FakeShopify:
 
     def _public(self, operation: Operation) -> Object:
         status, done = operation.status, operation.status == "COMPLETED"
-        operation.signature, operation.expired = next(self._numbers), False
-        url = f"{self.url}/bulk/{operation.id.rpartition('/')[2]}?sig=secret-{operation.signature}"
+        operation.signature, operation.expired = secrets.token_hex(16), False
+        self.issued.append(operation.signature)
+        url = f"{self.url}/bulk/{operation.id.rpartition('/')[2]}?sig={operation.signature}"
         rows = len(operation.lines)
         top = sum(b'"__parentId":' not in line for line in operation.lines)
         share = 1.0 if done else 1 - operation.left / (self.polls + 1)
@@ -373,7 +382,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         path = urlsplit(self.path).path
-        if path == "/admin/oauth/access_token":
+        form = path == "/admin/oauth/access_token"
+        self._record(self.path.encode() + (b"" if form else body))
+        if form:
             self._call("token", lambda: self.shop.token(parse_qs(body.decode())))
             return
         if path != f"/admin/api/{VERSION}/graphql.json":
@@ -385,7 +396,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
+        self._record(parts.path.encode())  # the signature's place is the query
         self._call("download", lambda: self._document(parts.path, parse_qs(parts.query)))
+
+    def _record(self, told: bytes) -> None:
+        headers = {name: value for name, value in self.headers.items() if name != "X-Shopify-Access-Token"}
+        self.shop.recorded.append(json.dumps([self.command, headers]).encode() + told)
 
     def _graphql(self, request: Any) -> tuple[int, Any]:
         if self.headers.get("X-Shopify-Access-Token") not in self.shop.tokens:
@@ -400,13 +416,16 @@ class _Handler(BaseHTTPRequestHandler):
         """The n-th call of a kind, as it should be or as `faults` wants it."""
         with self.shop._lock:
             self.shop.calls[kind] += 1
-            fault = self.shop.faults.get((kind, self.shop.calls[kind]))
+            queue = self.shop.next_faults
+            fault = queue.pop(0) if queue else self.shop.faults.get((kind, self.shop.calls[kind]))
             if fault in (None, "lost", "truncated", "expired"):
                 if fault == "expired":
                     for operation in self.shop.operations.values():
                         operation.expired = True
                 status, body = work()
-        if fault in ("reset", "lost"):  # before or after it took effect
+        if fault == "hang":
+            self.shop.closed.wait(60)
+        if fault in ("reset", "lost", "hang"):  # before or after it took effect
             self.close_connection = True
             self.connection.close()
         elif fault is None or fault == "expired":
@@ -418,6 +437,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, b"".join(work()[1].splitlines(keepends=True)[:-1]))
         elif fault == "throttled":
             self._answer(200, self.shop._throttled(100))
+        elif fault == "echo":
+            said = self.headers.get("X-Shopify-Access-Token") or self.shop.client[1]
+            self._answer(401, {"errors": f"[API] Invalid API key or access token: {said}", "token": said})
         elif fault == "internal":
             self._answer(200, {"errors": [{"message": "Internal error", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})
         elif fault == "null":
@@ -451,6 +473,7 @@ def running(shop: FakeShopify) -> Iterator[FakeShopify]:
     try:
         yield shop
     finally:
+        shop.closed.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -106,3 +106,8 @@ def test_folders_may_be_anywhere(tmp_path, kind):
     set_current(folder, "x1")
     set_current(folder, "x2")
     assert current(folder) == "x2"
+
+
+def test_nothing_to_say_leaves_no_folder(tmp_path: Path) -> None:
+    assert write_feeds(plan(tmp_path, []), "product", MARKET, SITE, ACCOUNT, tmp_path / "feeds" / "x1") == []
+    assert not (tmp_path / "feeds").exists()

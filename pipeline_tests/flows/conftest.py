@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from pipeline.platform.database import Database
+from pipeline_tests.canary import recorded_logs
 from pipeline_tests.flows import catalogs
 from pipeline_tests.flows.place import SITES, Place, make_place
+from pipeline_tests.flows.scene import Scene, new_scene
 
 NewPlace = Callable[[], Place]
 
@@ -58,3 +60,10 @@ def live_shop(new_place: NewPlace) -> Place:
 def shop(live_shop: Place, tmp_path: Path) -> Place:
     """A copy of `live_shop` of the test's own."""
     return live_shop.clone(tmp_path)
+
+
+@pytest.fixture
+def scene(shop: Place, tmp_path: Path) -> Iterator[Scene]:
+    """The shop with planted secrets, and a record of everything that is logged."""
+    with recorded_logs() as lines:
+        yield new_scene(shop, tmp_path / "operator", lines)

@@ -112,7 +112,9 @@ class Place:
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         self.rows(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
         shutil.copytree(self.settings.data_dir, data, ignore=shutil.ignore_patterns("scratch", "logs"))
-        return make_place(self.database, self.database.name, data).with_keys(self.settings.credential_keys_file)
+        made, ours = make_place(self.database, self.database.name, data), self.settings
+        keys = replace(made.settings, credential_keys_file=ours.credential_keys_file, credential_keys=ours.credential_keys)
+        return replace(made, settings=keys)
 
     def with_keys(self, file: Path | None) -> Place:
         """The same place with this file of master keys, which credentials need here."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ import pytest
 
 from pipeline.model.secret import Secret
 from pipeline_tests.catalog.akeneo.sample import SHIRT, fill, uid, value
+from pipeline_tests.catalog.shopify_api.helpers import comparable
 from pipeline_tests.fakes.akeneo import CREDENTIALS, FakeAkeneo
 from pipeline_tests.flows import feeds
 from pipeline_tests.flows.conftest import NewPlace
-from pipeline_tests.flows.place import Place
+from pipeline_tests.flows.place import Place, start
+from pipeline_tests.flows.test_crash import die, die_after
 
 AMAZON = "amazon-us"
 TABLES = ("products", "variants", "inventory", "collections", "attributes", "families")
@@ -100,6 +104,62 @@ def test_the_parts_alone(place: Place, fake: FakeAkeneo) -> None:
     assert ids(place)["products"] == ids(place)["attributes"]
 
 
+def die_on(left: list[int], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """After so many calls."""
+    done = original(*args, **kwargs)
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+
+SAVED = "pipeline.catalog.assets:_save_state"
+SMALL = {"pipeline.catalog.akeneo.client:PAGE": 2, "pipeline.catalog.akeneo.fetch:SEGMENT_PAGES": 2}
+#: One after the other, each in the import that went on after the last.
+DEATHS: dict[str, dict[str, tuple[Any, ...]]] = {
+    "a segment of products": {SAVED: (die_on, [1])},
+    "some segments": {SAVED: (die_on, [3])},
+    "all products read": {"pipeline.catalog.akeneo.fetch:_remove": (die,)},
+    "products kept": {"pipeline.catalog.akeneo.fetch:_remove": (die_after,)},
+    "a segment of models": {SAVED: (die_on, [1])},
+    "raw copy whole": {"pipeline.catalog.assets:note_raw": (die,)},
+    "normalized": {"pipeline.catalog.assets:normalize": (die_after,)},
+}
+
+
+def large_pages(fake: FakeAkeneo) -> list[str]:
+    return [path for path in fake.paths if "pagination_type=search_after" in path and "search=" not in path]
+
+
+def test_an_import_killed_anywhere_goes_on_where_it_was(place: Place, fake: FakeAkeneo, tmp_path: Path) -> None:
+    for number in range(20):
+        fake.put_product({"identifier": f"plain-{number}", "family": "home", "categories": ["shirts"], "values": {}})
+    undisturbed = place.clone(tmp_path / "undisturbed")
+    assert start(undisturbed, "import", "pim", values=SMALL).result().code == 0
+    pages, expected = large_pages(fake), {name: comparable(undisturbed.table(name, "pim")) for name in TABLES}
+    assert len(pages) == len(set(pages)) > 12
+    fake.paths.clear()
+    for name, hooks in DEATHS.items():
+        assert start(place, "import", "pim", hooks=hooks, values=SMALL).killed(), name
+        fake.pass_time(minutes=20)
+    assert start(place, "import", "pim", values=SMALL).result().code == 0
+    assert sorted(large_pages(fake)) == sorted(pages)  # each page once
+    assert {name: comparable(place.table(name, "pim")) for name in TABLES} == expected
+    assert imports(place) == [("all", "complete", True, True, None)]
+    # What changed in those hours is not passed over.
+    ((began,),) = place.rows("SELECT watermark FROM imports")
+    assert abs((fake.now - began).total_seconds() - len(DEATHS) * 1200) < 5
+    assert not list((place.settings.data_dir / "raw").rglob("*-[0-9].zst"))
+
+
+def test_a_damaged_segment_is_read_again(place: Place, fake: FakeAkeneo) -> None:
+    assert start(place, "import", "pim", hooks={SAVED: (die_on, [1])}, values=SMALL).killed()
+    (segment,) = (place.settings.data_dir / "raw").rglob("products-0.zst")
+    segment.write_bytes(segment.read_bytes()[:-9])
+    done = start(place, "import", "pim", "--json", values=SMALL).result()
+    assert (done.code, done.json["products"], done.json["variants"]) == (0, 4, 9)
+
+
 def test_what_changed_is_imported_without_reading_everything(place: Place, fake: FakeAkeneo) -> None:
     place.cli("import", "pim", code=0)
     fake.pass_time(hours=3)
@@ -139,8 +199,14 @@ def test_a_store_that_is_no_pim_skips_its_tables(new_place: NewPlace, tmp_path: 
     found.cli("store", "add", "shop", "--file", str(file), code=0)
     found.cli("import", "shop", code=0)
     assert not (found.settings.data_dir / "tables" / "attributes").exists()
-    error = found.cli("import", "shop", "--only", "attributes", "--json").error
-    assert "the source shopify-file of shop has no attributes" in error
+    refused = found.cli("import", "shop", "--only", "attributes", code=2)
+    assert "the source shopify-file of shop has no attributes; it has: products, collections, inventory" in refused.error
+
+
+def test_parts_that_a_pim_does_not_have_are_wrong_use(place: Place) -> None:
+    refused = place.cli("import", "pim", "--only", "inventory", code=2)
+    assert "the source akeneo of pim has no inventory; it has: products, collections, categories" in refused.error
+    assert imports(place) == []
 
 
 def test_no_secret_is_anywhere(place: Place, fake: FakeAkeneo) -> None:

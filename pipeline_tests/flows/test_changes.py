@@ -147,8 +147,10 @@ def test_a_plan_that_another_one_replaced_is_refused(shop: Place) -> None:
 
 def test_one_cell_from_the_launchpad_with_product_ids(shop: Place) -> None:
     change(shop, catalogs.products(30, THREE))
-    chosen = ("listing_categories", "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes", "product_feed", "price_feed",
-              "inventory_feed", "image_feed", "feed_submissions")  # fmt: skip
+    chosen = (
+        "listing_categories", "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes", "product_feed",
+        "price_feed", "inventory_feed", "image_feed", "feed_submissions",
+    )  # fmt: skip
     assert materialize(shop, *chosen, product_ids=["p-3"]) == (True, "")
     files = [name for name in shop.hashes("feeds/shop/amazon-us") if name.startswith("000001-")]
     assert [name.rpartition("/")[2] for name in files] == ["price-1.json"]
@@ -195,6 +197,8 @@ def test_a_blocked_live_sku_is_held_and_its_quantity_may_fall(shop: Place) -> No
     change(shop, catalogs.products(30, {4: {"Image Src": "", "Variant Inventory Qty": "2", "Variant Price": "21.00"}}))
     found = export(shop)
     assert (found["held"], sent(found)) == (1, {"quantity": 1})
+    row = {row["site"]: row for row in shop.summary("status")["connections"]}[AMAZON]
+    assert row["next"] == f"see why they are held: listing_changes of shop and {AMAZON} in the UI"
     assert feeds.skus(shop, found) == {"inventory": ["SKU-4"]}
 
 
@@ -314,3 +318,14 @@ def test_a_paused_connection_is_not_exported(shop: Place) -> None:
     assert "is paused; resume it with" in shop.cli("export", "shop", AMAZON).error
     shop.cli("connection", "resume", "shop", AMAZON, code=0)
     assert sent(export(shop)) == {}
+
+
+def test_legacy_xml_beside_the_feeds(shop: Place) -> None:
+    before = shop.hashes("feeds")
+    found = shop.summary("feeds", "legacy-xml", "shop", AMAZON)
+    assert found["files"] == ["Inventory.xml", "Price.xml", "Product.xml", "ProductImage.xml", "README.txt", "notes.csv"]
+    written = shop.settings.data_dir / "feeds" / "shop" / AMAZON / "legacy_xml"
+    assert (written / "Product.xml").read_text(encoding="utf-8").count("<Message>") == 30
+    assert {name: digest for name, digest in shop.hashes("feeds").items() if "legacy_xml" not in name} == before
+    assert sent(export(shop)) == {}, "it is no export"
+    assert "ebay has no legacy format" in shop.cli("feeds", "legacy-xml", "shop", "ebay-us").error.lower()

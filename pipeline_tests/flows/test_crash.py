@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,8 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
+from pipeline.definitions import defs
 from pipeline.operations import launch
 from pipeline_tests.conftest import data_folder
 from pipeline_tests.flows import catalogs, feeds
@@ -178,19 +181,65 @@ def test_torn_stock_is_refused_by_listings(before: Place, tmp_path: Path) -> Non
     assert sent(export(place)) == {"update": 1, "price": 1, "quantity": 1}
 
 
-def test_the_dead_run_is_closed(imported: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dead_run_is_closed_by_whoever_looks(imported: Place, tmp_path: Path) -> None:
     place = imported.clone(tmp_path)
     assert start(place, "export", "shop", AMAZON, hooks=DURING_EXPORT["commit"]).killed()
-    (dead,) = place.summary("jobs", "list", "--unfinished")["jobs"]
-    assert (dead["type"], dead["status"]) == ("export_listings", "started")
+    assert place.summary("jobs", "list", "--unfinished")["jobs"] == []
+    dead = place.summary("jobs", "list")["jobs"][0]
+    assert (dead["type"], dead["status"]) == ("export_listings", "failure")
+    assert "process is gone" in dead["error"]
     with place.instance() as instance:
-        assert launch.close_dead_runs(instance, place.database) == []  # too young to be told from one that only begins
-        monkeypatch.setattr(launch, "_YOUNG_SECONDS", 0.0)
-        assert launch.close_dead_runs(instance, place.database) == [dead["id"]]
         assert launch.close_dead_runs(instance, place.database) == []
-    (closed,) = [job for job in place.summary("jobs", "list")["jobs"] if job["id"] == dead["id"]]
-    assert closed["status"] == "failure"
-    assert "process is gone" in closed["error"]
+
+
+def test_the_status_of_a_dead_run_is_the_truth(imported: Place, tmp_path: Path) -> None:
+    place = imported.clone(tmp_path)
+    assert start(place, "import", "shop", hooks=DURING_IMPORT["variants"]).killed()
+    ((run_id,),) = place.rows("SELECT run_id FROM imports WHERE status = 'running'")
+    overview = place.summary("status")
+    assert {row["next"] for row in overview["connections"]} == {"pipeline import shop"}
+    assert overview["notices"] == [
+        f"shop: the process of its import is gone (run {run_id[:8]}); the next one goes on with it: pipeline import shop"
+    ]
+    watched = place.cli("jobs", "status", run_id[:8], "--watch", "--json", code=1)
+    assert watched.json["status"] == "failure"
+    place.cli("import", "shop", code=0)
+    assert place.summary("status")["notices"] == []
+
+
+def fail(error: BaseException, original: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    raise error
+
+
+def test_a_full_disk_is_said_and_the_next_import_goes_on(imported: Place, tmp_path: Path) -> None:
+    place = imported.clone(tmp_path)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    failed = start(place, "import", "shop", "--json", hooks={"pipeline.catalog.assets:normalize": (fail, full)}).result()
+    said = "the disk is full; make room in the data directory, then go on with: pipeline import shop"
+    assert failed.error == f"import_all of shop: {said}"
+    assert place.summary("status")["notices"] == [f"shop: {said}"]
+    assert {row["next"] for row in place.summary("status")["connections"]} == {"pipeline import shop"}
+    place.cli("import", "shop", code=0)
+    assert place.summary("status")["notices"] == []
+
+
+def test_a_bug_of_the_importer_is_called_one(imported: Place, tmp_path: Path) -> None:
+    place = imported.clone(tmp_path)
+    failed = start(place, "import", "shop", hooks={"pipeline.catalog.assets:normalize": (fail, KeyError("secret"))}).result()
+    assert failed.code == 1
+    (said,) = place.summary("status")["notices"]
+    assert said.startswith("shop: KeyError in the importer, which is a fault of it: report it") and "secret" not in said
+    place.cli("import", "shop", code=0)
+
+
+def test_a_run_without_a_lock_is_dead_when_it_was_silent_for_long(imported: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with imported.instance() as instance:
+        run = instance.create_run_for_job(defs.resolve_job_def("import_labels"), status=dg.DagsterRunStatus.STARTED)
+        instance.report_engine_event("begun", run)
+        assert launch.close_dead_runs(instance, imported.database) == []
+        monkeypatch.setattr(launch, "_YOUNG_SECONDS", -1.0)
+        assert launch.close_dead_runs(instance, imported.database) == [run.run_id]
+        instance.delete_run(run.run_id)
 
 
 def test_a_living_run_is_not_closed(imported: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import dagster as dg
+import psutil
 import pytest
 
 from pipeline.definitions import defs
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_catalog_is_set_aside_and_said(shop: Place) -> None:
 
 
 class Up:
-    """`pipeline up` of a place, in a process group of its own."""
+    """`pipeline up` of a place."""
 
     def __init__(self, place: Place) -> None:
         with socket.socket() as probe:
@@ -107,7 +107,10 @@ class Up:
 
     def kill(self) -> None:
         """All of its processes at once, as a power cut does."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        front = psutil.Process(self.process.pid)
+        for process in [front, *front.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait()
 
 

@@ -183,6 +183,8 @@ def test_a_person_decides(place: Place, amazon: FakeAmazon, tmp_path: Path) -> N
     shown = place.summary("submissions", "show", number)
     assert (shown["state"], shown["counts"]) == ("done", {"accepted": 10})
     assert any(event["who"] and event["note"] == "adopted: seen in Seller Central" for event in shown["events"])
+    (audited,) = place.summary("audit", "--action", "adopt")["actions"]
+    assert (audited["why"], audited["details"]) == ("seen in Seller Central", {"submission": int(number)})
     assert "cannot be cancelled" in place.cli("submissions", "cancel", number).error
     assert "no submission 999" in place.cli("submissions", "show", "999").error
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,66 +15,13 @@ import pytest
 
 from pipeline.model.errors import PipelineError
 from pipeline.platform.resources import Workspace, expected_failures
-from pipeline.platform.vault.key_files import add_key
 from pipeline.stores.stores import get_store, open_credentials
-from pipeline_tests.canary import Canaries, Hit, recorded_logs
 from pipeline_tests.fakes.amazon import SELLER, FakeAmazon, Fault, running
-from pipeline_tests.flows.place import SITES, Place, Result
-
-ACCOUNT = ("client_id", "client_secret", "refresh_token")
-PIM = ("client_id", "client_secret", "username", "password")
-
-
-@dataclass
-class Scene:
-    """A place whose secrets are all planted, and everything that its commands said."""
-
-    place: Place
-    folder: Path  # not searched: what an operator keeps outside
-    canaries: Canaries
-    said: list[str] = field(default_factory=list)
-
-    def cli(self, *arguments: str, code: int | None = 0) -> Result:
-        done = self.place.cli(*arguments, code=code)
-        self.said += [done.out, done.err]
-        return done
-
-    def secrets(self, kind: str, *names: str) -> dict[str, str]:
-        return {name: self.canaries.plant(f"{kind}-{name.replace('_', '-')}") for name in names}
-
-    def file(self, kind: str, *names: str) -> str:
-        path = self.folder / f"{kind}.json"
-        path.write_text(json.dumps(self.secrets(kind, *names)))
-        path.chmod(0o600)
-        return str(path)
-
-    @property
-    def keys(self) -> Path:
-        path = self.place.settings.credential_keys_file
-        assert path is not None
-        return path
-
-    def plant_keys(self) -> None:
-        for line in self.keys.read_text().splitlines():
-            if not line.startswith("#"):
-                self.canaries.plant_bytes(f"key {line.partition(':')[0]}", base64.b64decode(line.partition(":")[2]))
-
-    def search(self) -> list[Hit]:
-        hits = self.canaries.in_database(self.place.database) + self.canaries.in_files(self.place.settings.data_dir)
-        return hits + self.canaries.in_processes() + self.canaries.find("\n".join(self.said), "output")
-
-
-@pytest.fixture
-def scene(shop: Place, tmp_path: Path) -> Iterator[Scene]:
-    folder = tmp_path / "operator"
-    folder.mkdir()
-    add_key(folder / "keys")
-    place = Place(replace(shop.settings, credential_keys_file=folder / "keys"), shop.database)
-    found = Scene(place, folder, Canaries())
-    found.plant_keys()
-    with recorded_logs() as lines:
-        found.said = lines
-        yield found
+from pipeline_tests.fakes.amazon_feeds import Ending
+from pipeline_tests.flows import daemon
+from pipeline_tests.flows.place import SITES
+from pipeline_tests.flows.scene import ACCOUNT, PIM, Scene, impatient
+from pipeline_tests.points import dying_at
 
 
 @pytest.fixture
@@ -182,10 +128,17 @@ def test_whatever_fails_leaves_no_secret_anywhere(with_credentials: Scene, monke
     assert scene.search() == []
 
 
-@pytest.mark.parametrize("kind", [401, 500, "lost"])
-def test_whatever_amazon_answers_leaves_no_secret_anywhere(with_credentials: Scene, amazon: FakeAmazon, kind: str | int) -> None:
+KINDS = [401, 500, "lost", "echo"]
+LONG_KINDS = [pytest.param(kind, marks=pytest.mark.long) for kind in (400, 403, 429, 503, "refused", "garbage", "hang")]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *LONG_KINDS])
+def test_whatever_amazon_answers_leaves_no_secret_anywhere(
+    with_credentials: Scene, amazon: FakeAmazon, kind: str | int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each operation fails once or twice on the way of two exports; the token is lost or refused in the middle."""
     scene = with_credentials
+    impatient(monkeypatch, timeout=0.5 if kind == "hang" else None)
     operations = ("token", "createFeedDocument", "upload", "createFeed", "getFeed", "getFeeds", "getFeedDocument", "download")
     amazon.faults = [Fault(operation, kind, times=2) for operation in operations]
     for percent in ("3", "5"):
@@ -202,11 +155,56 @@ def test_whatever_amazon_answers_leaves_no_secret_anywhere(with_credentials: Sce
             scene.cli("submissions", "poll", code=None)
         scene.cli("connection", "test", "shop", "amazon-us", code=None)
     scene.cli("submissions", "list", "--json")
-    assert len(amazon.feeds) > 0
-    for number, token in enumerate(amazon.tokens):
-        scene.canaries.plant_bytes(f"access token {number}", token.encode())
-    assert scene.search() == []
+    assert len(amazon.feeds) > 0 or kind in (400, "hang")  # refused for good, or never heard
+    assert_no_secret(scene, amazon)
+
+
+def assert_no_secret(scene: Scene, amazon: FakeAmazon) -> None:
+    scene.plant_issued("amazon", *amazon.tokens, *amazon.signatures)
+    assert scene.search(amazon.recorded) == []
     assert not any(b"Atza|" in call or b"X-Amz-Signature" in call for call in amazon.recorded)
+
+
+def follow(scene: Scene, amazon: FakeAmazon, minutes: int) -> None:
+    """Passes of the poll, some minutes apart."""
+    for _ in range(minutes // 5):
+        amazon.clock.advance(300)
+        with scene.place.database.connect() as connection:
+            connection.execute("UPDATE submissions SET next_at = now()")
+            connection.execute("DELETE FROM rate_limits")
+        scene.cli("submissions", "poll", code=None)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ending", ["FATAL", "FATAL with a report", "DONE without a report", "bad report", "revoked", "expired"])
+def test_however_a_feed_ends_leaves_no_secret_anywhere(
+    with_credentials: Scene, amazon: FakeAmazon, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = with_credentials
+    impatient(monkeypatch)
+    amazon.endings = [Ending(ending.split()[0], "with a" in ending)] if ending[0] in "FD" else []
+    amazon.report_content = b"\x1f\x8bbroken" if ending == "bad report" else None
+    scene.cli("export", "shop", "amazon-us")
+    amazon.revoked = ending == "revoked"
+    if ending == "expired":
+        amazon.tokens.update(dict.fromkeys(amazon.tokens, amazon.clock.now()))
+    follow(scene, amazon, 30)
+    for command in ("submissions list", "submissions show 1", "connection show shop amazon-us", "status"):
+        scene.cli(*command.split())
+        scene.cli(*command.split(), "--json")
+    assert_no_secret(scene, amazon)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "name", ["token_refreshed_unsaved", "doc_created_unrecorded", "sending_before_post", "posted_unrecorded", "submitted"]
+)
+def test_killed_exports_leave_no_secret_anywhere(with_credentials: Scene, amazon: FakeAmazon, name: str) -> None:
+    scene = with_credentials
+    assert scene.child("export", "shop", "amazon-us", values=dying_at(name)).killed()
+    assert_no_secret(scene, amazon)
+    follow(scene, amazon, 30)
+    assert_no_secret(scene, amazon)
 
 
 def test_a_process_that_reads_secrets_has_none_in_its_arguments(scene: Scene) -> None:
@@ -261,8 +259,8 @@ def test_an_asset_that_is_careless_with_secrets_shows_stars(with_credentials: Sc
     assert scene.search() == []
 
 
-def test_the_search_looks_where_the_work_was_done(with_credentials: Scene) -> None:
-    """The same search finds a secret that a run of Dagster, a table, a file or an output does hold."""
+def test_the_search_looks_where_the_work_was_done(with_credentials: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same search finds a secret that a run, a tick, a table, a file, an output or a request does hold."""
     scene = with_credentials
     secret = scene.canaries.plant("leaked")
 
@@ -273,11 +271,14 @@ def test_the_search_looks_where_the_work_was_done(with_credentials: Scene) -> No
 
     with scene.place.instance() as instance:
         dg.materialize([leaking], instance=instance, raise_on_error=False)
+        monkeypatch.setattr("pipeline.operations.new_imports.tick", lambda *_: 1 / int(secret))
+        assert secret in daemon.tick(instance)["new_imports"]
     (scene.place.settings.data_dir / "logs").mkdir(exist_ok=True)
     (scene.place.settings.data_dir / "logs" / "debug.log").write_text(f"token={secret}\n")
     with scene.place.database.connect() as connection:
         connection.execute("UPDATE stores SET last_error = %s WHERE key = 'static'", [secret])
     scene.said.append(secret)
-    places = {hit.where for hit in scene.search()}
-    assert {"public.event_logs.event", "pipeline.stores.last_error", "output"} <= places
+    places = {hit.where for hit in scene.search([secret.encode()])}
+    expected = {"public.event_logs.event", "public.job_ticks.tick_body", "pipeline.stores.last_error", "output", "requests"}
+    assert expected <= places, places
     assert any(place.endswith("debug.log") for place in places)

@@ -109,6 +109,22 @@ def test_what_cannot_be_asked_for_is_said(place: Place, shop: FakeShopify) -> No
     assert shop.paid == 0
 
 
+def test_a_corrected_store_is_no_longer_in_error(place: Place, shop: FakeShopify, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shop.data, "currency", "EUR")
+    assert "pipeline store set shop --currency EUR" in refused(place)
+    place.cli("store", "set", "shop", "--currency", "EUR", code=0)
+    (said,) = place.summary("status")["notices"]
+    assert said.endswith("(before the store was changed)")
+    note = "UPDATE stores SET status = 'error', last_error = 'Shopify cannot be reached' RETURNING 1"
+    for press in (("store", "test", "shop"), ("store", "set", "shop", "--api-version", "2026-10"), ("import", "shop")):
+        with place.database.connect() as connection:
+            connection.execute(note.encode())
+        assert {row["state"] for row in place.summary("status")["connections"]} == {"error"}
+        place.cli(*press, code=0)
+        assert {row["state"] for row in place.summary("status")["connections"]} == {"not connected"}
+    assert place.summary("status")["notices"] == []
+
+
 DEATHS: dict[str, dict[str, tuple[Any, ...]]] = {
     "before the operation is asked for": {"pipeline.catalog.shopify_api.bulk:Bulk._run": (die,)},
     "asked for, answer not seen": {"pipeline.catalog.shopify_api.bulk:Bulk._save_id": (die,)},

@@ -139,7 +139,7 @@ def test_a_language_that_was_not_asked_for_costs_nothing(shop: Shop) -> None:
     assert len(shop.model.requests) == 1
     assert shop.texts("fr")["b", None] == "Openo"
     assert [row["problems"] for row in shop.rows("de") if row["key"] == "b"] == [
-        ["it was not asked for in this run: pipeline labels translate STORE --to de"]
+        ["it was not asked for in this run: pipeline labels translate shop --to de"]
     ]
 
 
@@ -207,7 +207,7 @@ def test_dropping_files_and_languages(shop: Shop) -> None:
     shop.add("mails.de.csv", "key,de\nb,Offen\n", "de")
     shop.translate("--to", "de,fr")
     shop.place.cli("labels", "drop", "shop", "--resource", "mails", "--locale", "en", code=0)  # its translations go with it
-    shop.place.cli("labels", "drop", "shop", "--locale", "fr", code=0)
+    shop.place.cli("labels", "drop", "shop", "--locale", "FR", code=0)
     shop.add("en.json", '{"a": "Close"}')
     shop.translate()
     assert shop.texts("de") == {("a", None): "Closeo"} and shop.texts("fr") == {}

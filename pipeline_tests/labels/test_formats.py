@@ -288,3 +288,26 @@ def _leaves(tree: object, value: str | None = None) -> int:
     if isinstance(tree, dict):
         return sum(_leaves(item, value) for item in tree.values())
     return int(value is None or tree == value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (b'msgid "%d item"\nmsgid_plural "%d items"\nmsgstr "x"\n', "it has no msgstr[0]"),
+        (b'msgid "item"\nmsgstr[0] "x"\n', "it has no msgstr"),
+    ],
+)
+def test_a_po_entry_with_the_wrong_kind_of_msgstr_is_rejected_and_the_file_written_back(entry: bytes, reason: str) -> None:
+    content = b'msgid "good"\nmsgstr ""\n\n' + entry
+    file = read(content, "messages.po", "en")
+    assert [label.key for label in file.labels] == ["good"]
+    assert [(label.line, label.reason) for label in file.rejected] == [(4, reason)]
+    assert file.render({}, "en") == content
+    assert b'msgstr "gut"' in file.render({("good", None): "gut"}, "de")
+
+
+def test_a_theme_text_that_is_no_text_is_rejected_alone() -> None:
+    texts = [{"key": "a", "value": 5, "digest": "d"}, {"key": "b", "value": "Cart", "digest": "e"}]
+    content = json.dumps({"resources": [{"resourceId": "gid://shopify/OnlineStoreTheme/1", "translatableContent": texts}]})
+    file = read(content.encode(), "theme.shopify", "en")
+    assert ([label.key for label in file.labels], [label.key for label in file.rejected]) == (["1/b"], ["1/a"])

@@ -14,6 +14,7 @@ from pipeline_tests.flows.place import start
 from pipeline_tests.flows.test_crash import MOVE, die_after, die_moving
 from pipeline_tests.labels.conftest import Shop
 from pipeline_tests.language.conftest import PRICE
+from pipeline_tests.points import dying_at
 
 _seen: list[int] = []
 
@@ -26,11 +27,13 @@ def die_after_the_second(original: Callable[..., Any], *args: Any, **kwargs: Any
     return found
 
 
+POINTS = {
+    "reserved": dying_at("llm_reserved"),
+    "second reserved": dying_at("llm_reserved", 2),
+    "replied": dying_at("llm_replied_unsaved"),
+    "second replied": dying_at("llm_replied_unsaved", 2),
+}
 WHEN: dict[str, dict[str, tuple[Any, ...]]] = {
-    "reserved": {"pipeline.language.asker:reserve": (die_after,)},
-    "second reserved": {"pipeline.language.asker:reserve": (die_after_the_second,)},
-    "replied": {"pipeline.language.client:read_answer": (die_after,)},
-    "second replied": {"pipeline.language.client:read_answer": (die_after_the_second,)},
     "half recorded": {"pipeline.language.translate:record": (die_after_the_second,)},
     "settled, not committed": {"pipeline.language.asker:settle": (die_after,)},
     "second settled, not committed": {"pipeline.language.asker:settle": (die_after_the_second,)},
@@ -41,11 +44,12 @@ LABELS = {f"k{i}": f"Text {chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("when", [*POINTS, *WHEN])
 def test_killed_translation(shop: Shop, when: str) -> None:
     shop.add("en.json", json.dumps(LABELS))
-    child = start(shop.place, "labels", "translate", "shop", "--to", "de", hooks=WHEN[when], environment=shop.model.environment())
-    assert child.killed()
+    hooks, values, environment = WHEN.get(when), POINTS.get(when), shop.model.environment()
+    command = ("labels", "translate", "shop", "--to", "de")
+    assert start(shop.place, *command, hooks=hooks, values=values, environment=environment).killed()
     asked = len(shop.model.items)
     recorded = shop.place.rows("SELECT count(*) FROM language_results WHERE status = 'accepted'")[0][0]
     done = shop.translate()

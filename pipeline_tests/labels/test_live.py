@@ -82,4 +82,8 @@ def test_missing_permission_and_wrong_store(live: Shop, shopify: FakeShopify) ->
     assert "no live Shopify store" in live.place.cli("labels", "import", "shop").error
     shopify.scopes = SCOPES
     said = live.place.cli("labels", "import", "live").error
-    assert "read_translations" in said and "pipeline store test" in said
+    assert "read_translations" in said and "pipeline store test live" in said
+    tried = live.place.cli("store", "test", "live", code=0).out
+    assert "store live can be imported" in tried and "optional: the app lacks the permission read_translations" in tried
+    said = live.place.summary("store", "test", "live")["optional"]
+    assert [name in text for name, text in zip(("read_translations", "read_themes"), said, strict=True)] == [True, True]

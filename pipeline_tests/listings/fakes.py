@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ SITE = Site("fake-us", "fake", "F1", "US", "USD", "en-US", "na", {})
 YEN_SITE = Site("fake-jp", "fake", "F2", "JP", "JPY", "ja-JP", "fe", {})
 ACCOUNT = Account("demo", "S1", {})
 IMPORT = "20260101-000001"
+TODAY = date(2026, 1, 10)
 
 RULES = """
 name: fake
@@ -55,6 +57,7 @@ class FakeMarketplace:
     account_settings: Mapping[str, Any] = {}
     credentials = CredentialNames()
     sends = False
+    sales_have_dates = True
     max_family = 5
     max_sku = 40
     sites: Mapping[str, Site] = {SITE.key: SITE, YEN_SITE.key: YEN_SITE}
@@ -140,7 +143,9 @@ def rules(folder: Path) -> RuleSet:
 
 
 def recipe(folder: Path, marketplace: FakeMarketplace | None = None, site: Site = SITE, **settings: Any) -> Recipe:
-    return Recipe("demo", "USD", marketplace or FakeMarketplace(), site, ACCOUNT, export_settings(**settings), rules(folder))
+    return Recipe(
+        "demo", "USD", marketplace or FakeMarketplace(), site, ACCOUNT, export_settings(**settings), rules(folder), TODAY
+    )
 
 
 def export_settings(**values: Any) -> ExportSettings:
@@ -241,9 +246,9 @@ def family(product_id: str, children: list[dict[str, Any]], **changed: Any) -> l
     return rows + [listing(**{"role": "child", "parent_sku": parent, "product_id": product_id, **child}) for child in children]
 
 
-def listings_table(folder: Path, *batches: list[dict[str, Any]]) -> Table:
+def listings_table(folder: Path, *batches: list[dict[str, Any]], import_id: str = IMPORT) -> Table:
     folder.mkdir(exist_ok=True, parents=True)
-    with TableWriter(folder, "listings", LISTINGS, {"import_id": IMPORT}) as writer:
+    with TableWriter(folder, "listings", LISTINGS, {"import_id": import_id}) as writer:
         for batch in batches or ([],):
             writer.write(arrow(batch, LISTINGS))
     return Table(writer.path)

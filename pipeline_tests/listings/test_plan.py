@@ -256,7 +256,8 @@ def test_the_same_inputs_give_the_same_plan(desk: Desk) -> None:
     assert one.plan.folder == desk.folder / "plans" / "demo" / "fake-us" / one.plan.export_id
     assert load_plan(one.plan.folder) == one.plan
     names = sorted(path.name for path in one.plan.folder.iterdir())
-    assert names == ["effects.parquet", "guarded.parquet", "messages.parquet", "plan.json"]
+    files = ("changes", "effects", "guarded", "listings", "messages", "urgent")
+    assert names == sorted([*(f"{name}.parquet" for name in files), "plan.json"])
 
 
 def test_another_message_state_or_mode_is_another_plan(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -10,22 +11,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.listings.prices import site_prices
+from pipeline.listings.price_facts import NO_FACTS, PriceFacts
+from pipeline.listings.prices import Place, site_prices
 from pipeline.model.money import exponent
 from pipeline_tests.listings.fakes import export_settings
 
+TODAY = date(2026, 1, 10)
 
-def prices(
-    rows: list[tuple[int | None, int | None, int | None]], source: str = "USD", target: str = "USD", **settings: Any
-) -> list[tuple[int | None, int | None, str | None]]:
-    """(price, list price, problem) of (price, compare-at price, cost)."""
+
+def table(
+    rows: list[tuple[int | None, int | None, int | None]],
+    source: str = "USD",
+    target: str = "USD",
+    facts: PriceFacts = NO_FACTS,
+    today: date = TODAY,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Of (price, compare-at price, cost)."""
     frame = pd.DataFrame(rows, columns=["price", "compare_at_price", "cost"]).astype("Int64")
-    found = site_prices(frame, export_settings(**settings), store_currency=source, site_currency=target, site="fake-us")
-    assert {name: str(kind) for name, kind in found.dtypes.items()} == {
-        "price": "Int64",
-        "list_price": "Int64",
-        "problem": "string",
-    }
+    return site_prices(frame, export_settings(**settings), Place("fake-us", target, source, today), facts)
+
+
+def prices(rows: list[tuple[int | None, int | None, int | None]], **more: Any) -> list[tuple[int | None, int | None, str | None]]:
+    """(price, list price, problem) of (price, compare-at price, cost)."""
+    found = table(rows, **more)[["price", "list_price", "problem"]]
+    assert [str(kind) for kind in found.dtypes] == ["Int64", "Int64", "string"]
     values = found.astype(object).where(found.notna(), None)
     return [tuple(row) for row in values.to_numpy().tolist()]
 
@@ -90,8 +100,8 @@ def test_floor_and_ceiling_come_last() -> None:
 
 def test_a_floor_above_the_ceiling_is_a_problem() -> None:
     assert prices([(1000, None, 900), (1000, None, 700)], floor_margin_percent=20, price_ceiling=10) == [
-        (1000, None, "The lowest price that keeps the margin, 10.80 USD, is above price_ceiling, 10.00 USD: "
-                     "raise price_ceiling or lower floor_margin_percent."),
+        (1000, None, "The lowest price that may be asked, 10.80 USD, is above the highest, 10.00 USD: "
+                     "raise the ceiling or lower the floor or the margin."),
         (1000, None, None),
     ]  # fmt: skip
 
@@ -129,7 +139,7 @@ def test_conversion_is_exact(amounts: list[int], source: str, target: str, perce
     scale = Decimal(10) ** (exponent(target) - exponent(source))
     wanted = [int((amount * used * scale * (100 + percent) / 100).to_integral_value(ROUND_HALF_UP)) for amount in amounts]
     found = prices(
-        [(amount, None, None) for amount in amounts], source, target,
+        [(amount, None, None) for amount in amounts], source=source, target=target,
         price_adjustment_percent=percent, currency_rate=rate, currency_rate_date="2026-01-01",
     )  # fmt: skip
     assert [row[0] for row in found] == wanted

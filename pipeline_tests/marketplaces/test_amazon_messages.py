@@ -46,7 +46,7 @@ def check(messages):
         amazon_message()({"messageId": 1, **found})
         attributes = dict(found.get("attributes", {}))
         for patch in found.get("patches", ()):
-            if patch["op"] == "replace":
+            if patch["op"] in ("replace", "merge"):
                 attributes[patch["path"].removeprefix("/attributes/")] = patch["value"]
         for name, value in attributes.items():
             validate = amazon_attribute(name)
@@ -158,10 +158,10 @@ def test_the_relationship_is_resent_only_with_a_new_parent():
     assert ("replace", "child_parent_sku_relationship") in patches(new[1])
 
 
-def test_a_price_change_replaces_the_whole_offer_and_ends_a_sale():
+def test_a_price_change_is_merged_into_the_offer_and_ends_a_sale_without_dates():
     (message,) = send([single()], "price")
     assert (message.feed, body(message)["productType"]) == ("price", "PRODUCT")
-    assert set(patches(message)) == {("replace", "purchasable_offer"), ("delete", "list_price")}
+    assert set(patches(message)) == {("merge", "purchasable_offer"), ("delete", "list_price")}
     (sale,) = send([single(list_price=2499)], "price")
     assert patches(sale)["replace", "list_price"][0]["value"] == Decimal("24.99")
     (wrong,) = send([single(list_price=1000)], "price")  # a list price below the price is no sale
@@ -171,7 +171,7 @@ def test_a_price_change_replaces_the_whole_offer_and_ends_a_sale():
 def test_a_stock_change_is_stock_alone():
     (message,) = send([single(quantity=0)], "quantity")
     assert message.feed == "inventory"
-    assert patches(message) == {("replace", "fulfillment_availability"): [{"fulfillment_channel_code": "DEFAULT", "quantity": 0}]}
+    assert patches(message) == {("merge", "fulfillment_availability"): [{"fulfillment_channel_code": "DEFAULT", "quantity": 0}]}
 
 
 def test_an_image_change_replaces_the_locators_and_deletes_the_rest():

@@ -161,6 +161,8 @@ OURS = {
     "a child without a parent SKU": "rows.listing_rows sets it",
     "the parent SKU has over 40 characters": "families.parent_skus makes it, 20 characters at most",
     "the currency is not USD, the currency of ebay-us": "prices are made in the site's currency",
+    "the sale price is not above zero and below the price": "prices.site_prices makes no such sale",
+    "the sale does not end after it starts": "prices.site_prices makes no such sale",
     "the quantity is missing": "the plan holds a listing until its stock is known",
     "business policies belong together: set all of shipping_policy_id or none": "a setting: LISTING_ACCOUNT blocks",
     "the setting location is not plain text of at most 45 characters": "a setting: LISTING_ACCOUNT blocks",

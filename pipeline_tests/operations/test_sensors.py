@@ -9,9 +9,17 @@ import pytest
 from pipeline.definitions import defs
 from pipeline.marketplaces import find_site
 from pipeline.operations import launch
+from pipeline.operations.decision_jobs import DECISION_JOBS, EXPORT_AFTER
 from pipeline.operations.launch import CHAINED_BY
 from pipeline.operations.partitions import register
-from pipeline.operations.sensors import dead_runs, export_after_import, failed_exports, new_exports, submissions_due
+from pipeline.operations.sensors import (
+    dead_runs,
+    export_after_decision,
+    export_after_import,
+    failed_exports,
+    new_exports,
+    submissions_due,
+)
 from pipeline.partitions import cell
 from pipeline.platform.database import Database
 from pipeline.platform.locks import advisory_lock, run_lock_name
@@ -153,7 +161,8 @@ def test_only_dead_runs_are_closed(instance: dg.DagsterInstance, database: Datab
 
 def test_sensors_run_by_default() -> None:
     assert {sensor.name for sensor in defs.sensors or [] if sensor.default_status == dg.DefaultSensorStatus.RUNNING} == {
-        "new_imports", "export_after_import", "failed_exports", "submissions_due", "new_exports", "dead_runs",
+        "new_imports", "export_after_import", "export_after_decision", "failed_exports", "submissions_due", "new_exports",
+        "language_batches", "dead_runs",
     }  # fmt: skip
 
 
@@ -285,3 +294,24 @@ def test_a_paused_connection_is_not_exported(instance: dg.DagsterInstance, conne
     set_status(connection, "demo", "amazon-us", "active")
     connection.commit()
     assert len(exports_asked(instance)) == 1
+
+
+def test_a_decision_in_the_ui_is_followed_by_the_export(instance: dg.DagsterInstance) -> None:
+    said = {"who": "anna", "why": "counted"}
+    done = defs.resolve_job_def("resume_connection").execute_in_process(
+        {"ops": {"resume": {"config": said}}}, instance=instance, partition_key=cell("demo", "amazon-us")
+    )
+    run = instance.get_run_by_id(done.run_id)
+    assert run is not None
+    event = dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name)
+    context = dg.build_run_status_sensor_context(
+        sensor_name="export_after_decision", dagster_event=event, dagster_instance=instance, dagster_run=run
+    )
+    found = export_after_decision(context)
+    assert isinstance(found, dg.RunRequest)
+    assert (found.partition_key, found.run_key) == (cell("demo", "amazon-us"), f"{done.run_id}:amazon-us")
+    assert found.tags == {"store": "demo", "marketplace": "amazon-us"}
+
+
+def test_all_decisions_but_a_pause_are_followed_by_an_export() -> None:
+    assert {job.name for job in DECISION_JOBS} - {job.name for job in EXPORT_AFTER} == {"pause_connection"}

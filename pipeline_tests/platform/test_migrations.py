@@ -12,6 +12,7 @@ from pipeline.model.errors import PipelineError
 from pipeline.platform.database import Database
 from pipeline.platform.migrations import migrate, read_migrations
 from pipeline_tests.conftest import new_database
+from pipeline_tests.points import dies_at
 
 
 @pytest.fixture
@@ -55,6 +56,19 @@ def test_a_failing_file_leaves_nothing_and_what_came_before_stays(empty: Databas
     assert tables(empty) == {"migrations", "a"}
     write(folder, **{"0002_b": "CREATE TABLE b ()"})
     assert migrate(empty, folder) == ["0002_b.sql"]
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_killed_between_a_file_and_its_record(empty: Database, tmp_path: Path, nth: int) -> None:
+    """A transaction is undone; a file outside of one can be applied again."""
+    folder = write(
+        tmp_path / "sql", **{"0001_a": "CREATE TABLE pipeline.a (x int)", "0002_b": "CREATE TABLE pipeline.b (x int)"},
+        **{"0003_c__notx": "CREATE INDEX CONCURRENTLY IF NOT EXISTS x ON pipeline.a (x)"},
+    )  # fmt: skip
+    dies_at("migration_mid", lambda: migrate(empty, folder), nth)
+    assert migrate(empty, folder) == ["0001_a.sql", "0002_b.sql", "0003_c.notx.sql"][nth - 1 :]
+    assert migrate(empty, folder) == []
+    assert tables(empty) == {"migrations", "a", "b"}
 
 
 def test_a_changed_file_is_refused(empty: Database, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from pipeline.platform.vault.keys import KeyFormatError, Keyring, LazyKeys
 from pipeline.stores import connections, stores
 from pipeline.stores.credentials import BATCH, CredentialError, rotate, save, survey
 from pipeline.stores.stores import Store
+from pipeline_tests.points import dies_at
 
 US = Site("amazon-us", "amazon", "ATVPDKIKX0DER", "US", "USD", "en-US", "na", {})
 NAMES = CredentialNames((("refresh_token",),))
@@ -212,6 +213,21 @@ def test_rotation_moves_every_row_and_says_to_which_key(database: Database, seal
         assert found["access_token"].reveal() == "CANARY-7"
     again = rotate(database.connect, vault("k2", "k1"))
     assert (again.moved, again.left) == ({"stores": 0, "marketplace_credentials": 0}, 0)
+
+
+@pytest.mark.parametrize("nth", [1, BATCH + 5])
+def test_a_rotation_that_is_killed_is_ended_by_the_next(database: Database, connection: psycopg.Connection, nth: int) -> None:
+    """In the first batch nothing is moved yet, in the second the first is; every row opens at any time."""
+    many(connection, BATCH + 10)
+    dies_at("rotation_mid", lambda: rotate(database.connect, vault("k2", "k1")), nth)
+    found = survey(connection, vault("k2", "k1"))
+    assert found.unreadable == {}
+    moved = {kid: counts["stores"] for kid, counts in found.sealed.items()}
+    assert moved == ({"k1": BATCH + 10} if nth == 1 else {"k1": 10, "k2": BATCH})
+    connection.rollback()
+    done = rotate(database.connect, vault("k2", "k1"))
+    assert (done.moved["stores"], done.left) == (moved["k1"], 0)
+    assert survey(connection, vault("k2")).unreadable == {}
 
 
 def test_one_unreadable_row_does_not_stop_the_others(database: Database, connection: psycopg.Connection, sealed: Both) -> None:

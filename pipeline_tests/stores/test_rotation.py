@@ -54,7 +54,7 @@ def test_rotations_beside_readers_fail_no_read(database: Database, settings: Set
     first = Vault(read_key_file(keys))
     with database.connect() as connection:
         for number in range(STORES):
-            store = stores.add_store(connection, f"shop-{number}", source="shopify", source_settings={"domain": "shop"})
+            store = stores.add_store(connection, f"shop-{number}", source="shopify", source_settings={"domain": f"shop-{number}"})
             token = {"access_token": Secret(expected(store.key))}
             stores.save_credentials(connection, first, store, token)
             found = connections.connect(connection, store.key, US)

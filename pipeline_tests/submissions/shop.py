@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from pipeline.feeds.pack import write_feeds
+from pipeline.listings.lane import Lane
 from pipeline.listings.plan import PlanResult, plan_changes
-from pipeline.listings.state import Lane, lane_version, read_refused, read_state, register
+from pipeline.listings.state import lane_version, read_refused, read_state, register
+from pipeline.listings.unsent import find_unsent, plan_newest
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.amazon.spapi.client import SpApi
 from pipeline.marketplaces.amazon.spapi.feeds import FEED_TYPE, AmazonFeeds
@@ -29,7 +32,7 @@ from pipeline.submissions.api_mode import commit
 from pipeline.submissions.ledger import Ledger
 from pipeline.submissions.machine import TIMING, Timing, Worker
 from pipeline_tests.fakes.amazon import MARKETPLACE, SELLER, FakeAmazon
-from pipeline_tests.listings.fakes import export_settings, listings_table
+from pipeline_tests.listings.fakes import IMPORT, export_settings, listings_table
 from pipeline_tests.marketplaces.rows import single
 
 MARKET, SITE = find_site("amazon-us")
@@ -53,6 +56,8 @@ class Shop:
     connection: psycopg.Connection[Any]
     lane: Lane
     timing: Timing = TIMING
+    urgent_skus: int = 0  # all by feed
+    import_id: str = IMPORT  # that plans are made from
     plans: int = 0
     said: list[str] = field(default_factory=list)
 
@@ -60,23 +65,26 @@ class Shop:
         self.plans += 1
         scratch = self.folder / f"scratch{self.plans}"
         with self.connection.transaction():
-            result = plan_changes(
-                listings_table(scratch, list(rows)), read_state(self.connection, self.lane), marketplace=MARKET, site=SITE,
-                account=ACCOUNT, settings=export_settings(**settings), base_version=lane_version(self.connection, self.lane),
-                now=self.amazon.clock.now(), folder=scratch, root=self.folder, refused=read_refused(self.connection, self.lane),
-                holds=holds, transport="api",
+            plan = partial(
+                plan_changes, listings_table(scratch, list(rows), import_id=self.import_id), marketplace=MARKET, site=SITE,
+                account=ACCOUNT, settings=export_settings(**{"urgent_skus": self.urgent_skus, **settings}),
+                base_version=lane_version(self.connection, self.lane), now=self.amazon.clock.now(), folder=scratch,
+                root=self.folder, refused=read_refused(self.connection, self.lane), holds=holds, transport="api",
             )  # fmt: skip
-            register(self.connection, self.lane, result.plan)
+            state = partial(read_state, self.connection, self.lane)
+            result, unsent = plan_newest(plan, state, find_unsent(self.connection, self.lane))
+            register(self.connection, self.lane, result.plan, unsent)
         return result
 
     def hand_over(self, result: PlanResult) -> bool:
         plan = result.plan
         files, digests = [], {}
         for kind in FEED_KINDS:
-            for file in write_feeds(plan.messages, kind, MARKET, SITE, ACCOUNT, self.folder / "feeds" / plan.export_id):
+            folder = self.folder / "feeds" / plan.export_id
+            for file in write_feeds(plan.messages, kind, MARKET, SITE, ACCOUNT, folder, plan.urgent):
                 path = str(Path(str(file.path)).relative_to(self.folder))
                 digests[path] = hashlib.sha256((self.folder / path).read_bytes()).hexdigest()
-                files.append({"kind": kind, "path": path, "messages": file.messages, "bytes": file.bytes})
+                files.append({"kind": kind, "path": path, "messages": file.messages, "bytes": file.bytes, "via": file.via})
         new = commit(self.connection, self.lane, plan, files, digests, FEED_LANE)
         # Planned by the database's clock; the rest of the test lives by Amazon's.
         self.connection.execute(

@@ -18,10 +18,11 @@ from pipeline.listings.cell import Cell
 from pipeline.marketplaces.amazon.spapi.listings import AmazonListings
 from pipeline.marketplaces.live import CredentialsRefused
 from pipeline.model.errors import PipelineError, UsageError
+from pipeline.platform import points
 from pipeline.platform.tables import Table
 from pipeline.stores.assignments import parse_assignments
 from pipeline.stores.connections import connect, update
-from pipeline.submissions import account, adoption, drift, points
+from pipeline.submissions import account, adoption, drift
 from pipeline_tests.fakes.amazon import MARKETPLACE, SELLER, Fault
 from pipeline_tests.listings.fakes import listings_table
 from pipeline_tests.submissions.shop import ACCOUNT, MARKET, SITE, Shop, changes, reasons, row

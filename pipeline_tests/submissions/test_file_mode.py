@@ -30,7 +30,7 @@ from pipeline.platform.database import Database
 from pipeline.platform.tables import Table, TableWriter
 from pipeline.submissions.file_mode import commit
 from pipeline.submissions.state import record
-from pipeline_tests.listings.fakes import ACCOUNT, SITE, FakeMarketplace, export_settings, family, listing, listings_table
+from pipeline_tests.listings.fakes import ACCOUNT, IMPORT, SITE, FakeMarketplace, export_settings, family, listing, listings_table
 from pipeline_tests.listings.planning import sent
 
 Rows = list[dict[str, Any]]
@@ -103,7 +103,8 @@ def test_a_commit_records_what_was_sent(office: Office) -> None:
     assert sorted(state) == sorted(row["sku"] for row in ROWS)
     assert state["y"] == {
         "sku": "y", "product_id": "1", "role": "child", "parent_sku": "P-1", "content_hash": "c", "images_hash": "i",
-        "price": 1000, "list_price": 1500, "quantity": 5, "left_at": None, "uncertain": False,
+        "price": 1000, "list_price": 1500, "sale_price": None, "sale_start": None, "sale_end": None, "quantity": 5,
+        "left_at": None, "uncertain": False, "stock_elsewhere": False, "price_version": IMPORT, "quantity_version": IMPORT,
     }  # fmt: skip
     assert (state["P-1"]["price"], state["P-1"]["quantity"], state["P-1"]["parent_sku"]) == (None, None, None)
     assert lane_version(office.connection, office.lane) == 1
@@ -314,7 +315,7 @@ def test_a_large_state_changes_as_a_whole(office: Office, connection: psycopg.Co
         table = pa.table([filled.get(field.name, pa.nulls(len(rows))) for field in EFFECTS], names=EFFECTS.names).cast(EFFECTS)
         with TableWriter(tmp_path, "effects", EFFECTS, {}) as writer:
             writer.write(table)
-        record(connection, office.lane, Table(writer.path), 1)
+        record(connection, office.lane, Table(writer.path), 1, IMPORT)
         state = read_state(connection, office.lane)
         assert len(state) == left
         if left:

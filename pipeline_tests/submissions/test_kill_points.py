@@ -14,38 +14,30 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.submissions import points
+from pipeline.platform import points
 from pipeline.submissions.machine import Timing
 from pipeline_tests.fakes.amazon import Fault
 from pipeline_tests.fakes.clock import RemoteClock
+from pipeline_tests.points import Death, fork
 from pipeline_tests.submissions.shop import Shop, row
 
 ROWS = [row("a"), row("b", price=2500), row("c")]
 SENDING = [
-    "before_plan", "in_plan_tx", "after_plan", "doc_created_unrecorded", "documented", "before_upload", "uploaded_unrecorded",
-    "uploaded", "sending_before_post", "posted_unrecorded", "submitted", "polled", "report_read", "acks_uncommitted",
-    "done_uncommitted", "done",
+    "before_plan", "in_plan_tx", "after_plan", "token_refreshed_unsaved", "doc_created_unrecorded",
+    "documented", "before_upload", "uploaded_unrecorded", "uploaded", "sending_before_post", "posted_unrecorded", "submitted",
+    "polled", "report_read", "acks_uncommitted", "done_uncommitted", "done",
 ]  # fmt: skip
 LOOKING = ["reconcile_start", "reconcile_listed", "adopted"]
 
 
 def in_child(shop: Shop, work: Callable[[Shop], None]) -> int:
     """The signal that ended `work` in a process of its own, 0 when it came to its end."""
-    child = os.fork()
-    if child == 0:
-        try:
-            amazon = FarAmazon(shop)
-            with shop.database.connect(autocommit=True) as connection:
-                work(replace(shop, connection=connection, amazon=amazon))  # type: ignore[arg-type]
-            os._exit(0)
-        except BaseException:
-            import traceback
 
-            traceback.print_exc()
-            os._exit(3)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    def there() -> None:
+        with shop.database.connect(autocommit=True) as connection:
+            work(replace(shop, connection=connection, amazon=FarAmazon(shop)))  # type: ignore[arg-type]
+
+    return fork(there)
 
 
 class FarAmazon:
@@ -56,14 +48,6 @@ class FarAmazon:
         self.clock = RemoteClock(shop.amazon.url)
 
 
-def die_at(name: str) -> None:
-    def hook(reached: str) -> None:
-        if reached == name:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    points.hook = hook
-
-
 def live(shop: Shop) -> None:
     """Export and follow to the end, as often as it takes."""
     shop.export(*ROWS)
@@ -72,10 +56,26 @@ def live(shop: Shop) -> None:
 
 def live_and_die(point: str) -> Callable[[Shop], None]:
     def work(shop: Shop) -> None:
-        die_at(point)
+        points.hook = Death(point)
         live(shop)
 
     return work
+
+
+def upload_half_and_die(shop: Shop) -> None:
+    """`mid_upload`: half of the content is on the wire. It lies within the HTTP client, so the hook does too."""
+    from httpcore._backends.sync import SyncStream
+
+    write = SyncStream.write
+
+    def half(self: SyncStream, buffer: bytes, timeout: float | None = None) -> None:
+        if b'"messages":' not in buffer:
+            return write(self, buffer, timeout)
+        write(self, buffer[: len(buffer) // 2], timeout)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    SyncStream.write = half  # type: ignore[method-assign]
+    live(shop)
 
 
 def duplicates(shop: Shop) -> int:
@@ -100,6 +100,13 @@ def test_killed_while_sending(shop: Shop, point: str) -> None:
     assert in_child(shop, live_and_die(point)) == signal.SIGKILL
     live(shop)
     assert_whole(shop, adopted=point == "posted_unrecorded")
+
+
+def test_killed_in_the_middle_of_an_upload(shop: Shop) -> None:
+    assert in_child(shop, upload_half_and_die) == signal.SIGKILL
+    assert shop.amazon.calls["upload"] == 0 and shop.amazon.feeds == {}  # half a document is none
+    live(shop)
+    assert_whole(shop, adopted=False)
 
 
 @pytest.mark.parametrize("point", LOOKING)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from pipeline.platform import points
 from pipeline.platform.database import Database
-from pipeline.submissions import points
+from pipeline.submissions.machine import Timing
 from pipeline_tests.fakes.amazon import FakeAmazon, Fault
 from pipeline_tests.fakes.clock import Clock
 from pipeline_tests.submissions.shop import Shop, new_shop, row
+from pipeline_tests.submissions.test_kill_points import LOOKING, SENDING
 
-POINTS = [
-    "documented", "uploaded_unrecorded", "sending_before_post", "posted_unrecorded", "polled", "acks_uncommitted",
-    "reconcile_listed", "adopted", "resend_decided",
-]  # fmt: skip
+#: All that a worker comes to; the first three are of the export.
+POINTS = [*SENDING[3:], *LOOKING, "resend_decided"]
 
 
 class Died(BaseException):
@@ -93,7 +94,8 @@ class Life(RuleBasedStateMachine):
             self.amazon.faults = []
             self.shop.pass_time(80, 300)
             self.never_twice()
-            assert set(self.shop.submissions()) == {"done"}
+            ends = set(self.shop.submissions("state", "withdrawn", "feed_id IS NULL"))
+            assert ends <= {("done", False, False), ("cancelled", True, True)}, "a feed is lost, or withdrawn and sent"
             assert self.shop.acknowledged() == {"a": self.price}
             assert self.shop.on_its_way() == set()
             offer = next(iter(self.amazon.catalog.listings.values()))["purchasable_offer"][0]
@@ -106,12 +108,37 @@ def _life(base: type[Life], database: Database, amazon: FakeAmazon, folder: Path
     return type("Life", (base,), {"database": database, "amazon": amazon, "folder": folder})
 
 
-def _settings(examples: int) -> settings:
-    return settings(max_examples=examples, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck))
+def _settings(examples: int, steps: int = 8, phases: Sequence[Phase] = tuple(Phase)) -> settings:
+    unhealthy = list(HealthCheck)
+    return settings(
+        max_examples=examples, stateful_step_count=steps, phases=phases, deadline=None, suppress_health_check=unhealthy
+    )
 
 
 def test_every_life_ends_well(database: Database, amazon: FakeAmazon, tmp_path: Path) -> None:
     run_state_machine_as_test(_life(Life, database, amazon, tmp_path), settings=_settings(8))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_every_long_life_ends_well(database: Database, amazon: FakeAmazon, tmp_path: Path) -> None:
+    run_state_machine_as_test(_life(Life, database, amazon, tmp_path), settings=_settings(150, 20))
+
+
+class Blind(Life):
+    """Sends again as soon as it does not see the feed: left to itself, the machine must find the way to a duplicate."""
+
+    @initialize()
+    def begin(self) -> None:
+        super().begin()
+        self.shop.timing = Timing(settle=timedelta(0))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_control_the_machine_finds_its_own_way_to_a_duplicate(database: Database, amazon: FakeAmazon, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="a feed was created twice"):
+        run_state_machine_as_test(_life(Blind, database, amazon, tmp_path), settings=_settings(300, 12, [Phase.generate]))
 
 
 class Impatient(Life):

@@ -47,22 +47,35 @@ class Client:
         self, path: str, params: Mapping[str, str | int] | None = None, *, search_after: bool = False
     ) -> Iterator[list[Record]]:
         """The items of a list, page by page, until there is no next link; raises ApiError."""
+        for items, _ in self.walk(path, params, search_after=search_after):
+            yield items
+
+    def walk(
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        search_after: bool = False,
+        start: str | None = None,
+    ) -> Iterator[tuple[list[Record], str | None]]:
+        """The same, each page with the address of the next one, from which a later walk can `start`."""
         what, first = path.rsplit("/", 1)[-1], {"limit": PAGE, **(params or {})}
         if search_after:
             first["pagination_type"] = "search_after"
-        page = self._read(_API + path, first, what)
-        seen: set[str] = set()
+        url = None if start is None else self._own(start, what)
+        page = self._read(_API + path, first, what) if url is None else self._read(url, None, what)
+        seen = {url}
         while True:
             items = page.get("_embedded", {}).get("items") if isinstance(page.get("_embedded"), dict) else None
             if not isinstance(items, list):
                 raise ApiError(
                     "akeneo", f"a page of {what} of the PIM has no items, which is no answer of Akeneo; try again later"
                 )
-            yield items
             link = (page.get("_links") or {}).get("next")
-            if not link:
+            url = self._own(str(link.get("href", "")), what) if link else None
+            yield items, url
+            if url is None:
                 return
-            url = self._own(str(link.get("href", "")), what)
             if url in seen:
                 raise ApiError("akeneo", f"the PIM's pages of {what} go in a circle; try again later")
             seen.add(url)

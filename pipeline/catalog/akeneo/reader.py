@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, tzinfo
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -19,6 +19,9 @@ from pipeline.model.errors import PipelineError
 
 PRODUCTS, MODELS = "products-uuid", "product-models"
 Params = dict[str, str | int]
+_T = TypeVar("_T")
+#: Calls of a list of calls that are begun before the results of the first are taken.
+_AHEAD = 8 * AT_ONCE
 
 
 class Stopped(PipelineError):
@@ -53,11 +56,19 @@ class Reader:
 
     def large(self, path: str, params: Params) -> Iterator[Record]:
         """The items of products or models, with progress; for the thread that began the fetch."""
-        for item in self.quietly(path, params):
-            self._read += 1
-            if self._read % PAGE == 0:
-                self._progress(min(1.0, self._read / self.expected) if self.expected else 0.0, f"{self._read:,} records read")
-            yield item
+        for items, _ in self.walk(path, params, None):
+            yield from items
+
+    def walk(self, path: str, params: Params, start: str | None) -> Iterator[tuple[list[Record], str | None]]:
+        """The same in pages, each with the address of the next one."""
+        for items, following in self.client.walk(path, params, search_after=True, start=start):
+            self._go_on()
+            self.count_read(len(items))
+            yield items, following
+
+    def count_read(self, records: int) -> None:
+        self._read += records
+        self._progress(min(1.0, self._read / self.expected) if self.expected else 0.0, f"{self._read:,} records read")
 
     def quietly(self, path: str, params: Params) -> Iterator[Record]:
         """The same for any thread."""
@@ -82,10 +93,11 @@ class Reader:
             yield from ({owner: code, **item} for item in items)
 
     def at_once(self, call: Callable[[Any], Any], values: Sequence[Any]) -> Iterator[Any]:
-        """Results in order, by as many threads as the PIM allows calls."""
+        """Results in order, by as many threads as the PIM allows calls; only some are waiting in memory at a time."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
-                yield from pool.map(call, values)
+                for some in in_chunks(values, _AHEAD):
+                    yield from pool.map(call, some)
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
@@ -105,7 +117,7 @@ def changed_after(since: datetime, zone: tzinfo | None) -> Params:
     return search("updated", ">", since.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"))
 
 
-def in_chunks(values: Iterable[str], size: int) -> Iterator[list[str]]:
+def in_chunks(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
     rest = iter(values)
     while chunk := list(islice(rest, size)):
         yield chunk

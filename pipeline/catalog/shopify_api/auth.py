@@ -13,15 +13,15 @@ from pipeline.platform.http import ApiError, Service
 
 #: A token is renewed when less of its life is left.
 RENEW_SECONDS = 300.0
-_NEW = "give the store new credentials: pipeline store set STORE --credentials -"
 
 
 class Tokens:
     """The token to send now. Not kept beyond the process: asking for one costs a request, storing it a risk."""
 
-    def __init__(self, service: Service, domain: str, credentials: Mapping[str, Secret]) -> None:
+    def __init__(self, service: Service, store: str, domain: str, credentials: Mapping[str, Secret]) -> None:
+        self._new = f"give the store new credentials: pipeline store set {store} --credentials FILE"
         if "access_token" not in credentials and not {"client_id", "client_secret"} <= credentials.keys():
-            raise PipelineError(f"there are no credentials for {domain}; {_NEW}")
+            raise PipelineError(f"there are no credentials for {domain}; {self._new}")
         self._service, self._domain, self._credentials = service, domain, credentials
         self._token: Secret | None = credentials.get("access_token")
         self._static = self._token is not None
@@ -51,7 +51,7 @@ class Tokens:
             raise self._service.refused(
                 answer,
                 f"does not give {self._domain} an access token: the client id or secret is wrong, or the app is not installed "
-                f"in a store of its own organization; {_NEW}",
+                f"in a store of its own organization; {self._new}",
             )
         try:
             found = answer.json()

@@ -145,7 +145,7 @@ class Bulk:
         if code == "ACCESS_DENIED":
             raise ApiError(
                 "Shopify",
-                f"Shopify does not let the app of {self._shop.domain} read {role}; see: pipeline store test STORE",
+                f"Shopify does not let the app of {self._shop.domain} read {role}; see: pipeline store test {self._shop.store}",
                 code=code,
             )
         self._again(role, query, f"Shopify said failed, {code.lower()}")

@@ -23,10 +23,10 @@ _MONTHS, _WARN_DAYS = 12, 60
 _NO_RESULT = "NO_RESULT"
 _REFUSALS = {
     401: "Shopify does not accept the credentials of {shop}: the token was revoked or the app was uninstalled; give the store "
-    "new ones: pipeline store set STORE --credentials -",
+    "new ones: pipeline store set {store} --credentials FILE",
     402: "the shop {shop} is frozen because a Shopify bill is not paid; its owner has to pay it in Shopify's admin",
-    403: "Shopify refuses access to {shop}: the app lacks a permission or the shop is closed; see: pipeline store test STORE",
-    404: "there is no shop {shop}, or it has no API version {version}; check both: pipeline store show STORE",
+    403: "Shopify refuses access to {shop}: the app lacks a permission or the shop is closed; see: pipeline store test {store}",
+    404: "there is no shop {shop}, or it has no API version {version}; check both: pipeline store show {store}",
     423: "the shop {shop} is locked by Shopify, as after too many requests or suspected fraud; its owner has to ask Shopify",
 }
 
@@ -36,10 +36,11 @@ class TooExpensive(ApiError):
 
 
 class Shop:
-    """The Admin API of one shop. `notes` collects sentences that operators should read."""
+    """The Admin API of one shop. `store` is the key for sentences; `notes` collects sentences that operators should read."""
 
     def __init__(
         self,
+        store: str,
         domain: str,
         version: str,
         credentials: Mapping[str, Secret],
@@ -47,9 +48,9 @@ class Shop:
         url: str | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self.domain, self.version = domain, version
+        self.store, self.domain, self.version = store, domain, version
         self.service = Service("Shopify", url or f"https://{domain}", patience=patience)
-        self._tokens = Tokens(self.service, domain, credentials)
+        self._tokens = Tokens(self.service, store, domain, credentials)
         self._path = f"/admin/api/{version}/graphql.json"
         self._available, self._restore, self._seen = float("inf"), 0.0, 0.0
         self._costs: dict[str, float] = {}
@@ -100,7 +101,7 @@ class Shop:
             if sentence is None:
                 raise self.service.refused(answer)
             raise ApiError(
-                "Shopify", sentence.format(shop=self.domain, version=self.version), status=answer.status,
+                "Shopify", sentence.format(store=self.store, shop=self.domain, version=self.version), status=answer.status,
                 request_id=answer.request_id,
             )  # fmt: skip
         try:
@@ -129,7 +130,7 @@ class Shop:
         if code == "MAX_COST_EXCEEDED":
             return TooExpensive("Shopify", f"Shopify refuses a query as too expensive: {message}", status=200, code=code), None
         if code == "ACCESS_DENIED":
-            told = f"does not let the app of {self.domain} read this: {message}; see: pipeline store test STORE"
+            told = f"does not let the app of {self.domain} read this: {message}; see: pipeline store test {self.store}"
             return self._error(answer, told, code), None
         if code == "SHOP_INACTIVE":
             return self._error(answer, f"says that the shop {self.domain} is not active", code), None

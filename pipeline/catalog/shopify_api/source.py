@@ -20,7 +20,7 @@ from pipeline.catalog.shopify_api import queries
 from pipeline.catalog.shopify_api.bulk import Bulk, Query
 from pipeline.catalog.shopify_api.changes import Pages
 from pipeline.catalog.shopify_api.client import Shop
-from pipeline.catalog.shopify_api.health import currency_problem, problems
+from pipeline.catalog.shopify_api.health import currency_problem, missing_options, problems
 from pipeline.catalog.shopify_api.levels import stock_rows
 from pipeline.catalog.shopify_file import jsonl_batches, read_collections
 from pipeline.catalog.shopify_jsonl import Collections
@@ -51,13 +51,14 @@ _TABLES = {
 
 
 class ShopifyApi(LiveSource):
-    """One shop. `url` is another base URL than the shop's, on this machine, for tests."""
+    """The shop of a store. `url` is another base URL than the shop's, on this machine, for tests."""
 
     name = "shopify"
     overlap = timedelta(minutes=5)
 
     def __init__(
         self,
+        store: str,
         domain: str,
         credentials: Mapping[str, Secret],
         *,
@@ -67,7 +68,8 @@ class ShopifyApi(LiveSource):
         url: str | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self._domain, self._credentials, self._currency, self._version = domain, credentials, currency, version
+        self._store, self._domain, self._credentials = store, domain, credentials
+        self._currency, self._version = currency, version
         self._locations, self._url, self._patience = location_ids, url, patience or PATIENCE
 
     def fetch(self, folder: Path, job: FetchJob) -> RawImport:
@@ -141,9 +143,13 @@ class ShopifyApi(LiveSource):
         with self._shop() as shop:
             return problems(shop, currency=self._currency, location_ids=self._locations)
 
+    def missing_options(self) -> list[str]:
+        with self._shop() as shop:
+            return missing_options(shop)
+
     def _shop(self, watch: _Watch | None = None) -> Shop:
         patience = self._patience if watch is None else watch.over(self._patience)
-        return Shop(self._domain, self._version, self._credentials, patience=patience, url=self._url)
+        return Shop(self._store, self._domain, self._version, self._credentials, patience=patience, url=self._url)
 
     def _begin(self, shop: Shop, job: FetchJob) -> dict[str, Any]:
         """The newest change before anything is read: whatever comes later belongs to the next import. Kept over a death."""
@@ -156,7 +162,7 @@ class ShopifyApi(LiveSource):
     def _newest(self, shop: Shop, since: datetime | None) -> dict[str, Any]:
         search = f"updated_at:>='{_utc(since or datetime.now(timezone.utc))}'"
         data = shop.ask(queries.NEWEST, {"query": search})
-        problem = currency_problem(data["shop"]["currencyCode"], self._currency)
+        problem = currency_problem(self._store, data["shop"]["currencyCode"], self._currency)
         if problem is not None:
             raise PipelineError(problem)
         newest = next(iter(data["products"]["nodes"]), None)

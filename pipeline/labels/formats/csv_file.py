@@ -6,6 +6,7 @@ Columns by header: `key` (or id, name, identifier); the text in a column named l
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pipeline.labels.formats.plurals import plural_groups
@@ -18,6 +19,7 @@ _KEYS = ("key", "id", "identifier", "name")
 _TEXTS = ("value", "text", "translation", "source", "string", "label")
 _MAX_LENGTH = ("max_length", "maxlength", "max length")
 _DELIMITERS = ",;\t|"
+_ENDS = {delimiter: re.compile(f"[{re.escape(delimiter)}\r\n]") for delimiter in _DELIMITERS}
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,6 @@ def _field(text: str, start: int, delimiter: str) -> _Field:
                     return _Field(start, end + 1, text[start + 1 : end].replace('""', '"'))
                 break
             at = end + 2
-    ends = [end for mark in (delimiter, "\n", "\r") if (end := text.find(mark, start)) >= 0]
-    end = min(ends, default=len(text))
-    return _Field(start, end, text[start:end], sound='"' not in text[start:end][:1])
+    found = _ENDS[delimiter].search(text, start)  # one pass: `find` of a mark that the file does not have reads it to its end
+    end = found.start() if found else len(text)
+    return _Field(start, end, text[start:end], sound=not text.startswith('"', start))

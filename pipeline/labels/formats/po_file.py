@@ -61,8 +61,9 @@ class PoFile:
     def _take(self, entry: _Entry) -> None:
         line, found = self._source.line(entry.start), self._texts(entry)
         problems = [problem for text in found.values() if (problem := unfit(entry.key, text))]
-        if "msgstr" not in entry.parts and "msgstr[0]" not in entry.parts:
-            problems.append("it has no msgstr")
+        needed = "msgstr[0]" if "msgid_plural" in entry.parts else "msgstr"
+        if needed not in entry.parts:
+            problems.append(f"it has no {needed}")
         elif entry.fuzzy and any(entry.parts[name].value for name in entry.parts if name.startswith("msgstr")):
             problems.append("it is marked fuzzy: somebody has to confirm its text")
         elif entry.key in self._entries:

@@ -34,10 +34,9 @@ class ShopifyContent:
 
     def _take(self, line: int, resource_id: str, text: dict[str, Any]) -> None:
         key, value, digest = f"{resource_id.rpartition('/')[2]}/{text['key']}", text["value"], text["digest"]
-        problem = unfit(key, value or "")
         if not isinstance(value, str) or not isinstance(digest, str):
-            problem = "Shopify gives no text or no digest for it"
-        elif key in self._rows:
+            problem: str | None = "Shopify gives no text or no digest for it"
+        elif (problem := unfit(key, value)) is None and key in self._rows:
             problem = "Shopify gives its key twice"
         if problem:
             self.rejected.append(RejectedLabel(shown_key(key), line, problem, excerpt(str(value or ""))))

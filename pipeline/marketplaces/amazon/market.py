@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.marketplaces.amazon import messages, pack, projection, repairs
 from pipeline.marketplaces.amazon.options import limits
@@ -28,6 +29,7 @@ from pipeline.model.secret import Secret
 if TYPE_CHECKING:
     from pipeline.marketplaces.amazon.spapi.client import SpApi
     from pipeline.marketplaces.amazon.spapi.tokens import Tokens
+    from pipeline.marketplaces.legacy import LegacyFiles
     from pipeline.marketplaces.live import (
         CategoryWants,
         Difference,
@@ -67,8 +69,9 @@ class AmazonMarketplace:
 
     name = "amazon"
     sends = True
+    sales_have_dates = True
     rules_file = _FOLDER / "rules.yaml"
-    version = "2"
+    version = "3"
     account_settings: Mapping[str, Any] = {"seller_id": ""}
     max_family = 2000
     family_is_one_listing = False
@@ -131,6 +134,10 @@ class AmazonMarketplace:
 
         return AmazonFeeds(_api(site, account, credentials, buckets), site)
 
+    def sayable(self, skus: pa.Array) -> pa.Array:
+        # Percent-encoding others in a path is a known source of errors at Amazon; a leading dot may be read as a folder.
+        return pc.match_substring_regex(skus, r"^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$")
+
     def listings_service(
         self, site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets
     ) -> ListingsService:
@@ -166,6 +173,11 @@ class AmazonMarketplace:
 
     def pack(self, feed: FeedKind, messages: Iterable[pa.Table], site: Site, account: Account) -> Iterator[FeedPart]:
         return pack.pack(feed, messages, site, account)
+
+    def legacy_files(self, listings: Iterable[pa.Table], site: Site, account: Account, folder: Path) -> LegacyFiles:
+        from pipeline.marketplaces.amazon.legacy.files import write
+
+        return write(listings, site, account, folder)
 
 
 def _api(site: Site, account: Account, credentials: Mapping[str, Secret], buckets: Buckets) -> SpApi:

@@ -7,9 +7,12 @@ update   PATCH that replaces the content attributes present. Price, stock and im
          facts that are gone stay, because product types require some of them and refuse the whole message.
          A child's relationship is resent only when its parent is created in the same plan: Amazon limits relationships most.
          Attributes that the product type lets nobody change later are left out; an offer on an existing item only its condition.
-price    PATCH that replaces `purchasable_offer` whole; without a sale `list_price` is deleted. A Shopify sale has no end date,
-         and `discounted_price` needs one: so our_price is what a buyer pays now, list_price the price before the sale.
-quantity PATCH of `fulfillment_availability`, merchant fulfilled.
+price    PATCH that merges our offer to all buyers into `purchasable_offer`: business prices, which are an offer to another
+         audience, and what else people set there stays as it is, and so does a sale that we do not know of. A sale with dates is
+         `discounted_price`, which begins and ends by itself; one that was sent and is called off is taken back with a null.
+         A sale without dates cannot be one: then our_price is what a buyer pays now, and list_price the price before; without
+         such a sale list_price is deleted.
+quantity PATCH that merges the quantity into `fulfillment_availability`, merchant fulfilled; handling times stay.
 images   PATCH: main and up to eight others replaced, the locators behind them deleted.
 delete   DELETE in feed `product`.
 
@@ -45,9 +48,9 @@ _FEEDS: Mapping[str, FeedKind] = {"update": "product", "price": "price", "quanti
 Writer = Callable[[pd.DataFrame, pa.ListArray], pa.Array]
 
 
-def _replaced(attributes: Attributes) -> list[pa.Array]:
-    """Patches that replace the attributes that each row has."""
-    return [glued(f'{{"op":"replace","path":"/attributes/{name}","value":', value, "}") for name, value in attributes.items()]
+def _patched(attributes: Attributes, op: str = "replace") -> list[pa.Array]:
+    """Patches of the attributes that each row has."""
+    return [glued(f'{{"op":"{op}","path":"/attributes/{name}","value":', value, "}") for name, value in attributes.items()]
 
 
 def _deleted(name: str, selectors: str, gone: pa.Array) -> pa.Array:
@@ -92,18 +95,19 @@ def update(
         attributes = {name: where(~offers, value) for name, value in attributes.items()}
         attributes["condition_type"] = where(offers, values.condition()["condition_type"])
         gone = where(~offers, gone)
-    return _patch(text(rows, "sku"), quoted(text(rows, "category")), [*_replaced(attributes), gone])
+    return _patch(text(rows, "sku"), quoted(text(rows, "category")), [*_patched(attributes), gone])
 
 
 def price(rows: pd.DataFrame, site: Site, account: Account) -> pa.Array:
     values = Values(rows, site, account)
     before = values.list_price()
     no_sale = _deleted("list_price", values.no_list_price(), pc.is_null(before["list_price"]))
-    return _patch(text(rows, "sku"), _ANY_TYPE, [*_replaced({**values.offer(), **before}), no_sale])
+    withdrawn = rows["sale_withdrawn"].to_numpy(bool) if "sale_withdrawn" in rows else None
+    return _patch(text(rows, "sku"), _ANY_TYPE, [*_patched(values.offer(withdrawn), "merge"), *_patched(before), no_sale])
 
 
 def quantity(sku: pa.Array, amount: pa.Array) -> pa.Array:
-    return _patch(sku, _ANY_TYPE, _replaced({"fulfillment_availability": stock(amount)}))
+    return _patch(sku, _ANY_TYPE, _patched({"fulfillment_availability": stock(amount)}, "merge"))
 
 
 def _quantity_of(rows: pd.DataFrame) -> pa.Array:
@@ -115,7 +119,7 @@ def images(rows: pd.DataFrame, shown: pa.ListArray, site: Site, account: Account
     pictures = values.images(shown)
     gone = [_deleted(name, values.no_picture(), pc.is_null(value)) for name, value in pictures.items()]
     product_type = pc.coalesce(quoted(present(text(rows, "category"))), _ANY_TYPE)
-    return _patch(text(rows, "sku"), product_type, [*_replaced(pictures), *gone])
+    return _patch(text(rows, "sku"), product_type, [*_patched(pictures), *gone])
 
 
 def delete(sku: pa.Array) -> pa.Array:

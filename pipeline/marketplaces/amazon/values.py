@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from pipeline.marketplaces.amazon.options import Names, limits, tables
 from pipeline.marketplaces.amazon.product_types.definition import Definition
 from pipeline.marketplaces.amazon.product_types.themes import family_attributes, family_theme
 from pipeline.marketplaces.amazon.product_types.types import NO_TYPES, ProductTypes
-from pipeline.marketplaces.columns import integer, text, texts
+from pipeline.marketplaces.columns import integer, moments, text, texts
 from pipeline.model.listing import Account, Site
 
 #: Attribute -> JSON of its value, null for rows without it.
@@ -170,11 +171,28 @@ class Values:
             "variation_theme": where(member, theme.take(pa.array(place))),
         }
 
-    def offer(self) -> Attributes:
-        """What a buyer pays; only for what is sold."""
+    def offer(self, withdrawn: npt.NDArray[np.bool_] | None = None) -> Attributes:
+        """What every buyer pays, and the dated sale; only for what is sold. Nothing of another audience (business prices), nor of
+        a sale where there is none; where `withdrawn`, that there is none any more."""
         price = amounts(where(self._sold, integer(self._rows, "price")), self._site.currency)
         of_site = f'{self._place},"currency":{_json(self._site.currency)},"audience":"ALL"'
-        return {"purchasable_offer": glued(f'[{{{of_site},"our_price":[{{"schedule":[{{"value_with_tax":', price, "}]}]}]")}
+        sale = self._sale()
+        if withdrawn is not None:
+            sale = pc.coalesce(sale, where(withdrawn, self._constant(',"discounted_price":null')))
+        ours = glued(f'[{{{of_site},"our_price":[{{"schedule":[{{"value_with_tax":', price, "}]}]", pc.fill_null(sale, ""), "}]")
+        return {"purchasable_offer": ours}
+
+    def _sale(self) -> pa.Array:
+        """The schedule of a sale with dates, as moments in the site's zone."""
+        value = amounts(where(self._sold, integer(self._rows, "sale_price")), self._site.currency)
+        starts, ends = (distinctly(moments(self._rows, name), self._moments) for name in ("sale_start", "sale_end"))
+        head = ',"discounted_price":[{"schedule":[{"start_at":'
+        return glued(head, starts, ',"end_at":', ends, ',"value_with_tax":', value, "}]}]")
+
+    def _moments(self, values: pa.Array) -> pa.Array:
+        zone = ZoneInfo(self._site.extra.get("tz", "UTC"))
+        texts = [value and value.astimezone(zone).isoformat() for value in values.to_pylist()]
+        return quoted(pa.array(texts, pa.string()))
 
     def list_price(self) -> Attributes:
         """The price before a sale; null without a sale."""

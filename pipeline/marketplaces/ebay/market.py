@@ -34,6 +34,7 @@ class EbayMarketplace:
         (("client_id", "client_secret", "refresh_token"),)
     )  # of the developer's application, and the seller's consent
     sends = False
+    sales_have_dates = False
     rules_file = _FOLDER / "rules.yaml"
     version = "2"
     family_is_one_listing = True

@@ -45,6 +45,10 @@ class Vault:
         """The name of the key that seals."""
         return self._keys.primary
 
+    def require_key(self) -> None:
+        """Raises KeyFormatError when there is no key yet; `seal` might make one."""
+        _ = self.primary
+
     def seal(self, credentials: Mapping[str, Secret], *, store_id: UUID, marketplace: str, marketplace_id: str) -> dict[str, Any]:
         """The envelope, with a data key of its own each time."""
         aad = _place(store_id, marketplace, marketplace_id)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.catalog.akeneo.client import Client
+from pipeline.catalog.akeneo.reader import Reader
 from pipeline.catalog.akeneo.source import Akeneo
 from pipeline.catalog.source import FetchJob, RawImport
 from pipeline.model.errors import PipelineError
@@ -185,3 +186,16 @@ def test_a_refused_setting_names_the_settings(fake: FakeAkeneo, tmp_path: Path) 
 def test_credentials_do_not_show(fake: FakeAkeneo) -> None:
     found: Akeneo = source(fake)
     assert not [secret for secret in CREDENTIALS.values() if secret in repr(vars(found))]
+
+
+def test_results_of_many_calls_do_not_pile_up(fake: FakeAkeneo) -> None:
+    reader = Reader(Client(Service("akeneo", fake.url), {}), "ecommerce")
+    asked: list[int] = []
+
+    def call(number: int) -> int:
+        asked.append(number)
+        return number
+
+    results = reader.at_once(call, range(1000))
+    assert next(results) == 0 and len(asked) < 100
+    assert list(results) == list(range(1, 1000))

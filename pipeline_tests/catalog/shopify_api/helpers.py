@@ -41,7 +41,7 @@ class Clock:
 def source_of(shop: FakeShopify, **changes: Any) -> ShopifyApi:
     given: dict[str, Any] = {"currency": shop.data.currency, "version": "2026-10", "url": shop.url}
     given |= {"credentials": {"access_token": Secret(TOKEN)}, "patience": Clock().patience(), **changes}
-    return ShopifyApi(shop.domain, **given)
+    return ShopifyApi("my-shop", shop.domain, **given)
 
 
 @dataclass

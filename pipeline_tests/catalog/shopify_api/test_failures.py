@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipeline.model.errors import PipelineError
 from pipeline.model.secret import Secret
 from pipeline.platform.http import ApiError
 from pipeline_tests.catalog.shopify_api.helpers import Clock, Imports, source_of
-from pipeline_tests.fakes.shopify import CLIENT_ID, CLIENT_SECRET, TOKEN, FakeShopify
+from pipeline_tests.fakes.shopify import CLIENT_ID, CLIENT_SECRET, SCOPES, TOKEN, FakeShopify
 
 CREDENTIALS = {"client_id": Secret(CLIENT_ID), "client_secret": Secret(CLIENT_SECRET)}
 PASSING = ("429", "430", "500", "503", "reset", "lost", "truncated", "throttled", "internal", "html")
@@ -185,7 +186,7 @@ def test_an_operation_that_always_ends_badly(imports: Imports) -> None:
 
 def test_an_operation_without_permission(imports: Imports) -> None:
     imports.shop.endings = {"products": ["FAILED:ACCESS_DENIED"]}
-    with pytest.raises(ApiError, match=r"does not let the app of fake.myshopify.com read products; see: pipeline store test"):
+    with pytest.raises(ApiError, match=r"fake.myshopify.com read products; see: pipeline store test my-shop"):
         imports.run()
 
 
@@ -225,12 +226,30 @@ def test_the_health_of_a_shop(imports: Imports) -> None:
     closed = next(place for place in shop.data.locations if not place["isActive"])
     said = source_of(shop, currency="EUR", location_ids=["1", closed["id"].rpartition("/")[2]]).check()
     assert ["EUR" in said[0], "no location 1" in said[1], "not active" in said[2], len(said)] == [True, True, True, 3]
+    assert "pipeline store set my-shop --currency USD" in said[0] and "pipeline store set my-shop --location" in said[1]
     shop.scopes = ("read_products", "read_locations")
     (missing,) = source_of(shop).check()
     assert "lacks the permission read_inventory" in missing
     shop.tokens.clear()
     (refused,) = source_of(shop).check()
-    assert "does not accept the credentials" in refused
+    assert "does not accept the credentials" in refused and "pipeline store set my-shop --credentials" in refused
+    assert source_of(shop).missing_options() == []
+
+
+def test_permissions_that_only_labels_need_are_no_problem(shop: FakeShopify) -> None:
+    shop.scopes = (*SCOPES, "write_themes")
+    assert source_of(shop).check() == []
+    (said,) = source_of(shop).missing_options()
+    assert "read_translations, which only `pipeline labels import my-shop` needs" in said
+    shop.scopes = (*SCOPES, "read_translations", "read_themes")
+    assert source_of(shop).missing_options() == []
+
+
+def test_no_sentence_says_store_instead_of_its_key() -> None:
+    """A command is to be copied, not to be completed."""
+    package = Path(client.__file__).parent
+    for path in package.glob("*.py"):
+        assert not re.search(r"pipeline [a-z ]+ STORE\b", path.read_text()), path.name
 
 
 def test_a_version_that_fell_forward_is_said(imports: Imports) -> None:

@@ -14,7 +14,17 @@ from pipeline.marketplaces.amazon.report import parse_report
 from pipeline.marketplaces.amazon.spapi.answers import object_of, odd, text_of
 from pipeline.marketplaces.amazon.spapi.client import TIMEOUT_SECONDS, SpApi, field_of
 from pipeline.marketplaces.amazon.spapi.documents import CONTENT_TYPE, download, upload
-from pipeline.marketplaces.live import FeedReport, NotCreated, RemoteFeed, RemoteStatus, Upload
+from pipeline.marketplaces.amazon.spapi.listings import AmazonListings
+from pipeline.marketplaces.live import (
+    Answered,
+    FeedIssue,
+    FeedReport,
+    NotCreated,
+    RemoteFeed,
+    RemoteStatus,
+    SingleMessage,
+    Upload,
+)
 from pipeline.model.listing import Site
 from pipeline.model.secret import Secret
 from pipeline.platform.http import Answer, ApiError
@@ -33,7 +43,7 @@ class AmazonFeeds:
     timeout_seconds = TIMEOUT_SECONDS
 
     def __init__(self, api: SpApi, site: Site) -> None:
-        self._api, self._site = api, site
+        self._api, self._site, self._listings = api, site, AmazonListings(api, site)
         self.lane = f"amazon {api.seller_id} {site.marketplace_id} {FEED_TYPE}"
 
     def close(self) -> None:
@@ -101,6 +111,19 @@ class AmazonFeeds:
 
     def messages(self, content: bytes) -> list[tuple[int, str]]:
         return [(message["messageId"], message["sku"]) for message in orjson.loads(content)["messages"]]
+
+    def single_messages(self, content: bytes) -> list[SingleMessage]:
+        return [SingleMessage(one["messageId"], one["sku"], one) for one in orjson.loads(content)["messages"]]
+
+    def say(self, message: SingleMessage) -> Answered:
+        said = message.content
+        try:
+            return self._listings.patch(message.sku, said["productType"], said["patches"])
+        except ApiError as error:
+            # A list of errors of Amazon's own about this request: asking again gives it again.
+            if type(error) is ApiError and error.status in (400, 404, 413, 415) and error.code is not None:
+                return Answered(False, (FeedIssue("error", error.code, str(error), sku=message.sku),))
+            raise
 
     def field_of(self, attribute: str) -> str | None:
         return field_of(attribute)

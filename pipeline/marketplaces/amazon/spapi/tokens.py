@@ -11,9 +11,11 @@ from typing import Any
 from pipeline.marketplaces.live import CredentialsRefused
 from pipeline.model.secret import Secret
 from pipeline.platform.http import Answer, ApiError, Service
+from pipeline.platform.points import point
 
 #: A token is renewed this long before it ends (it lives an hour), so that none ends on its way.
 _EARLY_SECONDS = 60.0
+_NEW = "pipeline connection set STORE MARKETPLACE --credentials FILE"
 _WRONG = {
     "invalid_client": "the client id or the client secret is wrong, or the secret has expired",
     "invalid_grant": "the refresh token is wrong or was revoked by the seller",
@@ -37,6 +39,7 @@ class Tokens:
             if token is None or self._clock() >= ends:
                 began = self._clock()
                 token, lives = _request(lwa, credentials)
+                point("token_refreshed_unsaved")
                 self._known[key] = (token, began + max(0.0, lives - _EARLY_SECONDS))
             return token
 
@@ -62,7 +65,7 @@ def _request(lwa: Service, credentials: Mapping[str, Secret]) -> tuple[Secret, f
         if answer.status in (400, 401) and code is not None:
             reason = _WRONG.get(code, f"Amazon says {code}")
             raise CredentialsRefused(
-                lwa.name, f"Amazon refused the credentials: {reason}; give new ones with: pipeline connect", status=answer.status,
+                lwa.name, f"Amazon refused the credentials: {reason}; give new ones: {_NEW}", status=answer.status,
                 code=code, request_id=answer.request_id,
             )  # fmt: skip
         raise lwa.refused(answer, "refused to give a token")

@@ -1,4 +1,4 @@
-"""Named places between an effect and its record. A no-op; tests kill the process there (trust the names: they are the tests')."""
+"""Named places between an effect and its record, where a killed process leaves work half done. A no-op; tests die there."""
 
 from __future__ import annotations
 

@@ -1,0 +1,96 @@
+"""Plans for people: the exports of a connection, and what one of them does to each SKU, before and after."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg.rows import dict_row
+
+from pipeline.listings.lane import Lane
+from pipeline.listings.pins import KINDS
+from pipeline.listings.plan_files import Plan
+from pipeline.listings.rollback import find_rows
+from pipeline.platform.tables import Table
+
+_EXPORTS = b"""
+    SELECT e.export_id, e.status, e.import_id, e.planned_at, e.committed_at, e.counts,
+        (SELECT jsonb_build_object('who', a.who, 'why', a.why, 'at', a.approved_at, 'only', a.only_changes)
+         FROM approvals a WHERE (a.store_id, a.site, a.transport, a.export_id) = (e.store_id, e.site, e.transport, e.export_id)
+        ) AS approval
+    FROM exports e WHERE e.store_id = %s AND e.site = %s AND e.transport = %s AND (%s::text IS NULL OR e.export_id = %s)
+    ORDER BY coalesce(e.committed_at, e.planned_at) DESC LIMIT %s
+"""
+_REJECTED = b"""
+    SELECT who, why, export_id, count(*) AS changes, max(rejected_at) AS at FROM rejected_changes
+    WHERE store_id = %s AND site = %s AND transport = %s GROUP BY who, why, export_id ORDER BY at DESC
+"""
+_PINNED = b"""
+    SELECT export_id, kind, count(*) AS "values", max(pinned_at) AS at FROM pinned_values
+    WHERE store_id = %s AND site = %s AND transport = %s GROUP BY export_id, kind ORDER BY at DESC, kind
+"""
+
+
+def exports_of(
+    connection: psycopg.Connection[Any], lane: Lane, *, export_id: str | None = None, limit: int = 20
+) -> list[dict[str, Any]]:
+    """Rows of the ledger of exports with who approved them, the newest first; or the one with an id."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_EXPORTS, (*lane.key, export_id, export_id, limit)).fetchall()
+
+
+def standing_decisions(connection: psycopg.Connection[Any], lane: Lane) -> dict[str, list[dict[str, Any]]]:
+    """What is `rejected` and `pinned` now, counted."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rejected = cursor.execute(_REJECTED, lane.key).fetchall()
+        return {"rejected": rejected, "pinned": cursor.execute(_PINNED, lane.key).fetchall()}
+
+
+def held_by_guards(plan: Plan) -> list[dict[str, Any]]:
+    """What the guards of a plan hold, counted by change and reason."""
+    found = Counter((row["change"], row["reason"]) for row in plan.guarded.arrow(["change", "reason"]).to_pylist())
+    return [{"change": change, "reason": reason, "changes": count} for (change, reason), count in sorted(found.items())]
+
+
+def rows_of(plan: Plan, *, skus: Collection[str] = (), kinds: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    """What a plan does with each SKU that is not simply unchanged (schema DETAILS), of these SKUs and kinds (none: all)."""
+    for index in range(plan.changes.batches):
+        batch = plan.changes.arrow_batch(index)
+        if skus:
+            batch = batch.filter(pc.is_in(batch["sku"], value_set=pa.array(sorted(skus), pa.string())))
+        for row in batch.to_pylist():
+            if not kinds or not set(kinds).isdisjoint(row["changes"]):
+                yield row
+
+
+def fields_changed(plan: Plan, plans: Iterable[Plan], row: dict[str, Any], listings: Table | None) -> list[dict[str, Any]]:
+    """Which fields of a row's content and pictures differ between the marketplace and what the listing says now, with their
+    values; `plans` are asked for what was said before. Empty when that is not kept any more."""
+    changed: list[dict[str, Any]] = []
+    for kind, column in (("content", "content_hash"), ("images", "images_hash")):
+        before, after = row[f"{column}_before"], row[column]
+        if not before or not after or before == after:
+            continue
+        old = find_rows(plans, column, {(row["sku"], before)}).get((row["sku"], before))
+        new = find_rows([plan], column, {(row["sku"], after)}).get((row["sku"], after))
+        if new is None and listings is not None:  # what is held is in no plan's listings
+            new = _listed(listings, row["sku"], after, column)
+        if old is not None and new is not None:
+            fields = [name for name in KINDS[kind] if name != column and old[name] != new[name]]
+            changed += [{"field": name, "before": old[name], "after": new[name]} for name in fields]
+    return changed
+
+
+def _listed(listings: Table, sku: str, wanted: str, column: str) -> dict[str, Any] | None:
+    """The listing as it is now, if it is what is wanted."""
+    for index in range(listings.batches):
+        keys = listings.arrow_batch(index, ["sku", column])
+        found = pc.and_(pc.equal(keys["sku"], sku), pc.equal(keys[column], wanted))
+        if pc.any(found).as_py():
+            row: dict[str, Any] = listings.arrow_batch(index).filter(found).to_pylist()[0]
+            return row
+    return None
