@@ -23,6 +23,8 @@ SERVICES = ("SHOPIFY", "AKENEO", "AMAZON", "AMAZON_LWA")
 
 #: How a model is told which JSON to answer with; a server that does not know the first degrades to the next.
 STRUCTURED_MODES = ("json_schema", "json_object", "prompt")
+#: How questions travel: each by itself, answered at once; or in batches, cheaper and answered within a day.
+TRANSPORTS = ("sync", "batch")
 OPENAI_URL = "https://api.openai.com/v1"
 
 _URI = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
@@ -88,10 +90,11 @@ class ModelEndpoint:
     api_key: Secret
     structured_mode: str
     local: bool
+    transport: str = "sync"
 
 
 def model_endpoint(env: Mapping[str, str] | None = None) -> ModelEndpoint | None:
-    """`LLM_BASE_URL`, `LLM_API_KEY`, `LLM_MODEL`, `LLM_STRUCTURED_MODE`; None when neither address nor key is set."""
+    """`LLM_BASE_URL`, `LLM_API_KEY`, `LLM_MODEL`, `LLM_STRUCTURED_MODE` and `LLM_TRANSPORT`; None without address and key."""
     values = os.environ if env is None else env
     url, key = values.get("LLM_BASE_URL", "").strip(), values.get("LLM_API_KEY", "").strip()
     model, mode = values.get("LLM_MODEL", "").strip(), values.get("LLM_STRUCTURED_MODE", "").strip()
@@ -118,7 +121,10 @@ def model_endpoint(env: Mapping[str, str] | None = None) -> ModelEndpoint | None
         raise UsageError("LLM_API_KEY contains characters that cannot be sent; copy it again")
     if mode and mode not in STRUCTURED_MODES:
         raise UsageError(f"LLM_STRUCTURED_MODE must be one of {', '.join(STRUCTURED_MODES)}")
-    return ModelEndpoint(url, model, Secret(key), mode or STRUCTURED_MODES[0], local)
+    transport = values.get("LLM_TRANSPORT", "").strip() or TRANSPORTS[0]
+    if transport not in TRANSPORTS:
+        raise UsageError(f"LLM_TRANSPORT must be one of {', '.join(TRANSPORTS)}")
+    return ModelEndpoint(url, model, Secret(key), mode or STRUCTURED_MODES[0], local, transport)
 
 
 def api_url(service: str, env: Mapping[str, str] | None = None) -> str | None:

@@ -77,6 +77,7 @@ def translate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would ask for and cost.")] = False,
     max_usd: Annotated[float | None, typer.Option("--max-usd", min=0, help="Spend at most this in this run.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Ask once more for what the model could not do before.")] = False,
+    batch: Annotated[bool | None, typer.Option("--batch/--no-batch", help="Ask in a batch: cheaper, within a day.")] = None,
     as_json: Json = False,
 ) -> None:
     """Translate what is new or changed. What was translated before costs nothing."""
@@ -84,6 +85,7 @@ def translate(
     from pipeline.model.errors import UsageError
 
     asked = _locales(to)
+    transport = None if batch is None else "batch" if batch else "sync"
     with session() as current:
         found = _store(current, store)
         with current.connect() as connection:
@@ -91,12 +93,13 @@ def translate(
             if not read_locales(connection, found.id):
                 raise UsageError(f"say into which languages: pipeline labels translate {store} --to de,fr")
             if dry_run:
-                planned = _estimate(current, connection, found, asked, again)
+                planned = _estimate(current, connection, found, asked, again, transport)
                 connection.rollback()
         if dry_run:
             show_json(planned) if as_json else show_facts(planned)
             return
-        outcome = _run(current, "translate_labels", store, {"locales": asked, "again": again, "max_usd": max_usd})
+        options = {"locales": asked, "again": again, "max_usd": max_usd, "transport": transport}
+        outcome = _run(current, "translate_labels", store, options)
         if outcome.error is None:
             summary = _summary(current, found, outcome)
     _end(outcome)
@@ -112,6 +115,8 @@ def translate(
             "stopped": summary["stopped"] or "no",
         }
     )
+    if summary["in_batches"]:
+        say(f"{summary['in_batches']} texts wait for a batch, which takes up to a day; see: pipeline language batches")
     say(f"next: pipeline labels list {store} --state untranslated, pipeline labels export {store}")
 
 
@@ -201,6 +206,55 @@ def export(
         say(f"missing texts are those of the source; why: pipeline labels list {store} --state untranslated")
 
 
+@app.command(epilog="Example: pipeline labels publish my-shop --locale de --dry-run")
+def publish(
+    store: StoreKey,
+    locale: Annotated[str | None, typer.Option("--locale", help="Only these languages, comma-separated.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only ask the shop what it has, and say what would change.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace also what people wrote in the shop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give a live Shopify store the translations of its theme: only what it does not have yet."""
+    from pipeline.labels.publish import dry, published
+    from pipeline.stores.stores import open_credentials
+
+    locales = _locales(locale)
+    with session() as current:
+        found = _store(current, store)
+        if dry_run:
+            with current.database.connect(autocommit=True) as connection:
+                credentials = open_credentials(connection, current.vault, found)
+                translated = _table(current, "translated_labels", store)
+                result = dry(connection, current.settings, found, credentials, translated, locales, overwrite)
+            run_id = None
+        else:
+            outcome = _run(current, "publish_labels", store, {"locales": locales, "overwrite": overwrite})
+            _end(outcome)
+            result = published(_table(current, "published_labels", store).read())
+            run_id = outcome.run_id
+    if as_json:
+        show_json(
+            {
+                "store": store,
+                "run": run_id,
+                "states": result.states,
+                "by_locale": result.by_locale,
+                "not_published": result.sample,
+            }
+        )
+        return
+    show_table(
+        ("language", "state", "texts", "which means"),
+        [(row["locale"], row["state"], row["texts"], row["meaning"]) for row in result.by_locale],
+        empty=f"nothing is translated yet: pipeline labels translate {store} --to de",
+    )
+    show_table(
+        ("language", "key", "state", "reason"),
+        [(row["locale"], row["key"], row["state"], row["reason"]) for row in result.sample],
+        empty="the shop takes every text",
+    )
+
+
 @app.command(epilog="Example: pipeline labels drop my-shop --locale fr")
 def drop(store: StoreKey, locale: Locale = None, resource: Resource = None, as_json: Json = False) -> None:
     """Stop translating into a language, or forget a label file. What was translated is remembered."""
@@ -269,13 +323,14 @@ def _locales(text: str | None) -> list[str]:
 
 def _run(current: Session, what: str, store: str, options: dict[str, Any] | None = None) -> Outcome:
     from pipeline.cli.results import here
-    from pipeline.operations.chain import read_labels, translate_labels
+    from pipeline.operations.chain import publish_labels, read_labels, translate_labels
     from pipeline.operations.launch import close_dead_runs
 
     close_dead_runs(current.instance, current.database)
     if what == "read_labels":
         return read_labels(here(current), store)
-    return translate_labels(here(current), store, {name: value for name, value in (options or {}).items() if value is not None})
+    work = publish_labels if what == "publish_labels" else translate_labels
+    return work(here(current), store, {name: value for name, value in (options or {}).items() if value is not None})
 
 
 def _end(outcome: Outcome) -> None:
@@ -297,22 +352,27 @@ def _table(current: Session, asset: str, store: str, missing_ok: bool = False) -
     return found
 
 
-def _estimate(current: Session, connection: Any, store: Store, asked: list[str], again: bool) -> dict[str, Any]:
+def _estimate(
+    current: Session, connection: Any, store: Store, asked: list[str], again: bool, transport: str | None
+) -> dict[str, Any]:
     from pipeline.labels.work import prepare
 
     labels = _table(current, "ui_labels", store.key).arrow().to_pylist()
-    return prepare(connection, current.settings.data_dir, store, labels, asked=asked, again=again).metadata
+    return prepare(connection, current.settings.data_dir, store, labels, asked=asked, again=again, transport=transport).metadata
 
 
 def _summary(current: Session, store: Store, outcome: Outcome) -> dict[str, Any]:
     from collections import Counter
 
     from pipeline.labels.summary import coverage
+    from pipeline.labels.translation import TASK
+    from pipeline.language.batches import waiting
     from pipeline.language.ledger import dollars, spending
 
     rows = _table(current, "translated_labels", store.key).read()
     with current.connect() as connection:
         spent = spending(connection, run_id=outcome.run_id)
+        in_batches = waiting(connection, store.id, TASK)
     return {
         "store": store.key,
         "run": outcome.run_id,
@@ -323,6 +383,7 @@ def _summary(current: Session, store: Store, outcome: Outcome) -> dict[str, Any]
         "tokens_out": spent.tokens_out,
         "spent_usd": spent.usd_micro / 1e6,
         "spent": dollars(spent.usd_micro),
+        "in_batches": in_batches,
         "stopped": _stopped(current, outcome.run_id),
     }
 

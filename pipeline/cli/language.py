@@ -96,6 +96,40 @@ def budget(
         say("the budget is set")
 
 
+@app.command(epilog="Example: pipeline language batches --poll")
+def batches(
+    poll: Annotated[bool, typer.Option("--poll", help="Ask the server now, and use the answers that are there.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show batches of questions to the model, the newest first."""
+    from pipeline.language.batches import list_batches
+    from pipeline.model.errors import PipelineError
+
+    with session() as current:
+        errors = []
+        if poll:
+            from pipeline.cli.results import here
+            from pipeline.operations.chain import poll_language_batches
+
+            errors = [outcome.error for outcome in poll_language_batches(here(current)) if outcome.error]
+        with current.connect() as connection:
+            found = list_batches(connection, limit=limit)
+    if errors:
+        raise PipelineError("; ".join(errors))
+    if as_json:
+        show_json({"batches": found})
+        return
+    show_table(
+        ("batch", "task", "model", "requests", "status", "since", "ended", "problem"),
+        [
+            (b.batch_id or b.run_key[:8], b.task, b.model, b.requests, b.status, b.created_at, b.ended_at, b.problem)
+            for b in found
+        ],
+        empty="no batches; ask in one with: pipeline labels translate STORE --batch, or LLM_TRANSPORT=batch",
+    )
+
+
 @terms.command("add", epilog='Example: pipeline glossary add my-shop "Cart" --locale de --as Warenkorb')
 def add(
     store: StoreKey,

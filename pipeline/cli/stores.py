@@ -132,11 +132,14 @@ def set_(
 def try_(key: StoreKey, as_json: Json = False) -> int:
     """Try whether a store could be imported: its file is there, or its credentials open and the service lets them in."""
     from pipeline.catalog.sources import live_source_of
+    from pipeline.labels.publish import publishes_labels, shop_of
+    from pipeline.labels.publishing import publishing_problems
     from pipeline.stores.sources import source_kind
     from pipeline.stores.stores import clear_error, get_store, open_credentials
 
     with session() as current, current.connect() as connection:
         store = get_store(connection, key)
+        publishes = publishes_labels(connection, store)
         credentials = open_credentials(connection, current.vault, store)
     kind = source_kind(store.source)
     kind.check(store.source_settings)  # files are there
@@ -147,6 +150,9 @@ def try_(key: StoreKey, as_json: Json = False) -> int:
         if not problems and store.status == "error":
             with session() as current, current.connect() as connection:
                 clear_error(connection, store.id)
+    if publishes and not problems:
+        with shop_of(store, credentials) as shop:
+            problems = publishing_problems(shop)
     if as_json:
         show_json({"store": key, "source": store.source, "problems": problems, "optional": optional})
     elif problems:

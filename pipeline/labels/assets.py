@@ -9,8 +9,10 @@ from pydantic import Field
 
 from pipeline.labels.files import StoredFile, list_files, open_file
 from pipeline.labels.model import LabelFile
+from pipeline.labels.publish import published, shop_of
+from pipeline.labels.publishing import Publisher, rows_to_publish
 from pipeline.labels.reading import frames, label_rows, learn, rejected_rows
-from pipeline.labels.schema import READ, TRANSLATED_LABELS
+from pipeline.labels.schema import PUBLISHED_LABELS, READ, TRANSLATED_LABELS
 from pipeline.labels.summary import coverage, untranslated_sample
 from pipeline.labels.work import carry_out, prepare
 from pipeline.language.glossary import read_glossary
@@ -22,7 +24,9 @@ from pipeline.platform import metadata as meta
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, stage
-from pipeline.stores.stores import get_store
+from pipeline.stores.credits import deducted_by
+from pipeline.stores.notifications import notify
+from pipeline.stores.stores import get_store, open_credentials
 
 GROUP = "labels"
 OWNERS = ["team:labels"]
@@ -84,6 +88,7 @@ class LabelOptions(dg.Config):
 
     locales: list[str] = Field(default=[], description="Ask the model only for these of the store's languages; empty means all.")
     again: bool = Field(default=False, description="Ask once more for what the model could not do before.")
+    transport: str | None = Field(default=None, description="sync or batch; empty: LLM_TRANSPORT.")
     max_usd: float | None = Field(default=None, ge=0, description="Spend at most this in the run; empty: the store's budget.")
 
 
@@ -107,13 +112,26 @@ def translated_labels(
             busy="are being translated",
         )
         data_dir = workspace.settings.data_dir
-        prepared = prepare(connection, data_dir, store, ui_labels.arrow().to_pylist(), asked=config.locales, again=config.again)
+        prepared = prepare(
+            connection,
+            data_dir,
+            store,
+            ui_labels.arrow().to_pylist(),
+            asked=config.locales,
+            again=config.again,
+            transport=config.transport,
+        )
         # Seen in the UI before anything is spent.
         context.log_event(dg.AssetObservation("translated_labels", partition=store.key, metadata=prepared.metadata))
         report = counted(reporter(context, "translated_labels"), "texts translated")
         rows, work = carry_out(connection, prepared, context.run.run_id, config.max_usd, report)
         spent = spending(connection, run_id=context.run.run_id)
+        credits = deducted_by(connection, context.run.run_id)
         table = stage(workspace.scratch("translated_labels"), "translated_labels", rows, TRANSLATED_LABELS, {})
+        done = {"untranslated": int((rows["state"] == "untranslated").sum()), "texts": len(rows), "pending": work.pending}
+        if work.calls or work.stopped or work.accepted or work.rejected or work.quarantined:
+            subject = f"labels of {store.key} are translated: {done['untranslated']} of {done['texts']} texts are left"
+            notify(connection, store.id, "labels_translated", context.run.run_id, subject, {**done, "stopped": work.stopped})
     return dg.Output(
         table,
         metadata={
@@ -122,10 +140,58 @@ def translated_labels(
             "by_engine": meta.counts(Counter(rows["engine"]), "engine"),
             "untranslated": meta.table(untranslated_sample(rows)),
             **spent_metadata(spent),
+            "credits_deducted": credits,
             "pending": work.pending,
             "stopped": work.stopped or "no",
         },
     )
 
 
-ASSETS = [read_labels, translated_labels]
+class PublishOptions(dg.Config):
+    """What one publication of labels does."""
+
+    locales: list[str] = Field(default=[], description="Only these of the store's languages; empty means all.")
+    overwrite: bool = Field(default=False, description="Replace also what people wrote in the shop.")
+
+
+@dg.asset(
+    partitions_def=stores,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet", "shopify"},
+    description="What a live shop was given of its theme's translated texts: only what it did not have, and what it refused.",
+)
+def published_labels(
+    context: dg.AssetExecutionContext, config: PublishOptions, workspace: Workspace, translated_labels: Table
+) -> dg.Output[Any]:
+    with expected_failures(), workspace.database.connect(autocommit=True) as connection:
+        store = get_store(connection, context.partition_key)
+        workspace.hold(
+            f"labels of {store.key}",
+            holder=f"run {context.run.run_id[:8]}",
+            wait_seconds=_WAIT_SECONDS,
+            waiting=lambda: stop_if_canceled(context),
+            busy="are being translated",
+        )
+        rows, left_out = rows_to_publish(connection, workspace.settings, store, translated_labels, config.locales)
+        report = counted(reporter(context, "published_labels"), "texts published")
+        with shop_of(store, open_credentials(connection, workspace.vault, store)) as shop:
+            publisher = Publisher(connection, store.id, shop, context.run.run_id, overwrite=config.overwrite)
+            ended = publisher.publish(rows, report)
+        result = published(ended)
+        if result.changed:
+            notify(connection, store.id, "labels_published", context.run.run_id, result.subject(store.key), result.states)
+        folder = workspace.scratch("published_labels")
+        table = stage(folder, "published_labels", result.frame, PUBLISHED_LABELS, {})
+    return dg.Output(
+        table,
+        metadata={
+            "by_state": meta.counts(result.states, "state"),
+            "by_locale": meta.table(result.by_locale),
+            "not_published": meta.table(result.sample),
+            "left_out": meta.counts(left_out, "translations that are"),
+        },
+    )
+
+
+ASSETS = [read_labels, translated_labels, published_labels]

@@ -31,4 +31,16 @@ def labels_translated(translated_labels: Table) -> dg.AssetCheckResult:
     )
 
 
-CHECKS = [label_files_complete, labels_translated]
+@check("published_labels", stores, description="The shop took every translation that was offered to it.")
+def labels_published(published_labels: Table) -> dg.AssetCheckResult:
+    rows = published_labels.read()
+    left = rows[~rows["state"].isin(["published", "unchanged"])]
+    return dg.AssetCheckResult(
+        passed=left.empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(left)} of {len(rows)} texts are not in the shop" if len(left) else "the shop has all texts",
+        metadata={"sample": meta.table(left[["locale", "key", "state", "reason"]])},
+    )
+
+
+CHECKS = [label_files_complete, labels_translated, labels_published]

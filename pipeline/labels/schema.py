@@ -52,5 +52,18 @@ TRANSLATED_LABELS = pa.schema(
     ]
 )
 
+#: One row a translated text of a live theme, and what became of it in the shop.
+PUBLISHED_LABELS = pa.schema(
+    [
+        ("resource_id", pa.string()),  # of the shop
+        ("key", pa.string()),  # of the shop, plural forms included
+        ("locale", pa.string()),
+        ("digest", pa.string()),  # of the source text
+        ("value", pa.string()),
+        ("state", pa.string()),  # see publishing.STATES
+        ("reason", pa.string()),
+    ]
+)
+
 READ = {"ui_labels": UI_LABELS, "rejected_labels": REJECTED_LABELS}
-SCHEMAS = {**READ, "translated_labels": TRANSLATED_LABELS}
+SCHEMAS = {**READ, "translated_labels": TRANSLATED_LABELS, "published_labels": PUBLISHED_LABELS}

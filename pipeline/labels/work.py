@@ -15,6 +15,7 @@ import psycopg
 
 from pipeline.labels.groups import groups_of
 from pipeline.labels.translation import TASK, LabelPlan, plan_labels, read_locales, rows_of
+from pipeline.language.batches import unasked
 from pipeline.language.glossary import read_glossary
 from pipeline.language.ledger import Account, limited, read_budgets
 from pipeline.language.metadata import estimate_metadata
@@ -48,12 +49,13 @@ def prepare(
     *,
     asked: Sequence[str] = (),
     again: bool = False,
+    transport: str | None = None,
 ) -> Prepared:
     """Plans of the rows of `ui_labels` for all languages of the store; the model is asked only for those in `asked` (empty: all).
 
     Nothing is spent."""
     locales = read_locales(connection, store.id)
-    model = configured_model(data_dir)
+    model = configured_model(data_dir, transport)
     plans = plan_labels(
         connection,
         store,
@@ -64,7 +66,7 @@ def prepare(
         asked=asked or locales,
         again=again,
     )
-    expected = estimate([each.plan for each in plans], model.price if model else None)
+    expected = estimate(unasked(connection, [each.plan for each in plans], TASK), model.asking_price if model else None)
     return Prepared(store, model, locales, plans, expected)
 
 

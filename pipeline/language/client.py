@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +26,8 @@ TIMEOUT_SECONDS = 120.0
 _MAX_ANSWER = 4_000_000
 #: An upper bound of what the chat format and the answer's schema add to the prompt, in tokens.
 _OVERHEAD = 200
+#: Fields that a server may refuse, and then are not sent again.
+_OPTIONAL = {"max_completion_tokens", "max_tokens", "reasoning_effort"}
 
 Kind = Literal[
     "ok",  # `value` is the JSON that the model answered
@@ -104,12 +106,11 @@ class ModelClient:
 
         if self._openai is None:
             raise RuntimeError("the client is not open")
-        mode, optional = self.mode, self._optional(prompt)
+        mode = self.mode
+        body = request_body(self.endpoint, prompt, mode, self._without)
         try:
-            raw = await self._openai.chat.completions.with_raw_response.create(
-                model=self.endpoint.model, messages=self._messages(prompt, mode), **_format(prompt, mode), **optional
-            )
-            return _answer(raw.text)
+            raw = await self._openai.chat.completions.with_raw_response.create(**body)
+            return read_answer(raw.text)
         except openai.APITimeoutError:
             return Reply("lost", detail=f"no answer within {TIMEOUT_SECONDS:.0f} seconds")
         except openai.APIConnectionError as error:
@@ -117,7 +118,7 @@ class ModelClient:
             sent = cause not in ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
             return Reply("lost" if sent else "overloaded", detail="the connection broke" if sent else "no connection")
         except openai.APIStatusError as error:
-            return self._refusal(error, mode, set(optional))
+            return self._refusal(error, mode, set(body))
         except openai.OpenAIError as error:
             return Reply("lost", detail=type(error).__name__)
 
@@ -126,22 +127,6 @@ class ModelClient:
         if self.mode == mode and mode != STRUCTURED_MODES[-1]:
             self.mode = STRUCTURED_MODES[STRUCTURED_MODES.index(mode) + 1]
         return self.mode != mode
-
-    def _optional(self, prompt: Prompt) -> dict[str, Any]:
-        fields: dict[str, Any] = {}
-        if "max_completion_tokens" not in self._without:
-            fields["max_completion_tokens"] = prompt.max_tokens
-        elif "max_tokens" not in self._without:
-            fields["max_tokens"] = prompt.max_tokens
-        if urlsplit(self.endpoint.base_url).hostname == "api.openai.com" and "reasoning_effort" not in self._without:
-            fields["reasoning_effort"] = "none"  # hidden reasoning would be most of the bill
-        return fields
-
-    def _messages(self, prompt: Prompt, mode: str) -> list[Any]:
-        shape = (
-            "" if mode == "json_schema" else f"\nAnswer with JSON of this schema and nothing else:\n{json.dumps(prompt.schema)}"
-        )
-        return [{"role": "system", "content": prompt.instructions + shape}, {"role": "user", "content": prompt.content}]
 
     def _refusal(self, error: openai.APIStatusError, mode: str, sent: set[str]) -> Reply:
         from pipeline.platform.http import redact, retry_after
@@ -155,7 +140,7 @@ class ModelClient:
             return Reply("overloaded", detail=f"HTTP {status}", retry_after=retry_after(error.response.headers))
         if status == 400:
             about = f"{error.param or ''} {error.message}".lower()
-            refused = next((name for name in sent if name in about), None)
+            refused = next((name for name in sorted(sent & _OPTIONAL) if name in about), None)
             if refused is not None:
                 self._without.add(refused)
                 return Reply("unsupported", detail=detail)
@@ -171,6 +156,25 @@ def unusable(endpoint: ModelEndpoint, detail: str) -> PipelineError:
     )
 
 
+def request_body(endpoint: ModelEndpoint, prompt: Prompt, mode: str, without: Collection[str] = ()) -> dict[str, Any]:
+    """The body of a request, for one alone or in a batch; `without` are optional fields that the server does not know."""
+    shape = "" if mode == "json_schema" else f"\nAnswer with JSON of this schema and nothing else:\n{json.dumps(prompt.schema)}"
+    body: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": [
+            {"role": "system", "content": prompt.instructions + shape},
+            {"role": "user", "content": prompt.content},
+        ],
+        **_format(prompt, mode),
+    }
+    limit = next((name for name in ("max_completion_tokens", "max_tokens") if name not in without), None)
+    if limit is not None:
+        body[limit] = prompt.max_tokens
+    if urlsplit(endpoint.base_url).hostname == "api.openai.com" and "reasoning_effort" not in without:
+        body["reasoning_effort"] = "none"  # hidden reasoning would be most of the bill
+    return body
+
+
 def _format(prompt: Prompt, mode: str) -> dict[str, Any]:
     if mode == "json_schema":
         named = {"name": "answer", "schema": prompt.schema, "strict": True}
@@ -178,7 +182,7 @@ def _format(prompt: Prompt, mode: str) -> dict[str, Any]:
     return {"response_format": {"type": "json_object"}} if mode == "json_object" else {}
 
 
-def _answer(body: str) -> Reply:
+def read_answer(body: str) -> Reply:
     """The meaning of a body with status 200. Nothing in it is trusted: servers differ, and proxies answer too."""
     try:
         data = json.loads(body[:_MAX_ANSWER])

@@ -113,6 +113,17 @@ def reserve(connection: psycopg.Connection[Any], account: Account, usd_micro: in
     return Reservation(int(row[0]), usd_micro, tuple(limits))
 
 
+def reservation_of(connection: psycopg.Connection[Any], call_id: int) -> Reservation:
+    """A reservation that another process made; where its store was removed, the store's sum is gone with it."""
+    row = connection.execute(
+        "SELECT run_id, spender, month, reserved_usd_micro FROM language_calls WHERE id = %s", (call_id,)
+    ).fetchone()
+    if row is None:
+        raise AssertionError(f"there is no call {call_id}")
+    run_id, spender, month, reserved = row
+    return Reservation(call_id, int(reserved), (f"run:{run_id}", f"store:{spender}:{month}", f"month:{month}"))
+
+
 def _take(connection: psycopg.Connection[Any], scope: str, usd_micro: int, limit: int, whose: str) -> None:
     connection.execute("INSERT INTO language_spend (scope, usd_micro) VALUES (%s, 0) ON CONFLICT DO NOTHING", (scope,))
     taken = connection.execute(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def estimate_metadata(estimate: Estimate, model: Model | None) -> dict[str, Any]:
     return {
         "model": model.endpoint.model if model else "none",
+        "transport": model.endpoint.transport if model else "none",
         "texts_to_ask_for": estimate.texts,
         "estimated_calls": estimate.calls,
         "estimated_usd": (estimate.usd_micro or 0) / 1e6,

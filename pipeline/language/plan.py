@@ -24,6 +24,7 @@ from pipeline.language.prices import Price
 from pipeline.language.results import Question, Recorded
 from pipeline.language.results import recall as recall_answers
 from pipeline.language.segments import Result, Segment, tidy
+from pipeline.language.similar import Examples
 
 #: A request has at most so many texts and source characters: enough to make calls few, few enough to lose little with one.
 PACK_TEXTS = 40
@@ -64,11 +65,12 @@ class Item:
     uses: list[Use] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    similar: tuple[tuple[str, str], ...] = ()
 
     @property
     def ask(self) -> prompts.Ask:
         first = self.uses[0]
-        return prompts.Ask(first.segment, first.masked, self.wanted, self.terms, self.rejected, self.problems)
+        return prompts.Ask(first.segment, first.masked, self.wanted, self.terms, self.rejected, self.problems, self.similar)
 
     @property
     def characters(self) -> int:
@@ -142,6 +144,10 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
             results[index] = result
         if not found:
             left.append(item)
+    if left:
+        examples = Examples.read(connection, pair.store_id, pair.source_locale, pair.target_locale)
+        for item in left:
+            item.similar = examples.like(item.uses[0].segment.forms.values())
     return Plan(pair, segments, results, left)
 
 

@@ -32,6 +32,12 @@ class Price:
     cached: Decimal
     cache_write: Decimal
     output: Decimal
+    batch: Decimal = Decimal(1)  # of the price, in a batch
+
+    def in_batch(self) -> Price:
+        """What the same tokens cost in a batch."""
+        part = self.batch
+        return Price(self.input * part, self.cached * part, self.cache_write * part, self.output * part)
 
     def cost(self, usage: Usage) -> int:
         plain = max(0, usage.prompt - usage.cached - usage.cache_write)
@@ -75,6 +81,7 @@ def default_budgets() -> dict[str, int]:
 
 def _price(row: Mapping[str, Any]) -> Price:
     values = {name: Decimal(str(row[name])) for name in ("input", "cached", "cache_write", "output")}
+    values["batch"] = Decimal(str(row.get("batch", 1)))
     if not all(value.is_finite() and value >= 0 for value in values.values()):
         raise ValueError("a price is negative")
     return Price(**values)

@@ -12,7 +12,7 @@ from pipeline.language.languages import language_name, plurals
 from pipeline.language.masks import Masked
 from pipeline.language.segments import TEXT, Segment
 
-VERSION = 1
+VERSION = 2
 #: Room for an answer: tokens a character of the source, and for its JSON.
 _TOKENS_PER_CHARACTER, _TOKENS_PER_TEXT, _ROOM = 2, 24, 256
 
@@ -29,6 +29,7 @@ Move them to where the language needs them. Never translate, change or add one.
 - An item with `plural` wants the text for the numbers in `numbers`; `singular` and `general` are the source's forms. \
 Spell a number out only where the source form does.
 - `max_length` is the most characters that a text may have.
+- `similar` are people's translations of similar texts: take over their words and tone, but translate what the item says.
 - An item with `rejected` was translated before, and `problems` says what is wrong with that; translate it without these."""
 
 SCHEMA: dict[str, Any] = {
@@ -59,6 +60,7 @@ class Ask:
     terms: Mapping[str, str]
     rejected: Mapping[str, str]
     problems: Sequence[str]
+    similar: Sequence[tuple[str, str]] = ()  # (source, translation)
 
 
 def numbered(asks: Sequence[Ask]) -> dict[int, tuple[int, str]]:
@@ -113,6 +115,8 @@ def _item(ask: Ask, form: str, target_locale: str) -> dict[str, Any]:
             item["for"] = form
     if ask.segment.max_length is not None:
         item["max_length"] = ask.segment.max_length
+    if ask.similar:
+        item["similar"] = [{"source": source, "translation": text} for source, text in ask.similar]
     if ask.problems:
         item |= {"rejected": ask.rejected.get(form, ""), "problems": list(ask.problems)[:5]}
     return item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 import psycopg
 
 from pipeline.language.asker import Asker, endpoint_price
+from pipeline.language.batches import Received, post, take_out
+from pipeline.language.charging import keep_within, no_credits, pay_for_answers
 from pipeline.language.client import ModelClient
 from pipeline.language.ledger import Account
 from pipeline.language.plan import Plan
 from pipeline.language.prices import Price
 from pipeline.language.translate import Progress, Work, translate
-from pipeline.model.errors import PipelineError
-from pipeline.settings import ModelEndpoint, model_endpoint
+from pipeline.model.errors import PipelineError, UsageError
+from pipeline.settings import TRANSPORTS, ModelEndpoint, model_endpoint
 
 #: The operator's own prices, in the data directory.
 PRICES_FILE = "prices.yaml"
@@ -32,12 +34,21 @@ class Model:
     endpoint: ModelEndpoint
     price: Price
 
+    @property
+    def asking_price(self) -> Price:
+        """Of first questions, which may go in batches."""
+        return self.price.in_batch() if self.endpoint.transport == "batch" else self.price
 
-def configured_model(data_dir: Path) -> Model | None:
-    """The model of the environment; None without one. Raises UsageError when it or its price is unusable."""
+
+def configured_model(data_dir: Path, transport: str | None = None) -> Model | None:
+    """The model of the environment; None without one. Raises UsageError when it or its price is unusable. `transport`: another
+    one than the environment's."""
     endpoint = model_endpoint()
     if endpoint is None:
         return None
+    if transport is not None and transport not in TRANSPORTS:
+        raise UsageError(f"a model is asked by one of {', '.join(TRANSPORTS)}, not {transport!r}")
+    endpoint = replace(endpoint, transport=transport or endpoint.transport)
     return Model(endpoint, endpoint_price(endpoint, datetime.now(timezone.utc).date(), data_dir / PRICES_FILE))
 
 
@@ -49,15 +60,34 @@ def ask_model(
     Raises PipelineError when the model cannot be used at all; what was recorded until then is kept."""
     if not connection.autocommit:
         raise ValueError("reservations must be committed at once: give a connection in autocommit mode")
-    if not any(plan.items for plan in plans):
-        return NOTHING
+    pay_for_answers(connection, account.store_id, task, account.run_id)  # what a run that died left unpaid
+    received, waiting = take_out(connection, plans, task)
+    beyond = keep_within(connection, account.store_id, account.store_key, task, plans, asked=len(received) + waiting)
+    try:
+        posted, stopped = 0, None
+        if model.endpoint.transport == "batch":
+            posted, stopped = post(connection, model.endpoint, model.price.in_batch(), account, task, plans)
+        work = NOTHING
+        if received or any(plan.items for plan in plans):
+            work = asyncio.run(_ask(connection, model, account, task, plans, progress, received))
+    finally:
+        pay_for_answers(connection, account.store_id, task, account.run_id)
+    stopped = work.stopped or stopped or (no_credits(account.store_key) if beyond else None)
+    return replace(work, pending=work.pending + waiting + posted + beyond, stopped=stopped)
 
-    async def work() -> Work:
-        async with ModelClient(model.endpoint) as client:
-            asker = Asker(client, connection, account, model.price, task)
-            done = await translate(asker, plans, progress)
-            if asker.unusable:
-                raise PipelineError(str(asker.stopped))
-            return done
 
-    return asyncio.run(work())
+async def _ask(
+    connection: psycopg.Connection[Any],
+    model: Model,
+    account: Account,
+    task: str,
+    plans: Sequence[Plan],
+    progress: Progress,
+    received: Sequence[Received],
+) -> Work:
+    async with ModelClient(model.endpoint) as client:
+        asker = Asker(client, connection, account, model.price, task)
+        done = await translate(asker, plans, progress, received)
+        if asker.unusable:
+            raise PipelineError(str(asker.stopped))
+        return done

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pipeline.language import prompts
 from pipeline.language.asker import Asker
+from pipeline.language.batches import Received, read
 from pipeline.language.client import Reply
 from pipeline.language.plan import Item, Plan, packs
 from pipeline.language.results import Status, record
@@ -43,10 +44,11 @@ class _Judged:
     missing: list[Item] = field(default_factory=list)
 
 
-async def translate(asker: Asker, plans: Sequence[Plan], progress: Progress) -> Work:
-    """Ask for every item of the plans and put the results into them."""
-    worker = _Worker(asker, plans, progress)
-    jobs = [worker.pack(pack) for plan in plans for pack in packs(plan.items)]
+async def translate(asker: Asker, plans: Sequence[Plan], progress: Progress, received: Sequence[Received] = ()) -> Work:
+    """Ask for every item of the plans, read what batches answered, and put the results into the plans."""
+    worker = _Worker(asker, plans, progress, sum(len(each.items) for each in received))
+    jobs = [worker.receive(each) for each in received]
+    jobs += [worker.pack(pack) for plan in plans for pack in packs(plan.items)]
     await _all(jobs)
     if worker.failure is not None:
         raise worker.failure
@@ -62,11 +64,11 @@ async def _all(jobs: Iterable[object]) -> None:
 
 
 class _Worker:
-    def __init__(self, asker: Asker, plans: Sequence[Plan], progress: Progress) -> None:
+    def __init__(self, asker: Asker, plans: Sequence[Plan], progress: Progress, more: int) -> None:
         self.asker, self._progress = asker, progress
         self._plans = {id(plan.pair): plan for plan in plans}
         self._engine = f"model:{asker.client.endpoint.model}"
-        self._total = sum(len(plan.items) for plan in plans)
+        self._total = sum(len(plan.items) for plan in plans) + more
         self.accepted = self.rejected = self.quarantined = self.pending = 0
         self.failure: BaseException | None = None
 
@@ -75,6 +77,17 @@ class _Worker:
         pair = items[0].pair
         prompt = prompts.translation([item.ask for item in items], pair.source_locale, pair.target_locale, room)
         reply, judged = await self.asker.ask(prompt, lambda reply: self._judge(items, reply, last))
+        await self._follow(items, reply, judged, last, room)
+
+    async def receive(self, received: Received) -> None:
+        """Read an answer that is there and paid."""
+        with self.asker.connection.transaction():
+            judged = self._judge(received.items, received.reply, False)
+            read(self.asker.connection, received.custom_id)
+        await self._follow(received.items, received.reply, judged, False, 1)
+
+    async def _follow(self, items: list[Item], reply: Reply, judged: _Judged | None, last: bool, room: int) -> None:
+        """Ask again for what is not good."""
         if judged is None:
             self._leave(items, self.asker.stopped or f"the model did not answer ({reply.detail}); run it again")
         elif reply.kind == "ok":

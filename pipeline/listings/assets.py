@@ -50,6 +50,7 @@ from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
 from pipeline.platform.tables import Table, empty_frame, stage
 from pipeline.quality.summary import fix_sample, score_histogram_svg, top_issues
+from pipeline.stores.credits import deducted_by
 
 GROUP = "listings"
 OWNERS = ["team:listings"]
@@ -114,6 +115,7 @@ def localized_products(
             report = counted(reporter(context, "localized_products"), "batches of products")
             table, outcome = work.write(folder, import_id, None if export_options.dry_run else payer, report)
             spent = spending(connection, run_id=context.run.run_id)
+            credits = deducted_by(connection, context.run.run_id)
     yield dg.Output(
         table,
         metadata={
@@ -124,6 +126,7 @@ def localized_products(
             "pending_texts": outcome.pending,
             "stopped": outcome.stopped or "no",
             **spent_metadata(spent),
+            "credits_deducted": credits,
             "not_translated": meta.table(not_translated(table.open())),
         },
     )

@@ -120,7 +120,7 @@ class Localizer:
 
     def expect(self) -> Estimate:
         """What asking would take. Equal texts of products far apart are counted twice, so it is rather too much."""
-        price = self.model.price if self.model else None
+        price = self.model.asking_price if self.model else None
         found = [estimate([part.plan for part in self._parts(batch)], price) for batch in self._batches()]
         spent = None if price is None else sum(each.usd_micro or 0 for each in found)
         most = None if price is None else sum(each.most_usd_micro or 0 for each in found)

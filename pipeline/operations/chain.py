@@ -126,6 +126,16 @@ def translate_labels(here: Here, store: str, options: Mapping[str, Any]) -> Outc
     return _told(here.told, f"translate labels of {store}", run)
 
 
+def publish_labels(here: Here, store: str, options: Mapping[str, Any]) -> Outcome:
+    """Publish the store's translated labels; `options` are fields of `PublishOptions`."""
+
+    def run() -> Outcome:
+        ops = {"published_labels": options}
+        return run_job(here.defs, here.instance, "publish_labels", store, tags={"store": store}, ops=ops)
+
+    return _told(here.told, f"publish labels of {store}", run)
+
+
 def for_connection(here: Here, job: str, store: str, site: str, ops: Mapping[str, Mapping[str, Any]] | None = None) -> Outcome:
     """One run of a job of one connection; `ops` is the config of its assets by name."""
     tags = {"store": store, "marketplace": site, CHAINED_BY: "command line"}
@@ -136,6 +146,20 @@ def for_connection(here: Here, job: str, store: str, site: str, ops: Mapping[str
             return run_job(here.defs, here.instance, job, cell_key(store, site), tags=tags, ops=ops, run_id=run_id)
 
     return _told(here.told, f"{job} of {store} on {site}", run)
+
+
+def poll_language_batches(here: Here) -> list[Outcome]:
+    """Look after open batches, and translate the labels whose answers are there."""
+    from pipeline.labels.translation import TASK
+    from pipeline.language.batches import unread
+
+    def polling() -> Outcome:
+        return run_job(here.defs, here.instance, "poll_language_batches", None, tags={})
+
+    outcomes = [_told(here.told, "poll batches", polling)]
+    with here.database.connect() as connection:
+        stores = sorted({store for store, _ in unread(connection, TASK)})
+    return outcomes + [translate_labels(here, store, {"transport": "batch"}) for store in stores]
 
 
 def write_legacy_xml(here: Here, store: str, site: str) -> Outcome:

@@ -9,9 +9,11 @@ import dagster as dg
 from pipeline.catalog.assets import KIND_TAG
 from pipeline.catalog.source import Kind
 from pipeline.operations.categories import decide_categories
+from pipeline.operations.credits import daily_credit_deduction
 from pipeline.operations.deciding import decide_listings
 from pipeline.operations.decision_jobs import DECISION_JOBS
 from pipeline.operations.explaining import explain_listing
+from pipeline.operations.language_batches import poll_language_batches
 from pipeline.operations.matching import choose_match
 from pipeline.operations.polling import poll_submissions
 from pipeline.operations.repairs import withdraw_repair
@@ -59,6 +61,13 @@ translate_labels = dg.define_asset_job(
     "translate_labels",
     selection=dg.AssetSelection.assets("translated_labels"),
     description="Translate a store's UI labels into its languages: only what is new or changed.",
+    executor_def=dg.in_process_executor,
+)
+
+publish_labels = dg.define_asset_job(
+    "publish_labels",
+    selection=dg.AssetSelection.assets("published_labels"),
+    description="Give a live shop the translated texts of its theme: only what it does not have yet.",
     executor_def=dg.in_process_executor,
 )
 
@@ -113,6 +122,7 @@ JOBS: list[Any] = [
     *IMPORT_JOBS,
     import_labels,
     translate_labels,
+    publish_labels,
     map_categories,
     decide_categories,
     choose_match,
@@ -124,6 +134,8 @@ JOBS: list[Any] = [
     read_back,
     withdraw_repair,
     explain_listing,
+    daily_credit_deduction,
+    poll_language_batches,
     write_legacy_xml,
     *DECISION_JOBS,
 ]

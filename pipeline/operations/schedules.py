@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from pipeline.operations.credits import daily_credit_deduction, deduct_day
 from pipeline.operations.jobs import read_back
 from pipeline.operations.runs import UNFINISHED
 from pipeline.operations.watching import NIGHTLY_TAG, watch_sources
@@ -61,6 +62,26 @@ def read_back_nightly(context: dg.ScheduleEvaluationContext) -> list[dg.RunReque
     return requests or dg.SkipReason("no connection is live")
 
 
+@dg.schedule(
+    job=daily_credit_deduction,
+    name="daily_credit_deduction",
+    cron_schedule="0 0 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Deduct the day's credits at 00:00 UTC of every store whose credits are switched on.",
+)
+def deduct_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+    from pipeline.stores.credits import list_accounts
+
+    with Database.open(Settings.load()) as database, database.connect() as connection:
+        if not any(account.active for account in list_accounts(connection)):
+            return dg.SkipReason("no store's credits are switched on")
+    day = context.scheduled_execution_time.date().isoformat()
+    config = {"ops": {deduct_day.name: {"config": {"day": day}}}}
+    return dg.RunRequest(run_key=day, run_config=config, tags={"system": daily_credit_deduction.name})
+
+
 def _stores() -> int:
     """Number of live stores."""
     from pipeline.operations.watching import live_stores
@@ -71,4 +92,4 @@ def _stores() -> int:
         return len(live_stores(connection))
 
 
-SCHEDULES = [watch_every_minute, import_nightly, read_back_nightly]
+SCHEDULES = [watch_every_minute, import_nightly, read_back_nightly, deduct_daily]

@@ -17,7 +17,9 @@ from pipeline.operations.jobs import (
     import_inventory,
     import_products,
     read_verdicts,
+    translate_labels,
 )
+from pipeline.operations.language_batches import poll_language_batches
 from pipeline.operations.launch import CHAINED_BY
 from pipeline.operations.polling import poll_submissions
 from pipeline.partitions import cell, stores
@@ -225,4 +227,35 @@ def new_exports(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest |
         yield dg.SkipReason("nothing is asked for")
 
 
-SENSORS = [new_imports, export_after_import, export_after_decision, failed_exports, submissions_due, new_exports, dead_runs]
+@dg.sensor(
+    jobs=[poll_language_batches, translate_labels],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Request a look at open batches of a language model, and translations of labels whose answers are there.",
+)
+def language_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    from pipeline.labels.translation import TASK
+    from pipeline.language.batches import unread
+    from pipeline.operations.language_batches import is_due
+    from pipeline.platform.database import Database
+    from pipeline.settings import Settings
+
+    with Database.open(Settings.load()) as database, database.connect() as connection:
+        due, answered = is_due(connection), unread(connection, TASK)
+    if due and not context.instance.get_runs_count(
+        dg.RunsFilter(job_name=poll_language_batches.name, statuses=list(_UNFINISHED))
+    ):
+        yield dg.RunRequest(job_name=poll_language_batches.name)
+    for store, batch in answered:
+        yield dg.RunRequest(
+            run_key=f"batch:{batch}", job_name=translate_labels.name, partition_key=store, tags={"store": store},
+            run_config={"ops": {"translated_labels": {"config": {"transport": "batch"}}}},  # what is open goes into the next one
+        )  # fmt: skip
+    if not due and not answered:
+        yield dg.SkipReason("no batch is open or unread")
+
+
+SENSORS = [
+    new_imports, export_after_import, export_after_decision, failed_exports, submissions_due, new_exports, language_batches,
+    dead_runs,
+]  # fmt: skip

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from pipeline_tests.fakes.openai_batches import FakeBatches
+
 KEY, MODEL = "sk-test-5f0c2b7e91", "gpt-6-luna"
 _KEPT = re.compile(r"⟦\d+⟧|<[^>]*>|&\w+;|[^\W\d_]+")
 _ALPHABETS = {
@@ -56,6 +58,7 @@ class FakeOpenAI:
     answered: int = 0
     tokens: list[tuple[int, int]] = field(default_factory=list)
     busiest: int = 0
+    batches: FakeBatches = field(default_factory=lambda: FakeBatches())
     _busy: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -185,10 +188,18 @@ def running(fake: FakeOpenAI) -> Iterator[FakeOpenAI]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            self._say(fake.batches.get(self.path))
+
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path != "/v1/chat/completions":
+                self._say(fake.batches.post(self.path, content, self.headers, fake))
+                return
             with fake.busy():
-                answer = fake.reply(self.headers, body) if self.path == "/v1/chat/completions" else (404, {}, b"{}")
+                self._say(fake.reply(self.headers, json.loads(content)))
+
+        def _say(self, answer: tuple[int, dict[str, str], bytes] | None) -> None:
             if answer is None:
                 self.close_connection = True
                 self.connection.close()

@@ -48,6 +48,9 @@ _NEEDED = {
     "productVariants": "read_products",
     "locations": "read_locations",
     "translatableResources": "read_translations",
+    "translatableResourcesByIds": "read_translations",
+    "translationsRegister": "write_translations",
+    "shopLocales": "read_locales",
 }
 
 
@@ -103,6 +106,10 @@ class FakeShopify:
     recorded: list[bytes] = field(default_factory=list)
     others: int = 0  # operations of other runs that occupy the shop, one less at each refusal
     busy_message: str = "LIMIT_REACHED"
+    locales: tuple[str, ...] = ("en", "de", "fr")  # the first is the primary one
+    most_keys: int = 100  # translations in one call
+    refused_values: tuple[str, ...] = ()  # translations that a resource's validation refuses
+    translations: dict[tuple[str, str, str], Object] = field(default_factory=dict)  # resource, locale, key
     clock: Callable[[], float] = time.monotonic  # by which the bucket of points fills
 
     def __post_init__(self) -> None:
@@ -145,7 +152,7 @@ class FakeShopify:
             return self._throttled(cost)
         for item in operation.selection_set.selections:
             missing = _NEEDED.get(item.name.value) if isinstance(item, FieldNode) else None
-            if missing and missing not in self.scopes:
+            if missing and not {missing, missing.replace("read_", "write_")} & set(self.scopes):
                 message = f"Access denied for {item.name.value} field. Required access: `{missing}` access scope."
                 return {"errors": [{"message": message, "extensions": {"code": "ACCESS_DENIED"}}], "data": None}
         self._level = self._filled() - cost
@@ -213,6 +220,58 @@ class FakeShopify:
     def translatableResources(self, resourceType: str, **_: Any) -> list[Object]:
         return self.data.theme_texts if resourceType == "ONLINE_STORE_THEME_LOCALE_CONTENT" else []
 
+    def translatableResourcesByIds(self, resourceIds: list[str], **_: Any) -> list[Object]:
+        return [self._translatable(each) for each in self.data.theme_texts if each["resourceId"] in resourceIds]
+
+    def _translatable(self, resource: Object) -> Object:
+        digests = {text["key"]: text["digest"] for text in resource["translatableContent"]}
+
+        def translations(locale: str, **_: Any) -> list[Object]:
+            mine = [
+                each
+                for (owner, spoken, _), each in self.translations.items()
+                if (owner, spoken) == (resource["resourceId"], locale)
+            ]
+            return [{**each, "outdated": digests.get(each["key"]) != each["digest"]} for each in mine]
+
+        return {**resource, "translations": translations}
+
+    def shopLocales(self, **_: Any) -> list[Object]:
+        return [{"locale": each, "name": each, "primary": each == self.locales[0], "published": True} for each in self.locales]
+
+    def translationsRegister(self, resourceId: str, translations: list[Object]) -> Object:
+        """What is right is taken, the rest is refused one by one."""
+        resource = next((each for each in self.data.theme_texts if each["resourceId"] == resourceId), None)
+        if resource is None:
+            return _not_registered("RESOURCE_NOT_FOUND", "Resource does not exist", ["resourceId"])
+        if len(translations) > self.most_keys:
+            return _not_registered("TOO_MANY_KEYS_FOR_RESOURCE", "Too many translation keys for the resource", ["translations"])
+        digests = {text["key"]: text["digest"] for text in resource["translatableContent"]}
+        taken, errors = list[Object](), list[Object]()
+        for index, each in enumerate(translations):
+            refused = None
+            if each["locale"] not in self.locales[1:]:
+                refused = ("INVALID_LOCALE_FOR_SHOP", "Locale is not a valid locale for the shop")
+            elif each["key"] not in digests:
+                refused = ("INVALID_KEY_FOR_MODEL", f"Key {each['key']} is not a valid translatable field")
+            elif digests[each["key"]] != each["translatableContentDigest"]:
+                refused = ("INVALID_TRANSLATABLE_CONTENT", "Translatable content hash is invalid")
+            elif each["value"] in self.refused_values:
+                refused = ("FAILS_RESOURCE_VALIDATION", "Value fails validation on resource")
+            if refused:
+                errors.append({"code": refused[0], "message": refused[1], "field": ["translations", str(index), "value"]})
+                continue
+            kept = {
+                "key": each["key"],
+                "locale": each["locale"],
+                "value": each["value"],
+                "outdated": False,
+                "digest": digests[each["key"]],
+            }
+            self.translations[resourceId, each["locale"], each["key"]] = kept
+            taken.append(kept)
+        return {"translations": taken, "userErrors": errors}
+
     def currentAppInstallation(self) -> Object:
         return {"accessScopes": [{"handle": scope} for scope in self.scopes]}
 
@@ -267,13 +326,18 @@ class FakeShopify:
         }  # fmt: skip
 
 
+def _not_registered(code: str, message: str, path: list[str]) -> Object:
+    return {"translations": None, "userErrors": [{"code": code, "message": message, "field": path}]}
+
+
 def _refused(code: str, message: str) -> Object:
     return {"bulkOperation": None, "userErrors": [{"field": ["query"], "message": message, "code": code}]}
 
 
 def _resolve(source: Any, info: Any, **arguments: Any) -> Any:
     name = info.field_name
-    value = getattr(source, name)(**arguments) if isinstance(source, FakeShopify) else source.get(name)
+    value = getattr(source, name) if isinstance(source, FakeShopify) else source.get(name)
+    value = value(**arguments) if callable(value) else value
     kind = info.return_type
     while isinstance(kind, (GraphQLNonNull, GraphQLList)):
         kind = kind.of_type

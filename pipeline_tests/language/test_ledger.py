@@ -103,7 +103,7 @@ _STEPS = st.lists(
 def test_running_sums_are_the_sums_of_the_calls(
     connection: psycopg.Connection, store_id: UUID, steps: list[tuple[str, int, int]]
 ) -> None:
-    connection.execute("TRUNCATE language_calls, language_spend")
+    connection.execute("TRUNCATE language_calls, language_spend CASCADE")
     for index, (what, reserved, spent) in enumerate(steps):
         try:
             found = take(connection, account(store_id, run=200, run_id=f"r{index % 2}"), reserved)

@@ -162,7 +162,7 @@ def test_only_dead_runs_are_closed(instance: dg.DagsterInstance, database: Datab
 def test_sensors_run_by_default() -> None:
     assert {sensor.name for sensor in defs.sensors or [] if sensor.default_status == dg.DefaultSensorStatus.RUNNING} == {
         "new_imports", "export_after_import", "export_after_decision", "failed_exports", "submissions_due", "new_exports",
-        "dead_runs",
+        "language_batches", "dead_runs",
     }  # fmt: skip
 
 

@@ -1,0 +1,200 @@
+"""Labels asked in batches: handed in, collected by polling, used by the next run; nothing is paid twice or booked too low."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from pipeline.operations.sensors import language_batches
+from pipeline_tests.flows.place import start
+from pipeline_tests.labels.conftest import Shop
+from pipeline_tests.language.conftest import PRICE
+
+LABELS = {f"k{i}": f"Text {chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(100)}  # 3 requests
+
+
+@pytest.fixture
+def posted(shop: Shop) -> Shop:
+    """100 labels that were handed in as one batch of three requests."""
+    shop.add("en.json", json.dumps(LABELS))
+    done = shop.translate("--to", "de", "--batch")
+    assert (done["calls"], done["coverage"][0]["done"]) == (3, 0)
+    assert shop.model.requests == [] and len(shop.model.batches.batches) == 1
+    return shop
+
+
+def poll(shop: Shop) -> list[Any]:
+    found: list[Any] = shop.place.summary("language", "batches", "--poll")["batches"]
+    return found
+
+
+def translated(shop: Shop) -> int:
+    return sum(row["state"] == "translated" for row in shop.rows("de"))
+
+
+def money(shop: Shop) -> tuple[int, int, int]:
+    """Booked, reserved and not settled, and what the server bills; in micro-USD."""
+    ((booked, open_),) = shop.place.rows(
+        "SELECT coalesce(sum(coalesce(spent_usd_micro, reserved_usd_micro)), 0), coalesce(sum(reserved_usd_micro)"
+        " FILTER (WHERE state = 'reserved'), 0) FROM language_calls WHERE state <> 'released'"
+    )
+    real = sum(prompt * PRICE.input + completion * PRICE.output for prompt, completion in shop.model.tokens)
+    return int(booked), int(open_), int(real)
+
+
+def test_a_batch_is_handed_in_collected_and_used_at_half_the_price(posted: Shop) -> None:
+    lines = [json.loads(line) for line in next(iter(posted.model.batches.files.values())).splitlines()]
+    assert [line["url"] for line in lines] == ["/v1/chat/completions"] * 3
+    assert lines[0]["body"]["response_format"]["type"] == "json_schema"
+    booked, open_, _ = money(posted)
+    assert booked == open_ > 0  # the worst case until it is settled
+    again = posted.translate()
+    assert (again["calls"], again["in_batches"]) == (0, 100)
+    assert posted.translate("--dry-run")["estimated_calls"] == 0
+    assert len(posted.model.batches.batches) == 1  # it waits, and is not asked again
+    assert [batch["status"] for batch in poll(posted)] == ["validating"]
+    posted.model.batches.end()
+    assert [batch["status"] for batch in poll(posted)] == ["completed"]
+    assert translated(posted) == 100
+    booked, open_, real = money(posted)
+    assert open_ == 0 and real / 2 <= booked <= real / 2 + 3
+    assert posted.place.rows("SELECT count(*) FROM language_batch_requests") == [(0,)]
+    assert posted.translate()["calls"] == 0
+    assert posted.place.rows("SELECT usd_micro FROM language_spend WHERE scope LIKE 'month:%'") == [(booked,)]
+
+
+def test_the_sensor_asks_for_a_look_and_then_for_translations(posted: Shop) -> None:
+    def tick() -> list[Any]:
+        with posted.place.instance() as instance:
+            found = list(language_batches(dg.build_sensor_context(instance)))  # type: ignore[call-overload]
+        return [(each.job_name, each.partition_key) if isinstance(each, dg.RunRequest) else None for each in found]
+
+    assert tick() == [None]  # it was handed in this minute
+    posted.place.rows("UPDATE language_batches SET created_at = created_at - interval '2 minutes' RETURNING 1")
+    assert tick() == [("poll_language_batches", None)]
+    posted.model.batches.end()
+    from pipeline.definitions import defs
+
+    with posted.place.instance() as instance:
+        assert defs.resolve_job_def("poll_language_batches").execute_in_process(instance=instance).success
+    assert tick() == [("translate_labels", "shop")]
+
+
+@pytest.mark.parametrize("status", ["expired", "cancelled"])
+def test_what_was_answered_before_the_end_is_used_and_the_rest_is_open(posted: Shop, status: str) -> None:
+    posted.model.batches.end(status, share=0.7)
+    poll(posted)
+    assert translated(posted) == 80
+    assert [batch["requests"] for batch in poll(posted)] == [1, 3]  # the rest is in a batch of its own
+    posted.model.batches.end()
+    poll(posted)
+    assert translated(posted) == 100 and len(posted.model.requests) == 3
+    booked, open_, real = money(posted)
+    assert open_ == 0 and real / 2 <= booked <= real / 2 + 3
+
+
+def test_lines_that_are_missing_or_failed_are_open_again(posted: Shop) -> None:
+    posted.model.batches.odd = {0: "missing", 1: 500}
+    posted.model.batches.end()
+    poll(posted)
+    assert translated(posted) == 20
+    posted.model.batches.odd = {}
+    posted.model.batches.end()
+    poll(posted)
+    assert translated(posted) == 100 and money(posted)[1] == 0
+
+
+def test_a_line_that_is_refused_is_asked_for_in_halves(posted: Shop) -> None:
+    posted.model.batches.odd = {1: 400}
+    posted.model.batches.end()
+    poll(posted)
+    assert translated(posted) == 100
+    assert [len(json.loads(each["messages"][-1]["content"])["items"]) for each in posted.model.requests[-2:]] == [20, 20]
+
+
+def test_a_failed_batch_costs_nothing_and_says_why(posted: Shop) -> None:
+    posted.model.batches.end("failed")
+    (batch,) = poll(posted)
+    assert (batch["status"], batch["problem"]) == ("failed", "The file is no good")
+    assert money(posted)[0] == 0
+    posted.translate("--no-batch")
+    assert translated(posted) == 100
+
+
+def test_answers_that_fail_the_guards_are_asked_again_one_by_one(shop: Shop) -> None:
+    shop.add("en.json", json.dumps({"a": "Hello {{ name }}", "b": "Cart"}))
+    good = shop.model.say
+    shop.model.say = lambda item, locale: "Hallo" if "Hello" in item["text"] and "rejected" not in item else good(item, locale)
+    shop.translate("--to", "de", "--batch")
+    shop.model.batches.end()
+    shop.model.requests.clear()
+    poll(shop)
+    assert translated(shop) == 2
+    assert "rejected" in shop.model.items[-1]
+
+
+def test_a_server_without_batches_is_asked_directly(shop: Shop) -> None:
+    shop.model.batches.there = False
+    shop.add("en.json", json.dumps(LABELS))
+    done = shop.translate("--to", "de", "--batch")
+    assert translated(shop) == 100 and done["stopped"] is None
+    assert money(shop)[1] == 0 and [batch["status"] for batch in poll(shop)] == ["lost"]
+
+
+def test_the_budget_holds_for_batches(shop: Shop) -> None:
+    shop.add("en.json", json.dumps(LABELS))
+    done = shop.translate("--to", "de", "--batch", "--max-usd", "0.000001")
+    assert "pipeline language budget" in done["stopped"] and shop.model.batches.batches == {} and money(shop)[0] == 0
+
+
+def test_a_batch_whose_answer_got_lost_is_found_by_its_key(shop: Shop) -> None:
+    shop.add("en.json", json.dumps(LABELS))
+    shop.model.batches.hang_up = True
+    assert "tried again later" in shop.place.cli("labels", "translate", "shop", "--to", "de", "--batch").error
+    for number in range(3):  # others' batches, on further pages
+        shop.model.batches.batches[f"other_{number}"] = {
+            **next(iter(shop.model.batches.batches.values())), "id": f"other_{number}", "metadata": None, "status": "completed",
+        }  # fmt: skip
+    shop.model.batches.end()
+    poll(shop)
+    assert translated(shop) == 100 and len(shop.model.requests) == 3  # asked once
+    assert money(shop)[1] == 0
+
+
+def die_after(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    original(*args, **kwargs)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_before(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+SEND = "pipeline.language.batch_api:BatchApi.send"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["noted, not sent", "sent, id not noted", "one answer kept"])
+def test_killed_batches(shop: Shop, when: str) -> None:
+    shop.add("en.json", json.dumps(LABELS))
+    hooks = {"noted, not sent": {SEND: (die_before,)}, "sent, id not noted": {SEND: (die_after,)}}.get(when)
+    translating = ("labels", "translate", "shop", "--to", "de", "--batch")
+    child = start(shop.place, *translating, hooks=hooks, environment=shop.model.environment())
+    assert child.killed() if hooks else child.result().code == 0
+    if when == "one answer kept":
+        shop.model.batches.end()
+        hooks = {"pipeline.language.batches:_take": (die_after,)}
+        assert start(shop.place, "language", "batches", "--poll", hooks=hooks, environment=shop.model.environment()).killed()
+    shop.model.batches.end()
+    poll(shop)
+    shop.translate("--no-batch")
+    assert translated(shop) == 100
+    assert len(shop.model.requests) == 3  # nothing was paid twice
+    booked, open_, real = money(shop)
+    assert open_ == 0 and booked >= real // 2

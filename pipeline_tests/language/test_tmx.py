@@ -1,0 +1,106 @@
+"""Translation memories of other tools in and out, and similar translations as examples for a model."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.language.exchange import export_tmx, import_tmx
+from pipeline.language.memory import Translation, remember
+from pipeline.language.tmx import Unit, read_tmx, write_tmx
+from pipeline.model.errors import BadInputError
+from pipeline_tests.language.conftest import Desk
+
+TMX = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE tmx SYSTEM "tmx14.dtd">
+<tmx version="1.4"><header srclang="en-US" datatype="plaintext"/><body>
+<tu><tuv xml:lang="en-US"><seg>Add to cart</seg></tuv><tuv xml:lang="de-DE"><seg>In den Warenkorb</seg></tuv>
+    <tuv xml:lang="FR"><seg>Ajouter au panier</seg></tuv></tu>
+<tu><tuv xml:lang="en"><seg>Hi <ph>{{ name }}</ph>!</seg></tuv>
+    <tuv xml:lang="de-DE"><seg>Hallo <ph>{{ name }}</ph>!</seg></tuv></tu>
+<tu><tuv xml:lang="en"><seg>Hi <ph x="1">{{ name }}</ph></seg></tuv><tuv xml:lang="de-DE"><seg>Hallo</seg></tuv></tu>
+<tu><tuv xml:lang="en"><seg>Alone</seg></tuv></tu>
+<tu><tuv xml:lang="it"><seg>Ciao</seg></tuv><tuv xml:lang="de-DE"><seg>Hallo</seg></tuv></tu>
+</body></tmx>
+"""
+
+
+def test_what_an_agency_hands_in_is_used_and_judged(desk: Desk) -> None:
+    done = import_tmx(desk.connection, desk.store_id, TMX.encode(), "agency.tmx", "en")
+    assert done.new == {"de-DE": 2, "fr": 1} and done.read == 4
+    reasons = [(line, locale) for line, locale, _ in done.refused]
+    assert reasons == [(8, "de-DE"), (9, ""), (10, "")] and "name" in done.refused[0][2]
+    result = desk.plan(["Add to cart"], "fr").results[0]
+    assert result is not None and (result.engine, result.forms) == ("human", {"": "Ajouter au panier"})
+    assert import_tmx(desk.connection, desk.store_id, TMX.encode("utf-16"), "agency.tmx", "en").new == {"de-DE": 0, "fr": 0}
+
+
+def test_what_goes_out_comes_in_again(desk: Desk) -> None:
+    import_tmx(desk.connection, desk.store_id, TMX.encode(), "agency.tmx", "en")
+    plural = Translation({"one": "item", "other": "items"}, {"one": "Artikel", "other": "Artikel"}, "", "x")
+    remember(desk.connection, desk.store_id, "en", "de-DE", [plural])
+    content, count, left = export_tmx(desk.connection, desk.store_id, "en", "de-DE")
+    assert (count, left) == (2, 1)
+    units = [unit.texts for unit in read_tmx(content, "x") if isinstance(unit, Unit)]
+    assert {unit["en"]: unit["de-DE"] for unit in units} == {
+        "Add to cart": "In den Warenkorb",
+        "Hi {{ name }}!": "Hallo {{ name }}!",
+    }
+
+
+_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff"), min_size=1)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(pairs=st.lists(st.tuples(_TEXT, _TEXT), max_size=5))
+def test_every_text_survives(pairs: list[tuple[str, str]]) -> None:
+    found = [unit for unit in read_tmx(write_tmx("en", "de", pairs), "x") if isinstance(unit, Unit)]
+    assert [(unit.texts["en"], unit.texts["de"]) for unit in found] == pairs
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"not xml", b"<html/>", b"<tmx version='1.4'><body><tu>",
+        b'<!DOCTYPE tmx [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><xliff>&b;</xliff>',
+    ],
+)  # fmt: skip
+def test_what_is_no_memory_is_one_sentence(content: bytes) -> None:
+    with pytest.raises(BadInputError, match=r"x\.tmx"):
+        list(read_tmx(content, "x.tmx"))
+
+
+def test_entities_are_not_resolved_and_files_not_read(desk: Desk) -> None:
+    content = b"""<!DOCTYPE tmx [<!ENTITY secret SYSTEM "file:///etc/passwd"><!ENTITY a "aaaa">]><tmx version="1.4"><body>
+<tu><tuv xml:lang="en"><seg>One &secret;</seg></tuv><tuv xml:lang="de"><seg>Eins</seg></tuv></tu>
+<tu><tuv xml:lang="en"><seg>Two</seg></tuv><tuv xml:lang="de"><seg>Zwei &a;</seg></tuv></tu></body></tmx>"""
+    done = import_tmx(desk.connection, desk.store_id, content, "x.tmx", "en")
+    assert (
+        done.new == {} and [reason for *_, reason in done.refused] == ["it has an entity of its own, which is not resolved"] * 2
+    )
+
+
+def remembered(connection: psycopg.Connection, store_id: UUID, **texts: str) -> None:
+    pairs = [Translation({"": source.replace("_", " ")}, {"": target}, "", "x") for source, target in texts.items()]
+    remember(connection, store_id, "en", "de", pairs)
+
+
+def test_similar_translations_are_examples_and_nothing_more(desk: Desk) -> None:
+    remembered(desk.connection, desk.store_id, Add_to_your_cart="In Ihren Warenkorb", Pay_now="Jetzt zahlen")
+    remember(desk.connection, desk.store_id, "en", "de", [Translation({"": "Add to cart {{ x }}"}, {"": "Ab {{ x }}"}, "", "x")])
+    results = desk.translate(["Add to the cart", "Wishlist"])
+    assert [result.engine for result in results] == ["model:gpt-6-luna"] * 2
+    items = json.loads(desk.model.requests[0]["messages"][-1]["content"])["items"]
+    assert [item.get("similar") for item in items] == [
+        [{"source": "Add to your cart", "translation": "In Ihren Warenkorb"}],
+        None,
+    ]
+    # Another memory does not ask again for what is there.
+    remembered(desk.connection, desk.store_id, Wish_list="Wunschliste")
+    desk.translate(["Add to the cart", "Wishlist"])
+    assert len(desk.model.requests) == 1
