@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache, cached_property
 from pathlib import Path
@@ -36,6 +36,9 @@ _CAPITAL = re.compile(r"(?<![\w'’])[A-ZÄÖÜÉÈÀÁÍÓÚÑÇ][^\W\d_]+(?:['
 _ENDINGS = ("ings", "ing", "edly", "ed", "ern", "es", "en", "er", "em", "e", "s", "n")
 _FREE = re.compile(
     r"(?<!\w)([^\W_]+)[- ](?:free|frei\w{0,2})(?!\w)|(?<!\w)([^\W\d_]{3,})frei(?:e|er|es|en|em)?(?!\w)", re.IGNORECASE
+)
+_HIDDEN = re.compile(
+    "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 )
 
 
@@ -69,11 +72,6 @@ def visible(text: str) -> str:
     """What a buyer sees: without comments, and without characters that hide text."""
     text = re.sub(r"<!--.*?(?:-->|$)", " ", text, flags=re.DOTALL)
     return _HIDDEN.sub("", unicodedata.normalize("NFKC", text))
-
-
-_HIDDEN = re.compile(
-    "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
-)
 
 
 @dataclass(frozen=True)
@@ -217,9 +215,8 @@ def _measures(text: str, languages: Iterable[str]) -> Iterator[tuple[Measure, in
         unit = _unit_pattern().match(text, end)
         before = text[: match.start()].rstrip()[-1:]
         word = fold(unit[1]) if unit else before if before in "$€£" and before else ""
-        if not word and end < len(text) and (text[end].isalnum() or (text[end] in "-./" and text[end + 1 : end + 2].isalnum())):
-            if not re.match(r"[-./x×]\s?\d", text[end:]) and not re.match(r"-[^\W\d_]{2,}", text[end:]):
-                continue  # the beginning of a model number
+        if not word and re.match(r"[-./]?[^\W_]", text[end:]) and not re.match(r"[-./x×]\s?\d|-[^\W\d_]{2,}", text[end:]):
+            continue  # the beginning of a model number
         dimension, factor = _units().get(word, ("", Decimal(1)))
         stop = unit.end() if unit and word else end
         yield Measure(text[match.start() : stop].strip(), _values(match[0]), dimension, factor), match.start(), stop
@@ -319,9 +316,11 @@ def _negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
                 yield stem(word), f"{match[0]} {word}"
 
 
+#: Between a negation and what it is of.
 _SMALL = frozenset(
-    "be is are it this any se be le la les un une ist sind werden suitable geeignet es son any other more be been".split()
-)
+    ("be", "is", "are", "it", "this", "any", "se", "le", "la", "les", "un", "une", "ist", "sind", "werden", "suitable",
+     "geeignet", "es", "son", "other", "more", "been")
+)  # fmt: skip
 
 
 def _two(language: str) -> tuple[str, ...]:
@@ -332,9 +331,7 @@ def _two(language: str) -> tuple[str, ...]:
 def _data() -> Mapping[str, Any]:
     import yaml
 
-    found: Mapping[str, Any] = yaml.load(  # noqa: S506
-        Path(__file__).with_name("facts.yaml").read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )
+    found: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("facts.yaml").read_bytes())
     return found
 
 
@@ -432,18 +429,3 @@ def _cues(language: str) -> re.Pattern[str] | None:
 @cache
 def _instructions() -> re.Pattern[str]:
     return re.compile("|".join(_data()["instructions"]), re.IGNORECASE | re.DOTALL)
-
-
-__all__ = [
-    "LANGUAGES",
-    "VERSION",
-    "Known",
-    "Measure",
-    "instructs",
-    "invented",
-    "kept_share",
-    "lost",
-    "new_words",
-    "supported",
-    "visible",
-]

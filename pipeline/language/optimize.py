@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -70,7 +71,8 @@ _SCHEMA: dict[str, Any] = {
 }
 _TAG = re.compile(r"<[A-Za-z/!][^<>]*>|&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w{1,30});")
 _CONTACT = re.compile(
-    r"https?://|www\.|\b[\w-]{2,}\.(?:com|net|org|io|shop|store|de|fr|es|co|info|biz|ru|cn|xyz)\b|\b[\w.+-]+@[\w-]+|\+\d[\d ()/.-]{6,}\d",
+    r"https?://|www\.|\b[\w-]{2,}\.(?:com|net|org|io|shop|store|de|fr|es|co|info|biz|ru|cn|xyz)\b|\b[\w.+-]+@[\w-]+"
+    r"|\+\d[\d ()/.-]{6,}\d",
     re.IGNORECASE,
 )
 _DECORATION = re.compile("[\U0001f000-\U0001faff\u2190-\u21ff\u2600-\u27bf\u2b00-\u2bff\ufe0f★♥✓►]|!!|\\?\\?")
@@ -107,17 +109,17 @@ class Brief:
 
 @dataclass(frozen=True)
 class Product:
-    """What is known of a product: `facts` by name, besides its texts. `key` is the caller's."""
+    """What is known of a product: `about` has facts by name, besides its texts. `key` is the caller's."""
 
     key: str
     title: str
     description: str  # plain text
-    facts: Mapping[str, str] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def said(self) -> dict[str, str]:
         """All of it, as a buyer sees it."""
-        found = {"title": self.title, **self.facts, "description": self.description[:_MOST_TEXT]}
+        found = {"title": self.title, **self.about, "description": self.description[:_MOST_TEXT]}
         return {name: text for name, text in ((name, facts.visible(text)) for name, text in found.items()) if text.strip()}
 
     @property
@@ -127,16 +129,16 @@ class Product:
 
     @cached_property
     def instructs(self) -> str | None:
-        return next(filter(None, map(facts.instructs, [self.title, self.description, *self.facts.values()])), None)
+        return next(filter(None, map(facts.instructs, [self.title, self.description, *self.about.values()])), None)
 
     def known(self, brands: Collection[str]) -> facts.Known:
-        own = facts.fold(self.facts.get("brand", ""))
+        own = facts.fold(self.about.get("brand", ""))
         return facts.Known(list(self.said.values()), [one for one in brands if facts.fold(one) != own])
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Proposed texts by field (bullets one a line, keywords with commas), those that the guards let pass; `problems` of others."""
+    """Proposed texts by field (bullets one a line, keywords with commas) that the guards let pass; `problems` of others."""
 
     texts: Mapping[str, str]
     problems: Mapping[str, Sequence[str]]
@@ -206,8 +208,6 @@ def _form(text: str, limit: Limit) -> list[str]:
 
 
 def _composed(text: str) -> str:
-    import unicodedata
-
     return unicodedata.normalize("NFKC", text)
 
 
@@ -262,16 +262,16 @@ def plan_drafts(connection: psycopg.Connection[Any], writer: Writer, products: I
     for product in wanted:
         if product.instructs is not None:
             why = f"the product's text speaks to a machine ({product.instructs!r}), so no model was asked"
-            writer.drafts[product.key] = Draft({}, dict.fromkeys(brief.limits, [why]), writer.engine)
+            writer.drafts[product.key] = Draft({}, {name: [why] for name in brief.limits}, writer.engine)
             continue
         key = writer.question(product).key
         row = next((row for row in known.get(product.source_hash, ()) if row.key == key), None)
         if row is None:
             writer.open.append(product)
-        elif row.status == "accepted":
+        elif row.answer:
             writer.drafts[product.key] = writer.judged(product, row.answer)
         else:
-            writer.drafts[product.key] = Draft({}, dict.fromkeys(brief.limits, list(row.problems)), row.engine)
+            writer.drafts[product.key] = Draft({}, {name: list(row.problems) for name in brief.limits}, row.engine)
 
 
 def estimate_drafts(writer: Writer, price: Price) -> Estimate:
@@ -325,8 +325,8 @@ def ask_drafts(
 
 
 async def _ask(asker: Asker, writer: Writer, product: Product) -> Draft | None:
-    """The draft after one or two questions; None when there was no answer. The first is recorded with its settlement, so a
-    killed run pays at most for the second once more."""
+    """The draft after one or two questions; None when there was no answer. Each is recorded with its settlement: a killed run
+    pays for no answer again."""
 
     def judge(first: Mapping[str, str] | None, final: bool) -> Callable[[Reply], tuple[dict[str, str], Draft]]:
         def of(reply: Reply) -> tuple[dict[str, str], Draft]:
@@ -334,11 +334,10 @@ async def _ask(asker: Asker, writer: Writer, product: Product) -> Draft | None:
             answer = {**said, **first} if first is not None and said else {**(first or {}), **said}
             draft = writer.judged(product, answer)
             if not said:
-                draft = replace(
-                    draft, problems={name: [_silent(reply)] for name in writer.brief.limits if name not in draft.texts}
-                )
-            if final or (said and not _again(draft)):
-                status: Status = "accepted" if draft.texts else "rejected"
+                missing = [name for name in writer.brief.limits if name not in draft.texts]
+                draft = replace(draft, problems={name: [_silent(reply)] for name in missing})
+            if said or final:  # a first answer is "rejected" until the second is there, so that it may be replaced
+                status: Status = "accepted" if draft.texts and (final or not _again(draft)) else "rejected"
                 problems = [f"{name}: {text}" for name, found in draft.problems.items() for text in found]
                 record(
                     asker.connection, writer.store_id, writer.question(product), status, {**answer, **draft.texts}, problems,
@@ -356,7 +355,7 @@ async def _ask(asker: Asker, writer: Writer, product: Product) -> Draft | None:
         return draft
     second = _prompt(product, writer.brief, answer, draft.problems)
     _, judged = await asker.ask(second, judge(draft.texts, True))
-    return judged[1] if judged is not None else None
+    return judged[1] if judged is not None else draft if answer else None
 
 
 def _again(draft: Draft) -> bool:
