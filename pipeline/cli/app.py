@@ -29,6 +29,7 @@ from pipeline.cli import (
     status,
     stores,
     submissions,
+    suggestions,
     up,
     webhooks,
 )  # fmt: skip
@@ -56,6 +57,7 @@ for module in (
     imports,
     exports,
     categories,
+    suggestions,
     submissions,
     repairs,
     explain,

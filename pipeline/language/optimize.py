@@ -154,7 +154,7 @@ def check(product: Product, brief: Brief, texts: Mapping[str, str]) -> tuple[dic
         if limit is None or not text or text == getattr(product, name, None):
             continue
         if name in ("title", "description"):
-            found = [*_form(text, limit), *_facts(name, text, product, brief, known)]
+            found = [*form_problems(text, limit), *_facts(name, text, product, brief, known)]
         elif name == "bullets":
             text, found = _best(text.split("\n"), limit, "\n", known, brief, any_case=False)
         else:
@@ -175,7 +175,7 @@ def _best(
     found: list[str] = []
     for part in parts:
         text = " ".join(part.split()).strip("-•* ")
-        problems = [*_form(text, limit), *facts.invented(text, known, brief.tongue, any_case=any_case)] if text else []
+        problems = [*form_problems(text, limit), *facts.invented(text, known, brief.tongue, any_case=any_case)] if text else []
         if problems:
             found += problems
         elif text:
@@ -192,7 +192,8 @@ def _within(keywords: str, limit: Limit) -> str:
     return ", ".join(found)
 
 
-def _form(text: str, limit: Limit) -> list[str]:
+def form_problems(text: str, limit: Limit) -> list[str]:
+    """What no text of a listing may have, whoever wrote it."""
     found = [] if limit.fits(text) else [f"it is longer than {limit.most} {limit.unit}"]
     for pattern, what in (
         (_TAG, "HTML"), (_CONTACT, "an address or telephone number"), (_DECORATION, "decoration"), (_UNFIT, "control characters"),

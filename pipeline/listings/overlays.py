@@ -37,7 +37,7 @@ LOCALIZED = pa.schema(
     ]
 )
 
-#: One proposed field of a product. `after` is null where nothing was left to propose; `problems` says why.
+#: One proposed field of a product. `after` of a kept one is what was refused, if it is known; `problems` says why.
 _FIELD = pa.struct(
     [
         ("field", pa.string()),  # title | description | bullets | keywords

@@ -13,6 +13,7 @@ from pipeline.operations.explaining import explain_listing
 from pipeline.operations.matching import choose_match
 from pipeline.operations.polling import poll_submissions
 from pipeline.operations.repairs import withdraw_repair
+from pipeline.operations.suggestions import decide_suggestions
 
 import_all = dg.define_asset_job(
     "import_all",
@@ -120,6 +121,7 @@ JOBS: list[Any] = [
     translate_labels,
     map_categories,
     decide_categories,
+    decide_suggestions,
     choose_match,
     export_listings,
     adopt_listings,

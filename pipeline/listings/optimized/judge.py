@@ -120,4 +120,5 @@ def first_rows(rows: pd.DataFrame) -> Sequence[Mapping[str, Any]]:
     names = ["product_id", "title", "description", "bullets", "keywords", "brand", "category", "attributes"]
     names += [f"option{number}{part}" for number in (1, 2, 3) for part in ("", "_name")]
     first = rows.drop_duplicates("product_id")[names]
-    return pa.Table.from_pandas(first, preserve_index=False).to_pylist()
+    found: list[Mapping[str, Any]] = pa.Table.from_pandas(first, preserve_index=False).to_pylist()
+    return found
