@@ -41,7 +41,7 @@ _SAMPLE = 20
         "localized_products": dg.AssetIn(),
         "listing_categories": dg.AssetIn(),
     },
-    description="Better texts for this marketplace, where use_ai_optimization is on: suggested by model or rules, judged, decided.",
+    description="Better texts for this marketplace, where use_ai_optimization is on: suggested by model or rules, decided.",
 )
 def optimized_products(
     context: dg.AssetExecutionContext,

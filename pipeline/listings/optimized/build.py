@@ -46,7 +46,7 @@ _MOST_BRANDS = 2_000
 
 @dataclass
 class Outcome:
-    """What a run did. `states` counts products, `fields` fields by state, `before` and `after` products by ten points of score."""
+    """What a run did. `states` counts products, `fields` fields by state, `before` and `after` products by ten points."""
 
     states: Counter[str] = field(default_factory=Counter)
     fields: Counter[str] = field(default_factory=Counter)

@@ -17,6 +17,7 @@ from pipeline.language.optimize import FIELDS, Draft, Product
 from pipeline.listings.optimized import rules
 from pipeline.listings.optimized.decisions import Recorded
 from pipeline.listings.optimized.judge import Judge, Judged, columns_of
+from pipeline.listings.overlays import LAID
 
 _LEAST = 1e-6
 #: What the marketplace's fixes take out, for people; the codes are those of quality/ruleset.
@@ -43,6 +44,7 @@ def settle(
 ) -> list[dict[str, Any]]:
     """Rows of OPTIMIZED without revision and digest. `least_gain`: from how many points on the policy accepts."""
     entries = {one.product.key: _entries(one) for one in proposals}
+    engines = {one.product.key: one.by_model.engine for one in proposals if one.by_model is not None}
     owner = rows["product_id"].to_numpy()
     scores, changed = base.scores.copy(), base.changed
     passed: dict[str, dict[str, Any]] = {}
@@ -65,7 +67,10 @@ def settle(
             elif fixes and one["state"] != "accepted":
                 _refuse(one, f"the marketplace's rules would change it: {', '.join(_FIXES.get(fix, fix) for fix in fixes)}")
             elif one["engine"] == rules.ENGINE and mean[key] <= _LEAST and one["state"] != "accepted":
-                del entries[key][name]  # nothing is gained, nothing to look at
+                if one["problems"]:  # of what the model wrote before the rules did
+                    one |= {"state": "kept", "after": None, "engine": engines[key]}
+                else:
+                    del entries[key][name]  # nothing is gained, nothing to look at
             else:
                 one["gain"] = round(mean[key], 2)
                 passed[key] = texts[key]
@@ -119,7 +124,8 @@ def _differences(
 ) -> tuple[Mapping[str, float], Mapping[str, float]]:  # fmt: skip
     """The worst and the mean by product."""
     grouped = pd.Series(difference).groupby(owner)
-    return grouped.min().to_dict(), grouped.mean().to_dict()
+    worst, mean = ({str(key): float(value) for key, value in found.items()} for found in (grouped.min(), grouped.mean()))
+    return worst, mean
 
 
 def _refuse(entry: dict[str, Any], why: str) -> None:
@@ -149,8 +155,8 @@ def _row(proposal: Proposal, own: Sequence[dict[str, Any]], before: float, after
 
 
 def _safe(judge: Judge, rows: pd.DataFrame, base: Judged, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Accepted texts may be fewer than those that were judged together: without the others they may not lower the score either."""
-    texts = {row["product_id"]: {name: row[name] for name in _LAID if row.get(name) is not None} for row in found}
+    """Accepted texts may be fewer than those that were judged together: without the others they may not lower the score."""
+    texts = {row["product_id"]: {name: row[name] for name in LAID if row.get(name) is not None} for row in found}
     texts = {key: own for key, own in texts.items() if own}
     if not texts:
         return found
@@ -160,13 +166,10 @@ def _safe(judge: Judge, rows: pd.DataFrame, base: Judged, found: list[dict[str, 
     worst, _ = _differences(owner[mine], tried.scores - base.scores[mine])
     for row in found:
         if worst.get(row["product_id"], 0.0) < -_LEAST:
-            for name in _LAID:
+            for name in LAID:
                 row.pop(name, None)
             for one in row["fields"]:
                 if one["state"] == "accepted":
                     _refuse(one, "without the fields that are not accepted the score would fall")
             row["state"] = "suggested" if any(one["state"] == "suggested" for one in row["fields"]) else "kept"
     return found
-
-
-_LAID = ("title", "description", "description_html", "bullets", "keywords")
