@@ -20,11 +20,14 @@ VERSION = 1
 #: Languages whose words are known well enough to judge a text that a model wrote.
 LANGUAGES = ("en", "de", "fr", "es")
 _CONCEPTS = ("material", "color", "certification", "country", "compatibility", "claim")
+#: Not even when the source says so.
+_NEVER = "promo"
 #: Concepts that a title may not lose.
 _KEPT = ("material", "color")
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,'’\u00a0\u202f ]\d{3}(?!\d))*(?:[.,]\d+)?")
+_CHAIN = re.compile(r"(?:\s?(?:[x×]|[-–](?=\d))\s?\d+(?:[.,]\d+)?)+")
 _FRACTIONS = {"½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "0.333", "⅔": "0.667"}
 #: Letters and digits in one (WH-1000XM4, A4, 4K), or capitals alone (LED), or inner capitals (PowerGrip).
 _MODEL = re.compile(
@@ -156,7 +159,9 @@ def invented(text: str, known: Known, language: str, *, any_case: bool = False) 
             found[f"the number {each.shown!r} is new"] = None
     for kind in _CONCEPTS:
         for concept, shown in _stated(kind, text, language):
-            if not known.says(kind, concept):
+            if concept == _NEVER:
+                found[f"{shown!r} advertises an offer"] = None
+            elif not known.says(kind, concept):
                 found[f"{shown!r} is a {kind} that the product does not have"] = None
     for shown in _models("".join(rest)):
         if not known.has_code(shown):
@@ -212,13 +217,14 @@ def measures(text: str, languages: Iterable[str]) -> Iterator[Measure]:
 def _measures(text: str, languages: Iterable[str]) -> Iterator[tuple[Measure, int, int]]:
     for match in _NUMBER.finditer(text):
         end = match.end()
-        unit = _unit_pattern().match(text, end)
+        chain = _CHAIN.match(text, end)  # 40 x 30 x 2 cm: the unit is of all
+        unit = _unit_pattern().match(text, end) or (_unit_pattern().match(text, chain.end()) if chain else None)
         before = text[: match.start()].rstrip()[-1:]
         word = fold(unit[1]) if unit else before if before in "$€£" and before else ""
         if not word and re.match(r"[-./]?[^\W_]", text[end:]) and not re.match(r"[-./x×]\s?\d|-[^\W\d_]{2,}", text[end:]):
             continue  # the beginning of a model number
         dimension, factor = _units().get(word, ("", Decimal(1)))
-        stop = unit.end() if unit and word else end
+        stop = unit.end() if unit and word and not (chain and unit.start() >= chain.end()) else end
         yield Measure(text[match.start() : stop].strip(), _values(match[0]), dimension, factor), match.start(), stop
     for match in re.finditer("[½¼¾⅓⅔]", text):
         yield Measure(match[0], frozenset({_rounded(Decimal(_FRACTIONS[match[0]]))}), "", Decimal(1)), match.start(), match.end()
