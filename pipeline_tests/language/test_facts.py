@@ -11,61 +11,7 @@ import yaml
 from pipeline.language.facts import Known, instructs, invented, lost, new_words
 
 COPY = yaml.safe_load(Path(__file__).with_name("copy.yaml").read_text("utf-8"))
-#: Sentences that state one thing that no product of the corpus has; `*` takes each word.
-FACTS: dict[str, dict[str, list[str]]] = {
-    "en": {
-        "Now with * inside.": ["750 ml", "48 hours", "15 kg", "6 compartments", "2,400 mAh", "65%", "14 inches", "220 V", "five pockets"],
-        "Made of *.": ["cashmere", "stainless steel", "bamboo", "silicone", "walnut", "marble", "linen", "titanium", "mohair", "slate"],
-        "It comes in *.": ["purple", "turquoise", "burgundy", "khaki", "pink", "ivory"],
-        "It is * approved.": ["FDA", "CE", "OEKO-TEX", "GOTS", "FSC", "TÜV", "USDA"],
-        "Designed in *.": ["Italy", "Switzerland", "Sweden", "France", "Peru", "Portugal"],
-        "It is *.": ["hypoallergenic", "handmade", "BPA-free", "biodegradable", "antibacterial", "vegan", "fireproof", "unbreakable",
-                     "clinically tested", "microwave safe", "rechargeable", "award-winning", "the best"],
-        "Made by *.": ["Zentoria", "Sony", "Kärcher", "Lumivex", "Bosch", "Orvanta"],
-        "Works like the * does.": ["Zentoria", "Nespresso", "PowerMax", "XR-2000", "iPhone", "GT5"],
-        "It is not suitable for *.": ["babies", "gardens", "swimming"],
-        "Comes with a *.": ["lifetime warranty", "free gift", "10-year guarantee", "discount", "money-back promise"],
-    },
-    "de": {
-        "Jetzt mit *.": ["750 ml", "48 Stunden", "15 kg", "6 Fächern", "2.400 mAh", "65 %", "14 Zoll", "220 V", "fünf Taschen"],
-        "Gefertigt aus *.": ["Kaschmir", "Edelstahl", "Bambus", "Silikon", "Walnussholz", "Marmor", "Leinen", "Titan", "Mohair", "Schiefer"],
-        "Auch in der Farbe *.": ["Lila", "Türkis", "Bordeaux", "Khaki", "Rosa", "Violett"],
-        "Geprüft nach *.": ["FDA", "CE", "OEKO-TEX", "GOTS", "FSC", "TÜV", "USDA"],
-        "Entworfen in *.": ["Italien", "der Schweiz", "Schweden", "Frankreich", "Peru", "Portugal"],
-        "Das Produkt ist *.": ["hypoallergen", "handgemacht", "BPA-frei", "kompostierbar", "antibakteriell", "vegan", "feuerfest",
-                               "unzerbrechlich", "klinisch getestet", "mikrowellengeeignet", "wiederaufladbar", "preisgekrönt", "das beste"],
-        "Ein Stück von *.": ["Zentoria", "Sony", "Kärcher", "Lumivex", "Bosch", "Orvanta"],
-        "So gut wie *.": ["Nespresso", "PowerMax", "XR-2000", "iPhone", "GT5"],
-        "Es ist nicht geeignet für *.": ["Babys", "Gärten", "Schwimmer"],
-        "Dazu gibt es *.": ["lebenslange Garantie", "ein Gratis-Geschenk", "10 Jahre Garantie", "Rabatt", "Geld zurück"],
-    },
-    "fr": {
-        "Désormais avec *.": ["750 ml", "48 heures", "15 kg", "6 compartiments", "2 400 mAh", "65 %", "14 pouces", "220 V", "cinq poches"],
-        "Fabriqué en *.": ["cachemire", "acier", "bambou", "silicone", "noyer", "marbre", "lin", "titane", "mohair", "ardoise"],
-        "Existe aussi en *.": ["violet", "turquoise", "bordeaux", "kaki", "rose", "ivoire"],
-        "Approuvé selon *.": ["FDA", "CE", "OEKO-TEX", "GOTS", "FSC", "TÜV", "USDA"],
-        "Conçu en *.": ["Italie", "Suisse", "Suède", "France", "Portugal"],
-        "Le produit est *.": ["hypoallergénique", "fait main", "biodégradable", "antibactérien", "végan", "ignifuge", "incassable",
-                              "cliniquement testé", "garanti", "rechargeable", "primé", "le meilleur"],
-        "Un produit de la marque *.": ["Zentoria", "Sony", "Kärcher", "Lumivex", "Bosch", "Orvanta"],
-        "Aussi bon que *.": ["Zentoria", "Nespresso", "PowerMax", "XR-2000", "iPhone", "GT5"],
-        "Sans danger et sans *.": ["parabène", "odeur", "parfum"],
-        "Livré avec *.": ["une garantie à vie", "un cadeau offert", "une garantie de 10 ans", "une remise"],
-    },
-    "es": {
-        "Ahora con *.": ["750 ml", "48 horas", "15 kg", "6 compartimentos", "2.400 mAh", "65 %", "14 pulgadas", "220 V", "cinco bolsillos"],
-        "Hecho de *.": ["cachemira", "acero", "bambú", "silicona", "nogal", "mármol", "lino", "titanio", "mohair", "pizarra"],
-        "También en *.": ["morado", "turquesa", "granate", "caqui", "rosa", "marfil"],
-        "Aprobado según *.": ["FDA", "CE", "OEKO-TEX", "GOTS", "FSC", "TÜV", "USDA"],
-        "Diseñado en *.": ["Italia", "Suiza", "Suecia", "Francia", "Perú", "Portugal"],
-        "El producto es *.": ["hipoalergénico", "hecho a mano", "biodegradable", "antibacteriano", "vegano", "ignífugo", "irrompible",
-                              "clínicamente probado", "recargable", "premiado", "el mejor"],
-        "Un producto de la marca *.": ["Zentoria", "Sony", "Kärcher", "Lumivex", "Bosch", "Orvanta"],
-        "Tan bueno como *.": ["Zentoria", "Nespresso", "PowerMax", "XR-2000", "iPhone", "GT5"],
-        "Además, sin *.": ["parabenos", "olor", "perfume"],
-        "Incluye *.": ["garantía de por vida", "regalo incluido", "garantía de 10 años", "un descuento"],
-    },
-}  # fmt: skip
+FACTS: dict[str, dict[str, list[str]]] = yaml.safe_load(Path(__file__).with_name("inventions.yaml").read_text("utf-8"))
 
 
 def inventions() -> Iterator[tuple[str, Known, str]]:
