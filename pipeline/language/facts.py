@@ -296,7 +296,7 @@ def _names(text: str, known: Known, language: str, any_case: bool) -> Iterator[s
     if language == "de":
         return
     for match in _CAPITAL.finditer(text):
-        if not _SENTENCE.search(text[: match.start()][-40:]) and not known.has(match[0]) and not _listed(text, match):
+        if not _SENTENCE.search(text[max(0, match.start() - 40) : match.start()]) and not known.has(match[0]) and not _listed(text, match):
             yield match[0]
 
 

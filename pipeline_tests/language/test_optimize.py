@@ -149,7 +149,7 @@ def test_the_estimate_is_told_before(desk: Desk) -> None:
 @pytest.mark.parametrize("point", ["reserve", "reply", "record"])
 def test_a_killed_run_pays_for_no_recorded_answer_again(desk: Desk, database: Database, point: str) -> None:
     """Killed after the reservation, after the reply, or after the record of the first product."""
-    desk.model.write = lambda asked: GOOD
+    desk.model.write = lambda asked: {**GOOD, "title": f"Potterly Ceramic {asked['product']['title']}, 300 ml"}
     products = [Product(str(number), f"{TITLE} {number}", TEXT, MUG.about) for number in range(3)]
     child = get_context("spawn").Process(
         target=_killed_at, args=(point, database.url, desk.store_id, desk.model.environment(), products)
@@ -174,7 +174,7 @@ def _killed_at(point: str, url: str, store_id: UUID, environment: dict[str, str]
         asker.Asker._close = die  # type: ignore[method-assign]
     endpoint = model_endpoint(environment)
     assert endpoint is not None
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True, options="-c search_path=pipeline,public") as connection:
         writer = Writer(store_id, BRIEF, MODEL)
         plan_drafts(connection, writer, products)
         account = Account(store_id, "shop", "run", Budgets(10**9, 10**9, 10**9))
