@@ -32,10 +32,11 @@ _FRACTIONS = {"½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "0.333", "⅔": "0
 #: Letters and digits in one (WH-1000XM4, A4, 4K), or capitals alone (LED), or inner capitals (PowerGrip).
 _MODEL = re.compile(
     r"(?<!\w)(?=[\w./-]*\d)(?=[\w./-]*[^\W\d_])[^\W_](?:[\w./-]*[^\W_])?|(?<!\w)[A-ZÄÖÜÉÈ]{2,}(?:-[A-Z0-9]+)*(?!\w)"
+    r"|(?<=[^\W\d_] )[B-DF-HJ-NP-XZ](?![\w'’]|\.\w)"  # Vitamin C
 )
 _INNER = re.compile(r"(?<!\w)[^\W\d_]+[a-zäöüßéè][A-ZÄÖÜÉ][^\W_]*")
 _SENTENCE = re.compile(r"(?:^|[.!?:;•\n]|\s[-–—]\s|[-–—]\s)\s*[\"'“„«(]*$")
-_CAPITAL = re.compile(r"(?<![\w'’])[A-ZÄÖÜÉÈÀÁÍÓÚÑÇ][^\W\d_]+(?:['’][^\W\d_]+)?")
+_CAPITAL = re.compile(r"(?<![\w'’])[A-ZÄÖÜÉÈÀÁÍÓÚÑÇ][^\W\d_]+(?:['’][^\W\d_]+)?(?![\w'’])")
 _ENDINGS = ("ings", "ing", "edly", "ed", "ern", "es", "en", "er", "em", "e", "s", "n")
 _FREE = re.compile(
     r"(?<!\w)([^\W_]+)[- ](?:free|frei\w{0,2})(?!\w)|(?<!\w)([^\W\d_]{3,})frei(?:e|er|es|en|em)?(?!\w)", re.IGNORECASE
@@ -137,7 +138,10 @@ class Known:
     def has_code(self, shown: str) -> bool:
         """Whether a model number or abbreviation is in the source, with or without its hyphens."""
         plain = re.sub(r"[\W_]+", "", fold(shown))
-        return plain in self.bare if len(plain) >= 4 else stem(shown) in self.stems or plain in self.stems
+        if len(plain) >= 4:
+            return plain in self.bare
+        written = re.search(rf"(?<![^\W_]){re.escape(fold(shown))}(?![^\W_])", self.folded)
+        return written is not None or stem(shown) in self.stems or plain in self.stems
 
     def has(self, word: str) -> bool:
         """Whether a word, in some form or as part of another, is in the source."""
@@ -296,7 +300,11 @@ def _names(text: str, known: Known, language: str, any_case: bool) -> Iterator[s
     if language == "de":
         return
     for match in _CAPITAL.finditer(text):
-        if not _SENTENCE.search(text[max(0, match.start() - 40) : match.start()]) and not known.has(match[0]) and not _listed(text, match):
+        if (
+            not _SENTENCE.search(text[max(0, match.start() - 40) : match.start()])
+            and not known.has(match[0])
+            and not _listed(text, match)
+        ):
             yield match[0]
 
 
