@@ -56,12 +56,13 @@ def settle(
         mine = np.isin(owner, list(texts))
         tried = judge.judge(rows[mine].reset_index(drop=True), texts)
         worst, mean = _differences(owner[mine], tried.scores - scores[mine])
+        touched: dict[str, list[tuple[str, str]]] = {}
+        for key, column, fix in tried.changed - changed:
+            touched.setdefault(key, []).append((column, fix))
         refused = set()
         for key in texts:
             one = asked[key]
-            fixes = sorted(
-                {fix for product_id, column, fix in tried.changed - changed if product_id == key and column in texts[key]}
-            )
+            fixes = sorted({fix for column, fix in touched.get(key, ()) if column in texts[key]})
             if worst[key] < -_LEAST:
                 _refuse(one, f"the score would fall by {-worst[key]:.2f} points")
             elif fixes and one["state"] != "accepted":
