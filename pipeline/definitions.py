@@ -14,6 +14,7 @@ from pipeline.labels import checks as labels_checks
 from pipeline.listings import assets as listings
 from pipeline.listings import checks as listings_checks
 from pipeline.listings.categories import assets as categories
+from pipeline.listings.optimized import assets as optimized
 from pipeline.operations.jobs import JOBS
 from pipeline.operations.schedules import SCHEDULES
 from pipeline.operations.sensors import SENSORS
@@ -42,6 +43,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
             *quality.ASSETS,
             *labels.ASSETS,
             *categories.ASSETS,
+            *optimized.ASSETS,
             *listings.ASSETS,
             *feeds.ASSETS,
             *submissions.ASSETS,

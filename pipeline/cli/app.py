@@ -34,6 +34,7 @@ from pipeline.cli import (
     status,
     stores,
     submissions,
+    suggestions,
     up,
     webhooks,
 )  # fmt: skip
@@ -61,6 +62,7 @@ for module in (
     imports,
     exports,
     categories,
+    suggestions,
     feeds,
     changes,
     submissions,

@@ -176,6 +176,7 @@ def marketplace_lookups(
         "inventory": dg.AssetIn(),
         "collections": dg.AssetIn(),
         "localized_products": dg.AssetIn(),
+        "optimized_products": dg.AssetIn(),
         "listing_categories": dg.AssetIn(),
     },
     outs={
@@ -191,6 +192,7 @@ def listings(
     inventory: Table,
     collections: Table,
     localized_products: Table,
+    optimized_products: Table,
     listing_categories: Table,
 ) -> Iterator[dg.Output[Any]]:
     with expected_failures():
@@ -215,6 +217,7 @@ def listings(
             cell.recipe(knowledge),
             workspace.scratch(context.op_execution_context.op.name),
             translated=localized_products,
+            rewritten=optimized_products,
             previous=before,
             progress=counted(reporter(context, "listings"), "batches of products"),
             overlay=overlay,

@@ -27,7 +27,7 @@ from pipeline.listings.categories.overlay import USED, used
 from pipeline.listings.families import parent_like, parent_skus
 from pipeline.listings.knowledge import NOTHING, Knowledge
 from pipeline.listings.matches import catalog_items
-from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes
+from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes, optimized
 from pipeline.listings.overrides import Overlay
 from pipeline.listings.price_facts import price_facts
 from pipeline.listings.prices import Place, rate_doubts, site_prices
@@ -172,6 +172,7 @@ def build_listings(
     folder: Path,
     *,
     translated: Table | None = None,
+    rewritten: Table | None = None,
     previous: Mapping[str, Table] | None = None,
     progress: Callable[[int, int], None] | None = None,
     overlay: Overlay | None = None,
@@ -179,7 +180,7 @@ def build_listings(
     """Make the listings, their issues, scores and fixes; `progress` gets (batches done, batches in all). `overlay` are values
     that listings have in place of their own; it learns which of them no longer fit.
 
-    `translated` is the overlay `localized_products`.
+    `translated` is the overlay `localized_products`, `rewritten` the overlay `optimized_products`.
 
     Each variant of a sold product is exactly one row, and each product of several variants has a parent row before them.
     Raises PipelineError for inputs of different imports, naming the asset to materialize; collections are only looked up in
@@ -210,8 +211,9 @@ def build_listings(
             variants = fixed_variants.arrow_batch(index, VARIANT_COLUMNS)
             stock = inventory.arrow_batch(index)
             words = None if translated is None else batch_of(translated, index, fixed_products, "localized_products")
+            texts = None if rewritten is None else batch_of(rewritten, index, fixed_products, "optimized_products")
             mapped = categories.arrow_batch(index, USED)
-            _write(job.batch(products, variants, stock, mapped, words, reusable, counts), out, counts)
+            _write(job.batch(products, variants, stock, mapped, words, texts, reusable, counts), out, counts)
             if progress is not None:
                 progress(index + 1, fixed_products.batches)
     return ListingsResult({name: writer.staged for name, writer in out.items()}, import_id, counts)
@@ -253,10 +255,12 @@ class _Job:
         inventory: pa.Table,
         mapped: pa.Table,
         words: pa.Table | None,
+        better: pa.Table | None,
         reusable: Reusable,
         counts: Counts,
     ) -> dict[str, pa.Table]:
-        """The four tables for one batch of products; `mapped` has their categories, `words` their translations."""
+        """The four tables for one batch of products; `mapped` has their categories, `words` their translations, `better` their
+        accepted texts."""
         settings = self.recipe.settings
         out = excluded(products, settings.assortment, self.collections)
         owner = owners(variants, products)
@@ -283,7 +287,7 @@ class _Job:
             [parents.get(product_id) for product_id in ids],
             categories["category"].to_list(), categories["category_source"].to_list(),
             categories["category_attributes"].to_list(), self._known(pa.array(categories["category"]).to_pylist(), items, sizes),
-            digests(words, products["product_id"]),
+            digests(words, products["product_id"]), digests(better, products["product_id"]),
         ]  # fmt: skip
         texts = [[None if text is pd.NA else text for text in part] for part in parts]
         revision = revisions(self.recipe.fingerprint, texts, known, sizes.tolist())
@@ -298,6 +302,7 @@ class _Job:
             stock[of_fresh].reset_index(drop=True),
             categories[fresh].reset_index(drop=True),
             words,
+            better,
             items[of_fresh].reset_index(drop=True),
             parents,
             dict(zip(ids, revision, strict=True)),
@@ -311,6 +316,7 @@ class _Job:
         stock: pd.DataFrame,
         categories: pd.DataFrame,
         words: pa.Table | None,
+        better: pa.Table | None,
         items: pd.DataFrame,
         parents: Mapping[str, str],
         revision: Mapping[str, str],
@@ -335,7 +341,7 @@ class _Job:
         rows["attributes"] = localized_attributes(rows["product_id"], rows["attributes"], words)
         findings = self._findings(rows, variants["variant_id"], prices, items["problem"])
         findings += self._untranslated(rows, words)
-        rows = recipe.market.project(rows, recipe.site, recipe.project_settings).reset_index(drop=True)
+        rows = recipe.market.project(optimized(rows, better), recipe.site, recipe.project_settings).reset_index(drop=True)
 
         found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)
         fixes = found.fixes

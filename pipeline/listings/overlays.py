@@ -37,6 +37,46 @@ LOCALIZED = pa.schema(
     ]
 )
 
+#: One proposed field of a product. `after` of a kept one is what was refused, if it is known; `problems` says why.
+_FIELD = pa.struct(
+    [
+        ("field", pa.string()),  # title | description | bullets | keywords
+        ("before", pa.string()),
+        ("after", pa.string()),
+        ("engine", pa.string()),  # rules | model:<name> | human
+        ("reason", pa.string()),
+        ("state", pa.string()),  # accepted | suggested | rejected | kept (the source's text, after a guard)
+        ("gain", pa.float64()),  # points of score, on top of the fields before it
+        ("problems", pa.list_(pa.string())),
+        ("who", pa.string()),  # decided, or `policy`
+        ("why", pa.string()),
+        ("decided_at", pa.timestamp("us", "UTC")),
+    ]
+)
+
+#: One row a product. Its texts are those that are accepted, null else; `fields` has all that was proposed, and its provenance.
+OPTIMIZED = pa.schema(
+    [
+        ("product_id", pa.string()),
+        ("title", pa.string()),
+        ("description", pa.string()),
+        ("description_html", pa.string()),
+        ("bullets", pa.list_(pa.string())),
+        ("keywords", pa.string()),  # with commas
+        ("state", pa.string()),  # accepted | suggested (something waits) | rejected | kept | none
+        ("engine", pa.string()),
+        ("reason", pa.string()),
+        ("score_before", pa.float64()),
+        ("score_after", pa.float64()),  # with all that is accepted or suggested
+        ("source_hash", pa.string()),  # decisions hold as long as this is the same
+        ("fields", pa.list_(_FIELD)),
+        ("revision", pa.string()),  # '' where a model has still to be asked
+        ("digest", pa.string()),  # of the accepted texts; null without
+    ]
+)
+#: Columns of OPTIMIZED that stand in for those of a listing row.
+LAID = ("title", "description", "description_html", "bullets", "keywords")
+
 _OPTIONS = ("option1", "option2", "option3")
 _TEXTS = ("title", "description", "description_html")
 
@@ -86,6 +126,30 @@ def localized_attributes(product_ids: pd.Series, attributes: pd.Series, overlay:
     pairs = list(zip(product_ids.tolist(), attributes.tolist(), strict=True))
     said = {pair: _facts(pair[1], words[pair[0]]) for pair in set(pairs) if pair[0] in words and pair[1] is not pd.NA}
     return pd.Series([said.get(pair, pair[1]) for pair in pairs], index=attributes.index, dtype=attributes.dtype)
+
+
+def lay(rows: pd.DataFrame, texts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Listing rows, before a marketplace shapes them, with other texts: product id -> column of LAID -> its value."""
+    if not texts:
+        return rows
+    laid, ids = rows.copy(deep=False), rows["product_id"].tolist()
+    for name in LAID:
+        if any(name in own for own in texts.values()):
+            old = [None if missing else value for value, missing in zip(rows[name], rows[name].isna(), strict=True)]
+            new = [
+                texts[key][name] if key in texts and name in texts[key] else value for key, value in zip(ids, old, strict=True)
+            ]
+            laid[name] = pd.Series(new, index=rows.index, dtype=rows[name].dtype)
+    return laid
+
+
+def optimized(rows: pd.DataFrame, overlay: pa.Table | None) -> pd.DataFrame:
+    """Listing rows, before a marketplace shapes them, with the accepted texts of an overlay (OPTIMIZED)."""
+    if overlay is None:
+        return rows
+    accepted = overlay.filter(overlay["digest"].is_valid()).select(["product_id", *LAID]).to_pylist()
+    texts = {row.pop("product_id"): {name: value for name, value in row.items() if value is not None} for row in accepted}
+    return lay(rows, texts)
 
 
 def _facts(text: str, words: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from pipeline.operations.language_batches import poll_language_batches
 from pipeline.operations.matching import choose_match
 from pipeline.operations.polling import poll_submissions
 from pipeline.operations.repairs import withdraw_repair
+from pipeline.operations.suggestions import decide_suggestions
 
 import_all = dg.define_asset_job(
     "import_all",
@@ -125,6 +126,7 @@ JOBS: list[Any] = [
     publish_labels,
     map_categories,
     decide_categories,
+    decide_suggestions,
     choose_match,
     export_listings,
     adopt_listings,

@@ -107,6 +107,8 @@ class ExportSettings(_Settings):
     unknown_quantity: int | None = Field(default=None, ge=0, le=1_000_000)
     include_out_of_stock: bool = False
     use_ai_optimization: bool = False
+    #: Suggested texts that are used without a person: `never`, or `score_gain >= N` points.
+    accept_suggestions: str = Field(default="never", pattern=r"^(never|score_gain ?>= ?\d{1,3}(\.\d{1,2})?)$")
     auto_translate: bool = False
     category_rules: tuple[CategoryRule, ...] = Field(default=(), max_length=_MAX_VALUES)
     default_category: str | None = Field(default=None, min_length=1, max_length=100)
@@ -141,6 +143,11 @@ class ExportSettings(_Settings):
         if value is not None and re.search(r"[\x00-\x1f\x7f]", value):
             raise ValueError("must be plain text")
         return value
+
+    @property
+    def least_gain(self) -> float | None:
+        """Points of score from which a suggested text is used without a person; None for never."""
+        return None if self.accept_suggestions == "never" else float(self.accept_suggestions.rpartition("=")[2])
 
     @model_validator(mode="after")
     def _consistent(self) -> ExportSettings:

@@ -49,6 +49,8 @@ class FakeOpenAI:
 
     url: str = ""
     say: Say = lambda item, locale: translated(item, locale)
+    #: From the content of a question about a product to the texts that are proposed.
+    write: Callable[[Mapping[str, Any]], Any] = lambda asked: {}
     schemas: bool = True  # False: response_format json_schema is a 400
     usage: bool = True
     key: str = KEY
@@ -145,6 +147,9 @@ class FakeOpenAI:
 
     def _content(self, body: Mapping[str, Any]) -> str:
         asked = json.loads(body["messages"][-1]["content"])
+        if "product" in asked:
+            empty = {"title": "", "description": "", "bullets": [], "keywords": [], "reason": ""}
+            return json.dumps({**empty, **self.write(asked)}, ensure_ascii=False)
         locale = asked["to"].rpartition("(")[2].rstrip(")")
         said = [{"id": item["id"], "text": self.say(item, locale)} for item in asked["items"]]
         return json.dumps({"items": [item for item in said if item["text"] is not None]}, ensure_ascii=False)

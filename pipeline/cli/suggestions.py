@@ -1,0 +1,198 @@
+"""`pipeline suggestions`: better texts of products for a marketplace, and deciding about them, one by one or thousands."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.options import Json, SiteKey, StoreKey
+from pipeline.cli.output import say, show_json, show_table
+from pipeline.cli.session import session
+
+if TYPE_CHECKING:
+    from pipeline.listings.optimized.review import Which
+
+app = typer.Typer(help="Suggested texts of products: list, edit, accept, reject.", no_args_is_help=True)
+
+Fields = Annotated[
+    list[str] | None, typer.Option("--field", metavar="FIELD", help="Only title, description, bullets, keywords; repeatable.")
+]
+Products = Annotated[list[str] | None, typer.Option("--product", metavar="ID", help="Only of this product; repeatable.")]
+Gain = Annotated[float | None, typer.Option("--min-gain", help="Only what brings at least so many points of score.")]
+Problem = Annotated[str | None, typer.Option("--guard", metavar="TEXT", help="Only where a guard said this, e.g. 'new number'.")]
+By = Annotated[str | None, typer.Option("--engine", metavar="ENGINE", help="Only by: rules, model, human.")]
+Status = Annotated[str | None, typer.Option("--state", help="Only: suggested, accepted, rejected or kept.")]
+Everything = Annotated[bool, typer.Option("--all", help="All of them.")]
+Why = Annotated[str, typer.Option("--why", help="Why; kept with your name.")]
+_SHOWN = ("product_id", "field", "state", "gain", "engine", "before", "after", "problems")
+_MOST_SHOWN = 60
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="suggestions")
+
+
+@app.command("list", epilog="Example: pipeline suggestions list my-shop amazon-us --state suggested --min-gain 2")
+def list_(
+    store: StoreKey,
+    marketplace: SiteKey,
+    state: Status = None,
+    field: Fields = None,
+    product: Products = None,
+    min_gain: Gain = None,
+    guard: Problem = None,
+    engine: By = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many to show.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List suggested texts: before, after, what they bring, and why others were refused."""
+    which = _which(state, field, product, min_gain, guard, engine)
+    with session() as current:
+        shown = list(islice(_rows(current, store, marketplace, which), limit))
+    if as_json:
+        show_json({"suggestions": shown})
+        return
+    rows = [tuple(_short(row[name]) for name in _SHOWN) for row in shown]
+    show_table(_SHOWN, rows, empty="there are none; see use_ai_optimization: pipeline connection show")
+    if len(shown) == limit:
+        say(f"the first {limit}; all of them with: pipeline suggestions export {store} {marketplace} FILE")
+
+
+@app.command(epilog="Example: pipeline suggestions export my-shop amazon-us review.csv --state suggested")
+def export(
+    store: StoreKey,
+    marketplace: SiteKey,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file to write.")],
+    state: Status = None,
+    field: Fields = None,
+    product: Products = None,
+    min_gain: Gain = None,
+    guard: Problem = None,
+    engine: By = None,
+    as_json: Json = False,
+) -> None:
+    """Write suggestions into a CSV file, to edit and decide in a spreadsheet."""
+    from pipeline.listings.optimized.review import write_csv
+
+    which = _which(state, field, product, min_gain, guard, engine)
+    with session() as current:
+        count = write_csv(_rows(current, store, marketplace, which), file)
+    back = f"pipeline suggestions import {store} {marketplace} {file}"
+    show_json({"file": str(file), "fields": count}) if as_json else say(
+        f"{count} fields are in {file}; write accept or reject into the column decision (after may be edited), then: {back}"
+    )
+
+
+@app.command("import", epilog="Example: pipeline suggestions import my-shop amazon-us review.csv")
+def import_(
+    store: StoreKey,
+    marketplace: SiteKey,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The edited CSV file.")],
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Take the decisions of an edited file. Lines that do not fit are told; the others count."""
+    import getpass
+
+    from pipeline.listings.optimized import review
+    from pipeline.listings.optimized.decisions import decide
+
+    with session() as current, current.connect() as connection:
+        cell = review.connected_cell(connection, store, marketplace)
+        decisions, refused = review.read_csv(file, cell, review.open_table(current.settings, cell))
+        count = decide(connection, cell.store.id, cell.site.key, decisions, getpass.getuser(), why)
+    if as_json:
+        show_json({"decided": count, "refused": refused})
+        return
+    if refused:
+        lines = [(one.line, one.product_id, one.reason) for one in refused[:20]]
+        show_table(("line", "product", "not taken because"), lines, empty="")
+    _decided(count, store, marketplace)
+
+
+@app.command(epilog="Example: pipeline suggestions accept my-shop amazon-us --all --field keywords --min-gain 1")
+def accept(
+    store: StoreKey,
+    marketplace: SiteKey,
+    field: Fields = None,
+    product: Products = None,
+    min_gain: Gain = None,
+    engine: By = None,
+    everything: Everything = False,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Use suggested texts. The decision stays, also after imports, until the product's own texts change."""
+    _decide("accept", store, marketplace, _which("suggested", field, product, min_gain, None, engine), everything, why, as_json)
+
+
+@app.command(epilog="Example: pipeline suggestions reject my-shop amazon-us --product 8123456789 --field title")
+def reject(
+    store: StoreKey,
+    marketplace: SiteKey,
+    field: Fields = None,
+    product: Products = None,
+    min_gain: Gain = None,
+    engine: By = None,
+    everything: Everything = False,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Refuse suggested texts, or take back accepted ones: the product's own texts are used."""
+    _decide("reject", store, marketplace, _which(None, field, product, min_gain, None, engine), everything, why, as_json)
+
+
+def _which(
+    state: str | None,
+    fields: list[str] | None,
+    products: list[str] | None,
+    gain: float | None,
+    problem: str | None,
+    engine: str | None,
+) -> Which:
+    from pipeline.language.optimize import FIELDS
+    from pipeline.listings.optimized.review import STATES, Which
+    from pipeline.model.errors import UsageError
+
+    if state is not None and state not in STATES:
+        raise UsageError(f"--state is one of: {', '.join(STATES)}")
+    if unknown := set(fields or ()) - set(FIELDS):
+        raise UsageError(f"there is no field {min(unknown)}; --field is one of: {', '.join(FIELDS)}")
+    return Which(state, frozenset(fields or ()), frozenset(products or ()), gain, problem, engine)
+
+
+def _rows(current: Any, store: str, marketplace: str, which: Which) -> Any:
+    from pipeline.listings.optimized.review import connected_cell, open_table
+
+    with current.connect() as connection:
+        cell = connected_cell(connection, store, marketplace)
+    return open_table(current.settings, cell).rows(which)
+
+
+def _decide(action: str, store: str, marketplace: str, which: Which, everything: bool, why: str, as_json: bool) -> None:
+    import getpass
+
+    from pipeline.listings.optimized import review
+    from pipeline.model.errors import UsageError
+
+    if not (which.product_ids or everything):
+        raise UsageError("say which: --product, or --all (with --field, --min-gain, --engine to narrow it)")
+    act = review.accept if action == "accept" else review.reject
+    with session() as current, current.connect() as connection:
+        cell = review.connected_cell(connection, store, marketplace)
+        count = act(connection, cell, review.open_table(current.settings, cell).rows(which), getpass.getuser(), why)
+    show_json({"decided": count}) if as_json else _decided(count, store, marketplace)
+
+
+def _decided(count: int, store: str, marketplace: str) -> None:
+    place = f"{store} {marketplace}"
+    say(f"{count} fields decided; they count from the next export on: pipeline export {place}" if count else
+        f"no suggestion is among them; see: pipeline suggestions list {place}")  # fmt: skip
+
+
+def _short(value: Any) -> Any:
+    text = "; ".join(value) if isinstance(value, list) else value
+    return f"{text[:_MOST_SHOWN]}..." if isinstance(text, str) and len(text) > _MOST_SHOWN else text

@@ -1,0 +1,123 @@
+"""The asset `optimized_products`: suggested and accepted texts of a store's products on one marketplace site."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pyarrow.compute as pc
+
+from pipeline.language import facts
+from pipeline.language.languages import base
+from pipeline.language.ledger import Account, read_budgets, spending
+from pipeline.language.metadata import estimate_metadata, spent_metadata
+from pipeline.language.run import configured_model
+from pipeline.listings.assets import GROUP, OWNERS, connected
+from pipeline.listings.build import one_import
+from pipeline.listings.cell import Cell
+from pipeline.listings.knowledge import read_knowledge
+from pipeline.listings.overlays import OPTIMIZED
+from pipeline.partitions import store_marketplaces
+from pipeline.platform import metadata as meta
+from pipeline.platform.io_manager import stored_table
+from pipeline.platform.progress import counted, reporter
+from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
+from pipeline.platform.tables import Table, empty_frame, stage
+from pipeline.quality.summary import score_histogram_svg
+
+NAME = "optimized_products"
+_SAMPLE = 20
+
+
+@dg.asset(
+    partitions_def=store_marketplaces,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet", "openai"},
+    output_required=False,
+    ins={
+        "fixed_products": dg.AssetIn(),
+        "fixed_variants": dg.AssetIn(),
+        "localized_products": dg.AssetIn(),
+        "listing_categories": dg.AssetIn(),
+    },
+    description="Better texts for this marketplace, where use_ai_optimization is on: suggested by model or rules, decided.",
+)
+def optimized_products(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    export_options: ExportOptions,
+    fixed_products: Table,
+    fixed_variants: Table,
+    localized_products: Table,
+    listing_categories: Table,
+) -> Iterator[dg.Output[Any]]:
+    from pipeline.listings.optimized.build import Catalog, Optimizer
+
+    with expected_failures():
+        cell = connected(context, workspace)
+        if cell is None:
+            return
+        folder = workspace.scratch(NAME)
+        if not (cell.connection.export_settings.use_ai_optimization or export_options.ai is True):
+            yield dg.Output(stage(folder, NAME, empty_frame(OPTIMIZED), OPTIMIZED, {}), metadata={"optimized": "no"})
+            return
+        import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
+        with workspace.database.connect(autocommit=True) as connection:
+            model = configured_model(workspace.settings.data_dir)
+            previous = stored_table(workspace.settings, NAME, OPTIMIZED, cell.site.key, cell.store.key)
+            catalog = Catalog(fixed_products, fixed_variants, localized_products, listing_categories)
+            knowledge = read_knowledge(connection, cell.store.id, cell.site.key, items=False)
+            work = Optimizer(connection, cell, knowledge, model, catalog, previous, export_options.product_ids)
+            expected = {"optimized": _language(cell), **estimate_metadata(work.expect(), model)}
+            # Seen in the UI before anything is spent.
+            context.log_event(dg.AssetObservation(NAME, partition=context.partition_key, metadata=expected))
+            payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
+            pays = not export_options.dry_run and export_options.ai is not False
+            report = counted(reporter(context, NAME), "batches of products")
+            table, outcome = work.write(folder, import_id, payer if pays else None, report)
+            spent = spending(connection, run_id=context.run.run_id)
+    place = f"{cell.store.key} {cell.site.key}"
+    yield dg.Output(
+        table,
+        metadata={
+            **expected,
+            "by_state": meta.counts(outcome.states, "state"),
+            "by_field": meta.counts(outcome.fields, "field"),
+            "by_engine": meta.counts(outcome.engines, "engine"),
+            "refused_because": meta.counts(Counter(dict(outcome.problems.most_common(_SAMPLE))), "problem"),
+            "score_before": meta.picture(score_histogram_svg(outcome.before), "Products by score, as they are"),
+            "score_after": meta.picture(score_histogram_svg(outcome.after), "Products by score, with all that is suggested"),
+            "products_reused": outcome.reused,
+            "pending_products": outcome.pending,
+            "stopped": outcome.stopped or "no",
+            **spent_metadata(spent),
+            "suggested": meta.table(_sample(table.open())),
+            "what_to_press": f"pipeline suggestions list {place}; then accept, reject, or export and import a CSV file",
+        },
+    )
+
+
+def _language(cell: Cell) -> str:
+    tongue = base(cell.site.language)
+    known = facts.supported(tongue)
+    return tongue if known else f"by rules only: what a model would write in {tongue} could not be judged"
+
+
+def _sample(table: Table) -> list[dict[str, Any]]:
+    """The first fields that wait for a person."""
+    found: list[dict[str, Any]] = []
+    for index in range(table.batches):
+        batch = table.arrow_batch(index, ["product_id", "state", "fields"])
+        for row in batch.filter(pc.equal(batch["state"], "suggested")).slice(0, _SAMPLE).to_pylist():
+            found += [
+                {"product_id": row["product_id"], **{name: one[name] for name in ("field", "before", "after", "gain", "engine")}}
+                for one in row["fields"]
+                if one["state"] == "suggested"
+            ]
+        if len(found) >= _SAMPLE:
+            break
+    return found[:_SAMPLE]
+
+
+ASSETS = [optimized_products]

@@ -1,0 +1,275 @@
+"""`optimized_products` of one connection: for each product what is suggested, what of it is accepted, and what each brings.
+
+Goes batch by batch. A product whose source, settings and decisions are the same is taken over as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.language import facts, optimize
+from pipeline.language.ledger import Account
+from pipeline.language.optimize import Brief, Draft, Product, Writer, ask_drafts, estimate_drafts, plan_drafts
+from pipeline.language.plan import Estimate
+from pipeline.language.run import Model
+from pipeline.listings.build import PRODUCT_COLUMNS, VARIANT_COLUMNS
+from pipeline.listings.categories.overlay import USED
+from pipeline.listings.cell import Cell
+from pipeline.listings.knowledge import Knowledge
+from pipeline.listings.optimized import rules
+from pipeline.listings.optimized.decisions import Recorded, read_decisions
+from pipeline.listings.optimized.judge import Judge, first_rows, limits_of
+from pipeline.listings.optimized.settle import Proposal, settle
+from pipeline.listings.overlays import OPTIMIZED, batch_of, digests
+from pipeline.platform.tables import StagedTable, Table, TableWriter
+from pipeline.quality.engine import Engine
+from pipeline.quality.reuse import Reusable
+
+#: Bump when the same texts would be suggested or judged differently.
+VERSION = 1
+_COLUMNS = list(dict.fromkeys([*PRODUCT_COLUMNS, "product_type", "revision"]))
+#: More different vendors than so many are not names of brands.
+_MOST_BRANDS = 2_000
+
+
+@dataclass
+class Outcome:
+    """What a run did. `states` counts products, `fields` fields by state, `before` and `after` products by ten points."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    fields: Counter[str] = field(default_factory=Counter)
+    engines: Counter[str] = field(default_factory=Counter)
+    problems: Counter[str] = field(default_factory=Counter)
+    before: list[int] = field(default_factory=lambda: [0] * 10)
+    after: list[int] = field(default_factory=lambda: [0] * 10)
+    reused: int = 0
+    pending: int = 0  # products that a model was not asked for, or did not answer
+    stopped: str | None = None
+
+    def add(self, rows: pa.Table) -> None:
+        for row in rows.select(["state", "score_before", "score_after", "fields"]).to_pylist():
+            self.states[row["state"]] += 1
+            for histogram, name in ((self.before, "score_before"), (self.after, "score_after")):
+                if row[name] is not None:
+                    histogram[min(int(row[name] // 10), 9)] += 1
+            for one in row["fields"] or ():
+                self.fields[f"{one['field']} {one['state']}"] += 1
+                self.engines[one["engine"]] += 1
+                self.problems.update(one["problems"][:1])
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The tables of one import that suggestions are made from, in lockstep."""
+
+    products: Table
+    variants: Table
+    translated: Table
+    categories: Table
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """`model` None: rules and people only. `scope`: the model is asked only for these products (empty: all)."""
+
+    connection: psycopg.Connection[Any]
+    cell: Cell
+    knowledge: Knowledge
+    model: Model | None
+    catalog: Catalog
+    previous: Table | None = None
+    scope: Collection[str] = ()
+
+    def expect(self) -> Estimate:
+        """What asking would take, without second questions; equal products far apart are counted twice."""
+        found = []
+        if self.model is not None:
+            for batch in self._batches():
+                writer = self._writer(batch)
+                if writer is not None:
+                    found.append(estimate_drafts(writer, self.model.price))
+        sums = [sum(values) for values in zip(*((e.texts, e.calls, e.tokens_in, e.tokens_out) for e in found), strict=True)]
+        texts, calls, tokens_in, tokens_out = sums or (0, 0, 0, 0)
+        spent, most = (sum(getattr(e, name) or 0 for e in found) for name in ("usd_micro", "most_usd_micro"))
+        return Estimate(texts, calls, tokens_in, tokens_out, spent, most)
+
+    def write(
+        self, folder: Path, import_id: str, account: Account | None, progress: Callable[[int, int], None]
+    ) -> tuple[StagedTable, Outcome]:
+        """The overlay, a row group for each one of the products. `account` pays; without one nobody is asked."""
+        outcome = Outcome()
+        with TableWriter(folder, "optimized_products", OPTIMIZED, {"import_id": import_id}) as writer:
+            for number, batch in enumerate(self._batches(), 1):
+                made = self._drafts(batch, account, outcome)
+                rows = self._rows(batch, made) if batch.changed else []
+                outcome.reused += len(batch.ids) - len(rows)
+                table = pa.concat_tables([pa.Table.from_pylist(rows, OPTIMIZED), *batch.reused])
+                table = table.take(pc.index_in(pa.array(batch.ids, pa.string()), value_set=table["product_id"].combine_chunks()))
+                outcome.add(table)
+                writer.write(table)
+                progress(number, self.catalog.products.batches)
+        return writer.staged, outcome
+
+    @cached_property
+    def _judge(self) -> Judge:
+        recipe = self.cell.recipe(self.knowledge)
+        return Judge(recipe, Engine(recipe.ruleset, recipe.context))
+
+    @cached_property
+    def _brief(self) -> Brief:
+        vendors = pc.unique(self.catalog.products.arrow(["vendor"])["vendor"]).drop_null().to_pylist()
+        brands = sorted(vendors) if len(vendors) <= _MOST_BRANDS else []
+        site = self.cell.site
+        return Brief(site.key, site.language, limits_of(self._judge.recipe.ruleset), tuple(brands))
+
+    @cached_property
+    def _statistics(self) -> rules.Statistics:
+        found = rules.Statistics()
+        for index in range(self.catalog.products.batches):
+            found.add(self.catalog.products.arrow_batch(index, ["description"])["description"].to_pylist())
+        return found
+
+    @cached_property
+    def _fingerprint(self) -> bytes:
+        """Changes when any product may come out differently."""
+        model = self.model.endpoint.model if self.model else None
+        said = [VERSION, optimize.VERSION, facts.VERSION, self._judge.recipe.fingerprint.hex(), model, self._brief.brands]
+        return hashlib.blake2b(orjson.dumps(said), digest_size=32).digest()
+
+    def _batches(self) -> Iterator[_Batch]:
+        known = Reusable({"optimized_products": self.previous} if self.previous is not None else None, "optimized_products")
+        catalog = self.catalog
+        for index in range(catalog.products.batches):
+            products = catalog.products.arrow_batch(index, _COLUMNS)
+            words = batch_of(catalog.translated, index, catalog.products, "localized_products")
+            mapped = catalog.categories.arrow_batch(index, USED)
+            ids = products["product_id"].to_pylist()
+            decided = read_decisions(self.connection, self.cell.store.id, self.cell.site.key, ids)
+            parts = zip(
+                ids, products["revision"].to_pylist(), digests(words, products["product_id"]), mapped["category"].to_pylist(),
+                mapped["status"].to_pylist(), strict=True,
+            )  # fmt: skip
+            revisions = [self._revision([part, decided.get(part[0], ())]) for part in parts]
+            taken, before = known.take(ids, revisions)
+            fresh = pa.array([not same for same in taken])
+            chosen = products.filter(fresh)
+            variants = catalog.variants.arrow_batch(index, VARIANT_COLUMNS)
+            variants = variants.filter(pc.is_in(variants["product_id"], value_set=chosen["product_id"].combine_chunks()))
+            rows = self._judge.rows(chosen, variants, mapped.filter(fresh), words) if len(chosen) else pd.DataFrame()
+            changed = self._products(rows, chosen) if len(chosen) else []
+            yield _Batch(ids, changed, rows, decided, dict(zip(ids, revisions, strict=True)), list(before.values()))
+
+    def _revision(self, parts: Sequence[Any]) -> str:
+        return hashlib.blake2b(orjson.dumps(parts, default=str), digest_size=16, key=self._fingerprint).hexdigest()
+
+    def _products(self, rows: pd.DataFrame, products: pa.Table) -> list[Product]:
+        """What is known of each product, in the language of the site as far as it goes."""
+        kinds = dict(zip(products["product_id"].to_pylist(), products["product_type"].to_pylist(), strict=True))
+        options: dict[str, dict[str, None]] = {}
+        for number in (1, 2, 3):
+            for key, name, value in rows[["product_id", f"option{number}_name", f"option{number}"]].itertuples(index=False):
+                if isinstance(value, str):
+                    options.setdefault(key, {})[f"{name}: {value}"] = None
+        originals = {row["product_id"]: row for row in products.select(["product_id", "title", "tags"]).to_pylist()}
+        found = []
+        for row in first_rows(rows):
+            key, original = row["product_id"], originals[row["product_id"]]["title"] or ""
+            about = {
+                "brand": row["brand"] or "",
+                "product_type": kinds.get(key) or "",
+                "options": ", ".join(options.get(key, ())),
+                "attributes": ", ".join(f"{name}: {value}" for name, value in _attributes(row["attributes"]).items()),
+                "tags": row["keywords"] or "",
+                "original_title": original if original != row["title"] else "",
+            }
+            said = {name: text for name, text in about.items() if text}
+            found.append(Product(key, row["title"] or "", row["description"] or "", said))
+        with_rows = {product.key for product in found}  # a product without variants is no listing
+        return found + [Product(key, "", "") for key in originals if key not in with_rows]
+
+    def _writer(self, batch: _Batch) -> Writer | None:
+        """What is recorded of a model's answers, and what is open."""
+        if self.model is None or not facts.supported(self._brief.tongue):
+            return None
+        writer = Writer(self.cell.store.id, self._brief, self.model.endpoint.model)
+        plan_drafts(self.connection, writer, [product for product in batch.changed if product.title])
+        if self.scope:
+            writer.open = [product for product in writer.open if product.key in self.scope]
+        return writer
+
+    def _drafts(self, batch: _Batch, account: Account | None, outcome: Outcome) -> Mapping[str, Draft]:
+        """What the model says of the changed products; those without an answer yet have an empty revision."""
+        writer = self._writer(batch)
+        if writer is None:
+            return {}
+        if account is not None and self.model is not None and outcome.stopped is None:
+            ask_drafts(self.connection, self.model, account, writer, lambda done, total: None)
+            outcome.stopped = writer.stopped
+        for product in batch.changed:
+            if product.title and product.key not in writer.drafts:
+                batch.revisions[product.key] = ""
+                outcome.pending += 1
+        return writer.drafts
+
+    def _rows(self, batch: _Batch, drafts: Mapping[str, Draft]) -> list[dict[str, Any]]:
+        if batch.rows.empty:
+            return [{"product_id": product.key, "state": "none", "revision": ""} for product in batch.changed]
+        base = self._judge.judge(batch.rows, {})
+        shown = {row["product_id"]: row for row in first_rows(base.rows)}
+        generic = {row["product_id"]: row for row in first_rows(batch.rows)}
+        proposals = []
+        for product in batch.changed:
+            if product.key not in shown:
+                continue
+            before = {
+                "title": product.title,
+                "description": product.description,
+                "bullets": "\n".join(shown[product.key]["bullets"] or ()),
+                "keywords": shown[product.key]["keywords"] or "",
+            }
+            texts = rules.proposed(
+                product, _attributes(generic[product.key]["attributes"]), before["bullets"].split("\n"), self._brief,
+                self._statistics,
+            )  # fmt: skip
+            good, _ = optimize.check(product, self._brief, texts)
+            by_rules = Draft(good, {}, rules.ENGINE, "arranged from the product's own words and facts")
+            decided = [one for one in batch.decided.get(product.key, ()) if one.source_hash == product.source_hash]
+            proposals.append(Proposal(product, before, by_rules, drafts.get(product.key), decided))
+        made = settle(self._judge, batch.rows, base, proposals, self.cell.connection.export_settings.least_gain)
+        without = [{"product_id": one.key, "state": "none"} for one in batch.changed if one.key not in shown]
+        return [{**row, "revision": batch.revisions[row["product_id"]], "digest": _digest(row)} for row in (*made, *without)]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """One row group of the products; `rows` are listing rows of those that are `changed`, `reused` the rows of the others."""
+
+    ids: list[str]
+    changed: list[Product]
+    rows: pd.DataFrame
+    decided: Mapping[str, list[Recorded]]
+    revisions: dict[str, str]
+    reused: list[pa.Table]
+
+
+def _attributes(document: str | None) -> dict[str, str]:
+    said = orjson.loads(document) if document else {}
+    found = {name: ", ".join(value) if isinstance(value, list) else value for name, value in said.items() if "." not in name}
+    return {name: value for name, value in found.items() if isinstance(value, str) and value}
+
+
+def _digest(row: Mapping[str, Any]) -> str | None:
+    said = [row.get(name) for name in ("title", "description_html", "bullets", "keywords")]
+    return hashlib.blake2b(orjson.dumps(said), digest_size=16).hexdigest() if any(text is not None for text in said) else None

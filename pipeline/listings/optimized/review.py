@@ -1,0 +1,209 @@
+"""People looking at suggested texts and deciding: what there is, in bulk, and as a CSV file to edit and give back.
+
+A decision counts from the next time that `optimized_products` is made.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pipeline.language.optimize import FIELDS, form_problems
+from pipeline.listings.categories.review import connected_cell
+from pipeline.listings.cell import Cell
+from pipeline.listings.optimized.decisions import Decision, decide
+from pipeline.listings.optimized.judge import limits_of
+from pipeline.listings.overlays import OPTIMIZED
+from pipeline.listings.schema import CATEGORIES
+from pipeline.model.errors import BadInputError, PipelineError
+from pipeline.platform.io_manager import stored_table
+from pipeline.platform.tables import Table
+from pipeline.settings import Settings
+from pipeline.stores.text import shown
+
+STATES = ("suggested", "accepted", "rejected", "kept")
+COLUMNS = (
+    "product_id", "field", "state", "gain", "score_before", "score_after", "engine", "before", "after", "reason", "problems",
+    "category", "category_reason", "who", "why", "decided_at", "source_hash", "decision",
+)  # fmt: skip
+_NEEDED = ("product_id", "field", "after", "source_hash", "decision")
+_MOST_BYTES = 256_000_000
+#: What a spreadsheet would take for a formula, and the sign that tells it not to.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+
+__all__ = ["COLUMNS", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "provenance", "read_csv", "reject"]
+
+
+@dataclass(frozen=True)
+class Which:
+    """Fields of suggestions. Empty collections mean all; `problem` is a part of what a guard said."""
+
+    state: str | None = None
+    fields: Collection[str] = ()
+    product_ids: Collection[str] = ()
+    minimum: float | None = None
+    problem: str | None = None
+    engine: str | None = None
+
+    def takes(self, row: Mapping[str, Any]) -> bool:
+        return (
+            (self.state is None or row["state"] == self.state)
+            and (not self.fields or row["field"] in self.fields)
+            and (not self.product_ids or row["product_id"] in self.product_ids)
+            and (self.minimum is None or (row["gain"] is not None and row["gain"] >= self.minimum))
+            and (self.problem is None or any(self.problem.lower() in text.lower() for text in row["problems"]))
+            and (self.engine is None or row["engine"].startswith(self.engine))
+        )
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A line of a file of decisions that was not taken."""
+
+    line: int
+    product_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The stored suggestions of a connection, and its categories where there are some."""
+
+    table: Table
+    categories: Table | None
+
+    def rows(self, which: Which) -> Iterator[dict[str, Any]]:
+        """One row a field, columns of COLUMNS but `decision`; in the order of the catalog."""
+        together = self.categories is not None and self.categories.batches == self.table.batches
+        for number in range(self.table.batches):
+            of_category: dict[str, tuple[str | None, str | None]] = {}
+            if together and self.categories is not None:
+                found = self.categories.arrow_batch(number, ["product_id", "category", "reason"])
+                of_category = {row["product_id"]: (row["category"], row["reason"]) for row in found.to_pylist()}
+            for row in self.table.arrow_batch(number).to_pylist():
+                category, why = of_category.get(row["product_id"], (None, None))
+                for one in row["fields"] or ():
+                    said = {**row, "category": category, "category_reason": why, **one}
+                    if which.takes(said):
+                        yield {name: said[name] for name in COLUMNS[:-1]}
+
+
+def open_table(settings: Settings, cell: Cell) -> Shelf:
+    """Raises PipelineError while there are no suggestions yet."""
+    table = stored_table(settings, "optimized_products", OPTIMIZED, cell.site.key, cell.store.key)
+    place = f"{cell.store.key} {cell.site.key}"
+    if table is None:
+        raise PipelineError(f"there are no suggestions for {place} yet; make them with: pipeline export {place} --dry-run")
+    return Shelf(table, stored_table(settings, "listing_categories", CATEGORIES, cell.site.key, cell.store.key))
+
+
+def provenance(shelf: Shelf, product_id: str) -> list[dict[str, Any]]:
+    """Where each field of a product's texts comes from: before and after, engine, reason, who decided and when."""
+    return list(shelf.rows(Which(product_ids=(product_id,))))
+
+
+def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterable[Mapping[str, Any]], who: str, why: str = "") -> int:
+    """Use what is suggested; how many fields."""
+    return _decide(connection, cell, [row for row in rows if row["state"] == "suggested"], True, who, why)
+
+
+def reject(connection: psycopg.Connection[Any], cell: Cell, rows: Iterable[Mapping[str, Any]], who: str, why: str = "") -> int:
+    """Do not use it, also not what was accepted before; how many fields."""
+    chosen = [row for row in rows if row["state"] in ("suggested", "accepted") and row["after"]]
+    return _decide(connection, cell, chosen, False, who, why)
+
+
+def _decide(
+    connection: psycopg.Connection[Any], cell: Cell, rows: Sequence[Mapping[str, Any]], accepted: bool, who: str, why: str
+) -> int:
+    decisions = [
+        Decision(row["product_id"], row["field"], row["source_hash"], accepted, row["after"], row["engine"]) for row in rows
+    ]
+    return decide(connection, cell.store.id, cell.site.key, decisions, who, why)
+
+
+def write_csv(rows: Iterable[Mapping[str, Any]], file: Path) -> int:
+    """For a spreadsheet: write `accept` or `reject` into the column `decision`; `after` may be edited before."""
+    count = 0
+    try:
+        with file.open("w", encoding="utf-8-sig", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(COLUMNS)
+            for row in rows:
+                writer.writerow([_cell(row.get(name)) for name in COLUMNS])
+                count += 1
+    except OSError as error:
+        raise PipelineError(f"{file} cannot be written: {error.strerror or error}") from None
+    return count
+
+
+def read_csv(file: Path, cell: Cell, shelf: Shelf) -> tuple[list[Decision], list[Refused]]:
+    """The decisions of an edited file; lines without one are left alone. A text that a person changed is the person's.
+
+    Raises BadInputError for a file that is none."""
+    known = {(row["product_id"], row["field"]): row for row in shelf.rows(Which())}
+    limits = limits_of(cell.recipe().ruleset)
+    found: dict[tuple[str, str], Decision] = {}
+    refused = []
+    for line, row in _lines(file):
+        said, key, text = row["decision"].strip().lower(), (row["product_id"], row["field"]), row["after"].strip()
+        if not said:
+            continue
+        present = known.get(key)
+        problem = None
+        if said not in ("accept", "reject"):
+            problem = f"decision must be accept or reject, not {shown(said)}"
+        elif row["field"] not in FIELDS or present is None:
+            problem = "nothing is suggested for this field of this product"
+        elif row["source_hash"] != present["source_hash"]:
+            problem = "the product was changed after the file was made; export again"
+        elif key in found:
+            problem = "the field is decided in a line before"
+        elif not text:
+            problem = "there is no text in the column after"
+        elif said == "accept" and row["field"] in limits:
+            parts = text.split("\n") if row["field"] == "bullets" else [text]
+            problem = next((wrong for part in parts for wrong in form_problems(part, limits[row["field"]])), None)
+        if problem is not None or present is None:
+            refused.append(Refused(line, shown(row["product_id"]), problem or ""))
+            continue
+        engine = present["engine"] if text == (present["after"] or "").strip() else "human"
+        found[key] = Decision(*key, present["source_hash"], said == "accept", text, engine)
+    return list(found.values()), refused
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else "; ".join(value) if isinstance(value, list) else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) and not isinstance(value, float) else text
+
+
+def _plain(text: str) -> str:
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def _lines(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise BadInputError(f"{file} is larger than {_MOST_BYTES} bytes; is it the right file?")
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadInputError(f"{file} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{file} is not UTF-8 text; save it as CSV UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        missing = [name for name in _NEEDED if name not in header]
+        if missing:
+            raise BadInputError(f"{file} has no column {' and no '.join(missing)}; make it with: pipeline suggestions export")
+        for fields in reader:
+            values = dict(zip(header, fields, strict=False))
+            yield reader.line_num, {name: _plain(values.get(name, "")).replace("\r\n", "\n") for name in header}
+    except csv.Error as error:
+        raise BadInputError(f"{file} is not a CSV file (line {reader.line_num}: {error})") from None

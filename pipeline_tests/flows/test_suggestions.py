@@ -1,0 +1,178 @@
+"""Better texts of products, suggested, judged and decided: driven by the commands that operators type."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from pipeline_tests.fakes.openai_server import FakeOpenAI, running
+from pipeline_tests.flows import catalogs, feeds
+from pipeline_tests.flows.catalogs import Row
+from pipeline_tests.flows.conftest import NewPlace
+from pipeline_tests.flows.place import Place
+
+SITE = "amazon-us"
+WHERE = ("shop", SITE)
+MUG: Row = {
+    "Title": "Mug Blue", "Body (HTML)": "<p>A ceramic mug for 300 ml of coffee. It is dishwasher safe. Not for ovens.</p>",
+    "Vendor": "Potterly", "Tags": "intern:7", "Type": "Mugs",
+}  # fmt: skip
+GOOD: Mapping[str, Any] = {
+    "title": "Potterly Ceramic Coffee Mug, Blue, 300 ml",
+    "description": "A blue ceramic mug for 300 ml of coffee.\nIt is dishwasher safe. Not for ovens.",
+    "bullets": ["Ceramic mug in blue", "Holds 300 ml of coffee", "Dishwasher safe"],
+    "keywords": ["cup", "drinkware", "tea"],
+    "reason": "The title names brand, kind and size.",
+}
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpenAI]:
+    with running(FakeOpenAI(write=lambda asked: GOOD if "Mug" in asked["product"]["title"] else {})) as found:
+        for name, value in found.environment().items():
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+@pytest.fixture
+def place(new_place: NewPlace, tmp_path: Path) -> Place:
+    found = new_place()
+    catalogs.write(tmp_path / "shop.csv", catalogs.products(5, {1: MUG}))
+    found.cli("store", "add", "shop", "--file", str(tmp_path / "shop.csv"), "--currency", "USD", code=0)
+    found.cli("connect", *WHERE, "--set", "default_category=PRODUCT", "--set", "use_ai_optimization=true", code=0)
+    found.cli("import", "shop", code=0)
+    return found
+
+
+def export(place: Place, *options: str) -> Any:
+    return place.summary("export", *WHERE, *options)["marketplaces"][SITE]
+
+
+def suggestions(place: Place, *options: str) -> dict[str, dict[str, Any]]:
+    """Of the mug, by field."""
+    mug = listing(place)["product_id"]
+    return {row["field"]: row for row in place.summary("suggestions", "list", *WHERE, "--product", mug, *options)["suggestions"]}
+
+
+def listing(place: Place) -> dict[str, Any]:
+    found = [row for row in place.table("listings", *WHERE).arrow().to_pylist() if row["sku"] == "SKU-1"]
+    assert len(found) == 1
+    return dict(found[0])
+
+
+def change(place: Place, tmp_path: Path, row: Row) -> None:
+    catalogs.write(tmp_path / "shop.csv", catalogs.products(5, {1: row}))
+    place.cli("import", "shop", code=0)
+
+
+def test_what_a_model_writes_is_a_suggestion_until_it_is_accepted(place: Place, model: FakeOpenAI) -> None:
+    export(place)
+    assert listing(place)["title"] == MUG["Title"]
+    found = suggestions(place)
+    assert {name: row["state"] for name, row in found.items()} == dict.fromkeys(GOOD.keys() - {"reason"}, "suggested")
+    assert found["title"]["after"] == GOOD["title"] and found["title"]["before"] == MUG["Title"]
+    assert found["title"]["reason"] == GOOD["reason"] and found["title"]["engine"].startswith("model:")
+    assert found["title"]["score_after"] > found["title"]["score_before"] and found["keywords"]["gain"] > 0
+    mug = listing(place)["product_id"]
+    assert place.summary("suggestions", "accept", *WHERE, "--product", mug, "--why", "reads well") == {"decided": 4}
+    model.clear()
+    done = export(place)
+    assert (done["changes"]["update"] + done["changes"]["create"], model.requests) == (1, []) or done["changes"]["create"] == 5
+    sold = listing(place)
+    assert sold["title"] == GOOD["title"] and sold["bullets"] == GOOD["bullets"]
+    assert sold["description"] == GOOD["description"] and "drinkware" in sold["keywords"]
+    feeds.check_official(place, done)
+    kept = suggestions(place)["title"]
+    assert kept["state"] == "accepted" and kept["why"] == "reads well" and kept["who"] and kept["decided_at"]
+
+
+def test_an_unchanged_rerun_asks_nothing_and_decisions_live_until_the_source_changes(
+    place: Place, model: FakeOpenAI, tmp_path: Path
+) -> None:
+    export(place)
+    place.cli("suggestions", "accept", *WHERE, "--all", code=0)
+    model.clear()
+    assert export(place)["changes"]["create"] + export(place)["changes"]["unchanged"] >= 5
+    change(place, tmp_path, {**MUG, "Variant Price": "31.00"})
+    export(place)
+    assert model.requests == [] and listing(place)["title"] == GOOD["title"]
+    change(place, tmp_path, {**MUG, "Title": "Blue Mug XL"})
+    export(place)
+    assert len(model.requests) >= 1 and listing(place)["title"] == "Blue Mug XL"
+
+
+def test_what_is_invented_is_refused_and_said(place: Place, model: FakeOpenAI) -> None:
+    wrong = {**GOOD, "title": "Potterly Steel Mug, Blue, 500 ml", "description": f"{GOOD['description']} Free shipping!"}
+    model.write = lambda asked: wrong
+    export(place)
+    found = suggestions(place)
+    assert found["description"]["state"] == "kept" and "Free shipping" in " ".join(found["description"]["problems"])
+    assert "500 ml" in " ".join(found["title"]["problems"])
+    assert (found["title"]["state"], found["title"]["after"]) == ("kept", None)
+    assert found["bullets"]["state"] == "suggested"
+    assert [row["field"] for row in place.summary("suggestions", "list", *WHERE, "--guard", "shipping")["suggestions"]].count(
+        "description"
+    )
+
+
+def test_a_policy_accepts_by_itself(place: Place, model: FakeOpenAI) -> None:
+    place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain >= 1", code=0)
+    export(place)
+    assert listing(place)["title"] == GOOD["title"] and suggestions(place)["title"]["who"] == "policy"
+    assert "accept_suggestions" in place.cli("connection", "set", *WHERE, "accept_suggestions=always", code=2).error
+
+
+def test_without_a_model_rules_suggest(place: Place) -> None:
+    export(place)
+    found = suggestions(place, "--engine", "rules")
+    assert found and {row["engine"] for row in found.values()} == {"rules"}
+    assert all(row["gain"] > 0 for row in found.values())
+
+
+def test_a_file_is_edited_and_given_back(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
+    model.write = lambda asked: {**GOOD, "keywords": ["=cup", "tea"]} if "Mug" in asked["product"]["title"] else {}
+    export(place)
+    file = tmp_path / "review.csv"
+    mug = listing(place)["product_id"]
+    place.cli("suggestions", "export", *WHERE, str(file), "--product", mug, code=0)
+    with file.open(encoding="utf-8-sig", newline="") as source:
+        rows = list(csv.DictReader(source))
+    assert all(not row[name].startswith(("=", "+", "@")) for row in rows for name in row)
+    by_field = {row["field"]: row for row in rows}
+    by_field["title"] |= {"after": "Potterly Mug in Blue", "decision": "accept"}
+    by_field["keywords"]["decision"] = "reject"
+    by_field["bullets"] |= {"after": "see www.example.com", "decision": "accept"}
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows([*rows, {**by_field["title"], "source_hash": "0" * 64}])
+    done = place.summary("suggestions", "import", *WHERE, str(file))
+    assert done["decided"] == 2 and len(done["refused"]) == 2
+    assert "address" in done["refused"][0]["reason"] + done["refused"][1]["reason"]
+    export(place)
+    assert listing(place)["title"] == "Potterly Mug in Blue"
+    found = suggestions(place)
+    assert (found["title"]["engine"], found["keywords"]["state"]) == ("human", "rejected")
+
+
+def test_the_bill_and_the_scores_are_metadata(place: Place, model: FakeOpenAI) -> None:
+    export(place)
+    with place.instance() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("optimized_products"))
+        assert event is not None and event.asset_materialization is not None
+        said = event.asset_materialization.metadata
+    assert said["calls"].value == len(model.requests) and said["spent_usd"].value > 0
+    assert {"score_before", "score_after", "by_state", "estimated_calls", "refused_because"} <= set(said)
+
+
+def test_a_dry_run_pays_nothing_and_a_store_without_it_has_no_suggestions(place: Place, model: FakeOpenAI) -> None:
+    export(place, "--dry-run")
+    assert model.requests == []
+    place.cli("connection", "set", *WHERE, "use_ai_optimization=false", code=0)
+    export(place)
+    assert model.requests == [] and place.table("optimized_products", *WHERE).rows == 0
