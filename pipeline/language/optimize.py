@@ -21,6 +21,7 @@ import psycopg
 
 from pipeline.language import facts
 from pipeline.language.asker import Asker
+from pipeline.language.charging import allowance, no_credits, pay_for_answers
 from pipeline.language.client import ModelClient, Prompt, Reply
 from pipeline.language.languages import base, language_name
 from pipeline.language.ledger import Account
@@ -298,7 +299,11 @@ def ask_drafts(
     same: dict[str, list[Product]] = {}
     for product in writer.open:
         same.setdefault(writer.question(product).key, []).append(product)
-    if not same:
+    pay_for_answers(connection, writer.store_id, TASK, account.run_id)  # what a run that died left unpaid
+    left = allowance(connection, writer.store_id, TASK)
+    asked = list(same.values())[:left]
+    if not asked:
+        writer.stopped = no_credits(account.store_key) if same else None
         return
 
     async def work() -> None:
@@ -314,15 +319,18 @@ def ask_drafts(
                 done += len(products)
                 progress(done, len(writer.open))
 
-            ended = await asyncio.gather(*map(one, same.values()), return_exceptions=True)
-            writer.stopped = asker.stopped
+            ended = await asyncio.gather(*map(one, asked), return_exceptions=True)
+            writer.stopped = asker.stopped or (no_credits(account.store_key) if len(asked) < len(same) else None)
             failed = next((each for each in ended if isinstance(each, BaseException)), None)
             if failed is not None:
                 raise failed
             if asker.unusable:
                 raise PipelineError(str(asker.stopped))
 
-    asyncio.run(work())
+    try:
+        asyncio.run(work())
+    finally:
+        pay_for_answers(connection, writer.store_id, TASK, account.run_id)
 
 
 async def _ask(asker: Asker, writer: Writer, product: Product) -> Draft | None:

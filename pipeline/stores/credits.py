@@ -22,6 +22,7 @@ from pipeline.stores.text import plain_text
 SERVICES: Mapping[str, tuple[str, int]] = {
     "label": ("a text of the storefront that a model translated", 1),
     "product": ("a text of products that a model translated", 1),
+    "optimize": ("better texts of a product that a model wrote", 5),
     "store_day": ("a store for a day", 0),
 }
 AtZero = Literal["stop", "go-on"]
