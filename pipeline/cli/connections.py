@@ -82,11 +82,13 @@ def connect(
             found = get_connection(connection, store, site.key)
     if as_json:
         show_json({**_public(found), **tried})
-        return
-    for problem in tried.get("problems", ()):
-        say(problem)
+        raise typer.Exit(1 if tried.get("problems") else 0)
     if tried.get("problems"):
-        say(f"enter them again: pipeline connection set {store} {marketplace} --credentials ask")
+        for problem in tried["problems"]:
+            say(problem)
+        say(f"store {store} is connected to {marketplace}, but nothing can be sent with these credentials")
+        say(f"next: pipeline connection set {store} {marketplace} --credentials ask")
+        raise typer.Exit(1)
     say(f"store {store} is connected to {marketplace}; {_sending(found)}")
     unset = [name for name, value in found.account(market.account_settings).settings.items() if value == ""]
     if unset:
@@ -222,12 +224,17 @@ def set_(
         tried = {"problems": _try(current, store, marketplace)} if secrets and market.sends else {}
         with current.connect() as connection:
             found = get_connection(connection, store, marketplace)
+    problems = tried.get("problems", [])
     if as_json:
         show_json({**_public(found), **tried})
     else:
-        for problem in tried.get("problems", ()):
+        for problem in problems:
             say(problem)
+        if tried and not problems:
+            say(f"{marketplace} takes the credentials")
         say(f"{store} on {marketplace} is changed; it counts from the next export on: pipeline export {store} {marketplace}")
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command("test", epilog="Example: pipeline connection test my-shop amazon-us")

@@ -54,7 +54,7 @@ def read_file(path: Path) -> dict[str, Secret]:
         raise UsageError(f"the credentials file cannot be read ({reason}); --credentials takes a file, - or ask") from None
     found = _parse(content, "the credentials file")
     if stat.S_ISREG(mode) and mode & 0o077:
-        print(f"note: other users can read {path}; the vault keeps its content now, so remove the file", file=sys.stderr)
+        print(f"note: other users can read {path}; when the vault keeps its content, remove the file", file=sys.stderr)
     return found
 
 

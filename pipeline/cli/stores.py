@@ -179,7 +179,7 @@ def remove(key: StoreKey, yes: Yes = False, as_json: Json = False) -> None:
         confirm(f"{stays}. {question}" if stays else question, yes=yes, as_json=as_json)
         removed = remove_store(current, key)
     if as_json:
-        show_json({"removed": key, **removed})
+        show_json({"removed": key, **removed, **({"stays": stays} if stays else {})})
         return
-    say(f"store {key} is removed")
+    say(f"store {key} is removed" + (f"; {stays}" if stays else ""))
     show_removed(removed)

@@ -68,7 +68,8 @@ def diff(
 
     `listings` has COLUMNS, `state` the columns of STATE; empty `product_ids` mean all products. Columns of the result: sku,
     product_id, role, parent_sku, status (ready | blocked | left), reason; `live`; booleans `do_<kind>` for SENT and
-    VERDICTS, `leave` (a SKU that left: note since when), `touch` (only the record changes) and `moving`; `<value>_before`,
+    VERDICTS, `leave` (a SKU that left: note since when), `touch` (only the record changes), `moving` and
+    `for_children` (an update would be for new children alone); `<value>_before`,
     `_after` for VALUES, where "after" is what holds once everything that is to be done was done.
     A sale that is over counts as none, here and there: the marketplace has ended it by itself. VERSIONS are those of the state.
     A live SKU whose family is another now is `moving` where a family is one listing: it ends there, and the next plan
@@ -125,7 +126,8 @@ def diff(
     # Live and ready: each kind by itself. Unknown stock keeps what was sent last.
     same = ready & live & ~moving & ~frame["uncertain"]
     joined = among(frame["sku"], frame.loc[do["create"] & child, "parent_sku"])
-    do["update"] = same & (differs(frame, "content_hash") | joined) & owned["content"]
+    changed = differs(frame, "content_hash")
+    do["update"] = same & (changed | joined) & owned["content"]
     do["images"] = same & differs(frame, "images_hash") & owned["images"]
     do["price"] = same & frame["price"].notna() & _any(differs(frame, value) for value in PRICES) & owned["price"]
     do["quantity"] = same & known & differs(frame, "quantity") & owned["quantity"]
@@ -163,7 +165,12 @@ def diff(
 
     touch = inside & live & ~left & (since.notna() | (ready & moved)) & ~moving
     frame = frame.assign(
-        reason=reason, leave=leave, touch=touch, moving=moving, **{f"do_{kind}": mask for kind, mask in do.items()}
+        reason=reason,
+        leave=leave,
+        touch=touch,
+        moving=moving,
+        for_children=~changed,
+        **{f"do_{kind}": mask for kind, mask in do.items()},
     )
     return settle(frame)
 
@@ -185,8 +192,12 @@ def _why_held(frame: pd.DataFrame, holds: Mapping[str, str]) -> pd.Series:
 
 
 def settle(frame: pd.DataFrame) -> pd.DataFrame:
-    """Set `<value>_after` of every row from what is still to be done; call again after something was held back."""
+    """Set `<value>_after` of every row from what is still to be done; call again after something was held back.
+
+    A parent that is said again only for new children is left alone when none of them is created after all."""
     new = frame["do_create"]
+    gains = among(frame["sku"], frame.loc[new & frame["role"].eq("child"), "parent_sku"])
+    frame["do_update"] &= ~frame["for_children"] | gains
     for value, mask in (
         *((value, new | frame["do_price"]) for value in PRICES),
         ("quantity", new | frame["do_quantity"]),

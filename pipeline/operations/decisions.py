@@ -65,6 +65,9 @@ class Desk:
         with self.database.connect() as connection:
             cell, plan = self._plan(connection, export_id)
             if not skus and not kinds:
+                status = export_status(connection, cell.lane, plan.export_id)
+                if status == "committed" and not plan.guarded.rows:
+                    raise UsageError(f"export {plan.export_id} was carried out and holds nothing: nothing waits for approval")
                 approve_export(connection, cell.lane, plan.export_id, self.person.who, self.person.why)
                 held = plan.guarded.rows
                 done = Decided(

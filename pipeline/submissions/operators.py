@@ -63,6 +63,8 @@ def resend(worker: Worker, submission_id: int, why: str) -> str:
         count = ledger.connection.execute(
             b"DELETE FROM listing_changes_sent WHERE submission_id = %s AND status = 'rejected'", [row.id]
         ).rowcount
+        if not count:
+            raise UsageError(f"nothing of submission {row.id} was refused and waits; there is nothing to send again")
         ledger.note(row, f"resend of {count} messages: {why}")
         return f"{count} refused messages of submission {row.id} may be sent again: they are in the next export"
     raise _not_now(row, "resent")

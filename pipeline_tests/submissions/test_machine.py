@@ -516,3 +516,13 @@ def test_children_of_a_refused_parent_wait_for_it(shop: Shop) -> None:
     assert changes(shop.export(*more)) == {"SHIRT": ["create"], "red": ["create"], "blue": ["unchanged"], "green": ["create"]}
     shop.pass_time(5)
     assert shop.acknowledged("role") == {"SHIRT": "parent", "red": "child", "blue": "child", "green": "child"}
+
+
+def test_a_refused_child_does_not_send_its_parent_again(shop: Shop) -> None:
+    rows = family([("red", "Red", "M"), ("blue", "Blue", "M")], content_hash="c", images_hash="i")
+    shop.amazon.catalog.refuses = {"red": REFUSAL}
+    shop.export(*rows)
+    shop.pass_time(5)
+    again = shop.export(*rows)
+    assert changes(again) == {"SHIRT": ["unchanged"], "red": ["hold"], "blue": ["unchanged"]}
+    assert again.plan.messages.rows == 0
