@@ -70,6 +70,7 @@ def write_feeds(
 
 def set_current(folder: UPath | Path, export_id: str) -> None:
     """Point `current.json` of a store's marketplace folder to an export, after all its files are there."""
+    folder.mkdir(parents=True, exist_ok=True)  # the first export may have nothing to say
     _replace(folder / _CURRENT, json.dumps({"export_id": export_id}).encode() + b"\n")
 
 
