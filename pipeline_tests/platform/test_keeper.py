@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -132,5 +133,7 @@ def test_the_database_stays_for_others_who_use_it(folder: Path) -> None:
         front.wait()
     assert not dead(postmaster)
     server.close()
+    with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):  # one that nobody asks how it ended never goes away
+        psutil.Process(postmaster).wait(timeout=30)
     assert dead(postmaster)
     os.close(lock)
