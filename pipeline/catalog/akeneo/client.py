@@ -22,7 +22,7 @@ Record = dict[str, Any]
 
 #: Calls at once a connection, and items a page (api.akeneo.com/documentation/limitations.html, pagination.html).
 AT_ONCE, PAGE = 4, 100
-#: So often an answer that is no JSON is asked for again.
+#: So often it is asked at most, when the answer is no JSON or the token has ended.
 _TRIES = 3
 _API = "api/rest/v1/"
 

@@ -96,7 +96,7 @@ def test_a_wrong_secret(fake: FakeAkeneo, tmp_path: Path) -> None:
         source(fake, secret="wrong-secret-value").fetch(tmp_path, FetchJob())
 
 
-def test_a_token_that_ends_in_the_middle_is_renewed_once(fake: FakeAkeneo, whole: dict[str, str], tmp_path: Path) -> None:
+def test_a_token_that_ends_in_the_middle_is_renewed_once_for_all(fake: FakeAkeneo, whole: dict[str, str], tmp_path: Path) -> None:
     fake.token_calls = 8  # twice what is in flight: a request is not overtaken until its new token has ended too
     assert digests(source(fake).fetch(tmp_path, FetchJob())) == whole
     reads = fake.calls.total() - fake.calls["token"]
