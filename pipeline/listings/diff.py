@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.listings.schema import PRICES, SALE
 from pipeline.platform.tables import to_frame
 from pipeline.stores.export_settings import OWNED, ExportSettings
 
@@ -45,9 +46,6 @@ STATE = pa.schema(
 RECORD = [field for field in STATE if field.name not in ("left_at", "uncertain", "stock_elsewhere", *VERSIONS)]
 #: Columns of the listings that a diff looks at.
 COLUMNS = [*(field.name for field in RECORD), "status", "reason"]
-SALE = ("sale_price", "sale_start", "sale_end")
-#: The values that a price message carries.
-PRICES = ("price", "list_price", *SALE)
 VALUES = (*PRICES, "quantity", "content_hash", "images_hash")
 #: What is sent, one boolean column each; the other words of model.listing.Change are verdicts.
 SENT = ("create", "update", "price", "quantity", "images", "delete")

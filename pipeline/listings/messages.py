@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.listings.diff import PRICES, among, differs
+from pipeline.listings.diff import among, differs
+from pipeline.listings.schema import PRICES
 from pipeline.marketplaces.base import NO_MESSAGES, Marketplace
 from pipeline.model.listing import Account, FeedKind, Site
 from pipeline.platform.tables import to_frame

@@ -18,9 +18,8 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.listings.diff import PRICES
 from pipeline.listings.lane import Lane
-from pipeline.listings.schema import LISTINGS
+from pipeline.listings.schema import LISTINGS, PRICES
 from pipeline.platform.tables import Table
 
 _OWN = ("sku", "role", "parent_sku", "product_id", "variant_id", "currency", "available", "quantity", "status", "reason", "score")

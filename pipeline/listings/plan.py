@@ -23,13 +23,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from upath import UPath
 
-from pipeline.listings.diff import COLUMNS, PRICES, SENT, VALUES, VERDICTS, diff, settle
+from pipeline.listings.diff import COLUMNS, SENT, VALUES, VERDICTS, diff, settle
 from pipeline.listings.fence import hold_older
 from pipeline.listings.guards import GUARDED, guard, removals
 from pipeline.listings.messages import Messages
 from pipeline.listings.plan_files import DETAILS, EFFECTS, EVERYTHING, Plan, Scope, plan_folder, publish
 from pipeline.listings.refused import hold_refused
-from pipeline.listings.schema import CHANGES, LISTINGS
+from pipeline.listings.schema import CHANGES, LISTINGS, PRICES
 from pipeline.listings.urgent import URGENT, urgent
 from pipeline.marketplaces.base import MESSAGES, Marketplace
 from pipeline.model.errors import PipelineError

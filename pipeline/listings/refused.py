@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.listings.diff import PRICES, among
+from pipeline.listings.diff import among
+from pipeline.listings.schema import PRICES
 from pipeline.platform.tables import to_frame
 
 #: What was refused of a SKU, with the values that were sent.

@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.listings.facts import facts
-from pipeline.listings.schema import LISTINGS
+from pipeline.listings.schema import LISTINGS, PRICES
 from pipeline.platform.tables import to_frame
 
-PRICES = ("price", "list_price", "sale_price", "sale_start", "sale_end")
 _OPTIONS = ("option1", "option2", "option3")
 _NAMES = ("option1_name", "option2_name", "option3_name")
 _WORDING = ("title", "description", "description_html")

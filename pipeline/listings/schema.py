@@ -8,6 +8,10 @@ from pipeline.quality.schema import FIXES, ISSUES, SCORES
 
 _TEXTS = pa.list_(pa.string())
 
+#: Columns of a sale with dates, and all that a price message says.
+SALE = ("sale_price", "sale_start", "sale_end")
+PRICES = ("price", "list_price", *SALE)
+
 #: Rows of one product are contiguous, a parent before its children.
 LISTINGS = pa.schema(
     [

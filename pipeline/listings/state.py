@@ -17,11 +17,12 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 from upath import UPath
 
-from pipeline.listings.diff import PRICES, STATE, VERSIONS
+from pipeline.listings.diff import STATE, VERSIONS
 from pipeline.listings.guards import GUARDED, WINDOW_HOURS
 from pipeline.listings.lane import Lane
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.refused import REFUSED
+from pipeline.listings.schema import PRICES
 from pipeline.listings.unsent import NOTHING, Unsent
 from pipeline.model.errors import PipelineError
 from pipeline.platform.tables import empty_frame

@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 
 from pipeline.listings.cell import Cell, find_cell
-from pipeline.listings.diff import PRICES, SENT
+from pipeline.listings.diff import SENT
 from pipeline.listings.pins import KINDS, drop_pins, save_pins
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.rollback import committed_plans, roll_back
-from pipeline.listings.schema import LISTINGS
+from pipeline.listings.schema import LISTINGS, PRICES
 from pipeline.listings.state import approve as approve_export
 from pipeline.listings.state import export_status, latest_export, read_state
 from pipeline.model.errors import PipelineError, UsageError

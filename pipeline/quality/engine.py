@@ -11,6 +11,7 @@ A fix that raises on a row leaves that row as it was and is reported in `Evaluat
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -106,8 +107,7 @@ class Engine:
         ]
 
     def _schema(self, level: Level) -> Any:
-        import pandera.pandas as pandera
-
+        pandera = _pandera()
         steps = [step for step in self.ruleset.fixes if step.level == level]
         return pandera.DataFrameSchema(
             parsers=[pandera.Parser(partial(self._fix, step)) for step in steps],
@@ -145,7 +145,7 @@ class Engine:
         )
 
     def _validate(self, level: Level, frame: pd.DataFrame) -> tuple[pd.DataFrame, _Run, dict[int, Outcome]]:
-        import pandera.pandas as pandera
+        pandera = _pandera()
         from pandera.config import ValidationDepth, config_context
 
         run = self._run = _Run(source=frozenset(frame.columns))
@@ -260,6 +260,15 @@ def _columns(declared: FixStep | Rule) -> set[str]:
 def _conditions(rule: Rule) -> list[tuple[str, tuple[str | bool, ...]]]:
     """The conditions of a rule that differ from row to row."""
     return [(name, values) for name, values in rule.when.items() if name not in CONTEXT_KEYS]
+
+
+def _pandera() -> Any:
+    """pandera, imported late because it is heavy. On import it sets a variable for Spark that makes pyarrow drop time zones in
+    the whole process, unless it is set already."""
+    os.environ.setdefault("PYARROW_IGNORE_TIMEZONE", "")
+    import pandera.pandas
+
+    return pandera.pandas
 
 
 def _in_context(rule: Rule, context: Context) -> bool:

@@ -58,7 +58,7 @@ def test_the_walk(demo: str, amazon: FakeAmazon, cli: Cli, settings: Settings, c
 
 def test_the_walk_with_a_wrong_secret(demo: str, amazon: FakeAmazon, cli: Cli) -> None:
     code, shown = in_terminal(["connect", demo, "amazon-us"], answers(client_secret="CANARY-wrong"))
-    assert code == 0
+    assert code == 1
     assert "the client id or the client secret is wrong" in shown and "CANARY-wrong" not in shown
     assert f"pipeline connection set {demo} amazon-us --credentials ask" in shown
     found = cli("connection", "show", demo, "amazon-us", "--json").json

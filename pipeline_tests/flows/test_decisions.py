@@ -23,6 +23,8 @@ from pipeline_tests.flows.place import Place
 from pipeline_tests.flows.test_live_amazon import SITE, connect, credentials, later
 
 COUNT = 30
+#: Few prices are said one by one, at once; else in a feed.
+WAYS = pytest.mark.parametrize("at_once", [True, False], ids=["one by one", "feed"])
 
 
 @pytest.fixture
@@ -99,6 +101,15 @@ def listed(amazon: FakeAmazon) -> dict[str, tuple[Any, Any]]:
     }
 
 
+def went_out(amazon: FakeAmazon) -> tuple[int, int]:
+    """How many messages were said one by one, and how many feeds were created."""
+    return amazon.statuses.count(("patchListingsItem", 200)), len(amazon.created())
+
+
+def by(place: Place, at_once: bool) -> None:
+    place.cli("connection", "set", "shop", SITE, f"urgent_skus={50 if at_once else 0}", code=0)
+
+
 def launch(place: Place, job: str, **config: Any) -> dg.ExecuteInProcessResult:
     """A job of the UI's launchpad, for the connection."""
     from pipeline.operations import decision_jobs
@@ -127,6 +138,7 @@ def test_back_to_an_export_and_the_next_one_stays_there(place: Place, amazon: Fa
 
     preview = place.summary("rollback", "shop", SITE, "--to", first, "--dry-run")["marketplaces"][SITE]
     assert sent(preview) == {"update": 1, "price": 1}
+    one_by_one = went_out(amazon)[0]  # with what was asked for the preview
     assert len(amazon.created()) == feeds
     assert "say why it goes back" in place.cli("rollback", "shop", SITE, "--to", first).error
     assert audit(place) == []
@@ -134,8 +146,8 @@ def test_back_to_an_export_and_the_next_one_stays_there(place: Place, amazon: Fa
     assert done["pinned"] == {"content": 1, "price": 1}
     assert sent(done["marketplaces"][SITE]) == {"update": 1, "price": 1}
     settle(place, amazon)
-    messages = said(amazon, feeds)
-    assert len(messages) == 2, "exactly the difference"
+    assert [sku for sku, _ in said(amazon, feeds)] == ["SKU-7"], "exactly the difference"
+    assert went_out(amazon) == (one_by_one + 1, feeds + 1)
     assert listed(amazon) == before
     quantities = [found["fulfillment_availability"][0]["quantity"] for found in amazon.catalog.listings.values()]
     assert quantities.count(5) == 1, "stock is never rolled back"
@@ -217,27 +229,28 @@ def test_what_is_rejected_waits_until_it_changes(place: Place, amazon: FakeAmazo
     assert (taken_back["rejections_taken_back"], sent(taken_back["marketplaces"][SITE])) == (1, {"price": 1})
 
 
-def test_exports_during_an_outage_are_sent_as_one_feed_with_the_newest(place: Place, amazon: FakeAmazon) -> None:
-    feeds = len(amazon.created())
+@WAYS
+def test_exports_during_an_outage_are_sent_once_with_the_newest(place: Place, amazon: FakeAmazon, at_once: bool) -> None:
+    by(place, at_once)
+    one_by_one, feeds = went_out(amazon)
     amazon.revoked = True
     for price in ("21.00", "22.00"):
         change(place, {3: {"Variant Price": price}, 7: {"Variant Price": "20.50" if price == "21.00" else "19.50"}})
         assert "revoked" in place.cli("export", "shop", SITE, "--json", code=1).json["errors"][0]
-    assert [one["state"] for one in place.summary("submissions", "list", "--limit", "2")["submissions"]] == [
-        "planned",
-        "cancelled",
-    ]
     amazon.revoked = False
     place.cli("connection", "test", "shop", SITE, code=0)
     settle(place, amazon)
-    assert len(amazon.created()) == feeds + 1
-    assert {sku for sku, _ in said(amazon, feeds)} <= set(listed(amazon))
-    assert 22 in {price for _, price in listed(amazon).values()}
+    assert went_out(amazon) == ((one_by_one + 2, feeds) if at_once else (one_by_one, feeds + 1))
+    newest, older = place.summary("submissions", "list", "--limit", "2")["submissions"]
+    assert (newest["state"], older["state"]) == ("done", "cancelled")
+    assert [price for _, price in listed(amazon).values() if price != 20] in ([22, 19.5], [19.5, 22])
     assert sent(export(place)) == {}
 
 
-def test_a_pause_sends_nothing_and_after_it_the_newest_once(place: Place, amazon: FakeAmazon) -> None:
-    feeds = len(amazon.created())
+@WAYS
+def test_a_pause_sends_nothing_and_after_it_the_newest_once(place: Place, amazon: FakeAmazon, at_once: bool) -> None:
+    by(place, at_once)
+    one_by_one, feeds = went_out(amazon)
     change(place, {3: {"Variant Price": "21.00"}})
     amazon.revoked = True
     place.cli("export", "shop", SITE, code=1)
@@ -245,16 +258,16 @@ def test_a_pause_sends_nothing_and_after_it_the_newest_once(place: Place, amazon
     result = launch(place, "pause_connection", who="anna", why="stocktaking")
     assert result.success
     (metadata,) = [event.step_output_data.metadata for event in result.all_events if event.is_successful_output]
-    assert (metadata["who"].value, metadata["withdrawn_feeds"].value) == ("anna", 1)
+    assert (metadata["who"].value, metadata["withdrawn_feeds"].value) == ("anna", 0 if at_once else 1)
     later(place, amazon, 3600)
     place.summary("submissions", "poll")
-    assert len(amazon.created()) == feeds
+    assert went_out(amazon) == (one_by_one, feeds)
     assert "is paused" in place.cli("export", "shop", SITE).error
     change(place, {3: {"Variant Price": "22.00"}})
     assert launch(place, "resume_connection", who="anna", why="counted").success
     assert sent(export(place)) == {"price": 1}
     settle(place, amazon)
-    assert len(amazon.created()) == feeds + 1
+    assert went_out(amazon) == ((one_by_one + 1, feeds) if at_once else (one_by_one, feeds + 1))
     assert 22 in {price for _, price in listed(amazon).values()}
     shown = place.summary("connection", "show", "shop", SITE)["decisions"]
     assert [(one["action"], one["who"], one["why"], one["run_id"] is not None) for one in shown] == [
@@ -262,8 +275,10 @@ def test_a_pause_sends_nothing_and_after_it_the_newest_once(place: Place, amazon
     ]  # fmt: skip
 
 
-def test_nothing_is_sent_while_an_export_may_replace_it(place: Place, amazon: FakeAmazon) -> None:
-    feeds = len(amazon.created())
+@WAYS
+def test_nothing_is_sent_while_an_export_may_replace_it(place: Place, amazon: FakeAmazon, at_once: bool) -> None:
+    by(place, at_once)
+    before = went_out(amazon)
     change(place, {3: {"Variant Price": "21.00"}})
     amazon.revoked = True
     place.cli("export", "shop", SITE, code=1)
@@ -271,9 +286,9 @@ def test_nothing_is_sent_while_an_export_may_replace_it(place: Place, amazon: Fa
     place.cli("connection", "test", "shop", SITE, code=0)
     with advisory_lock(place.database.connect, f"shop on {SITE}", wait_seconds=0, holder="another export"):
         place.summary("submissions", "poll")
-    assert len(amazon.created()) == feeds
+    assert went_out(amazon) == before
     place.summary("submissions", "poll")
-    assert len(amazon.created()) == feeds + 1
+    assert sum(went_out(amazon)) == sum(before) + 1
 
 
 def test_decisions_as_jobs(place: Place, amazon: FakeAmazon) -> None:

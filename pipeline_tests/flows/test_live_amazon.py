@@ -52,9 +52,9 @@ def credentials(tmp_path: Path, amazon: FakeAmazon, **wrong: str) -> str:
     return str(file)
 
 
-def connect(place: Place, file: str) -> Any:
+def connect(place: Place, file: str, code: int = 0) -> Any:
     settings = ("--set", "default_category=PRODUCT", "--set", f"seller_id={SELLER}")
-    return place.summary("connect", "shop", SITE, *settings, "--credentials", file)
+    return place.cli("connect", "shop", SITE, *settings, "--credentials", file, "--json", code=code).json
 
 
 def failure(place: Place) -> str:
@@ -115,7 +115,7 @@ def test_from_connecting_to_the_verdict(place: Place, amazon: FakeAmazon, tmp_pa
     ],
 )
 def test_wrong_credentials(place: Place, amazon: FakeAmazon, tmp_path: Path, wrong: dict[str, str], said: str) -> None:
-    found = connect(place, credentials(tmp_path, amazon, **wrong))
+    found = connect(place, credentials(tmp_path, amazon, **wrong), code=1)
     assert (found["status"], len(found["problems"])) == ("error", 1)
     assert said in found["problems"][0]
     assert said in failure(place)
@@ -130,7 +130,7 @@ def test_wrong_credentials(place: Place, amazon: FakeAmazon, tmp_path: Path, wro
 
 def test_another_marketplace_than_the_sellers(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
     amazon.sells_on = {"A1PA6795UKMFR9"}
-    found = connect(place, credentials(tmp_path, amazon))
+    found = connect(place, credentials(tmp_path, amazon), code=1)
     assert found["problems"] == [
         "the seller of these credentials is not registered on amazon-us; check the region and the marketplace"
     ]
@@ -139,7 +139,7 @@ def test_another_marketplace_than_the_sellers(place: Place, amazon: FakeAmazon, 
 
 def test_amazon_cannot_be_asked(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
     amazon.faults = [Fault("getMarketplaceParticipations", 400)]
-    found = connect(place, credentials(tmp_path, amazon))
+    found = connect(place, credentials(tmp_path, amazon), code=1)
     assert found["status"] == "testing"
     assert "is being tested" in failure(place)
     place.cli("connection", "test", "shop", SITE, code=0)

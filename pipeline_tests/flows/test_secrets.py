@@ -59,7 +59,8 @@ def with_credentials(scene: Scene, amazon: FakeAmazon, monkeypatch: pytest.Monke
             amazon.credentials = json.loads(Path(file).read_text())
         scene.cli("connection", "set", "shop", site, f"seller_id={SELLER}", "--credentials", file)
     # Amazon does not know these, and says so with the secret in its answer.
-    scene.cli("connect", "static", "amazon-uk", "--set", f"seller_id={SELLER}", "--credentials", scene.file("uk", *ACCOUNT))
+    unknown = scene.file("uk", *ACCOUNT)
+    scene.cli("connect", "static", "amazon-uk", "--set", f"seller_id={SELLER}", "--credentials", unknown, code=1)
     return scene
 
 

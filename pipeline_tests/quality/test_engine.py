@@ -1,4 +1,7 @@
+from datetime import datetime, timedelta, timezone
+
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,6 +40,11 @@ def test_a_good_product_is_unchanged_and_has_no_issue():
     assert (len(result.fixes), _codes(result), result.failures) == (0, [], ())
     assert result.scores["score"].tolist() == [100.0]
     assert result.scores["worst"].isna().all()
+
+
+def test_times_keep_their_zone_beside_pandera():
+    in_tokyo = datetime(2026, 3, 3, 9, tzinfo=timezone(timedelta(hours=9)))
+    assert pa.array([in_tokyo], pa.timestamp("us", "UTC")).to_pylist() == [in_tokyo]
 
 
 def test_product_rules_count_in_every_row_but_are_one_issue():

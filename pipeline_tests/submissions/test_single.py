@@ -195,7 +195,7 @@ def test_what_waits_is_not_said_over_what_is_newer(live: Shop) -> None:
     live.export(row("a", quantity=0), row("b"), row("c"))
     live.pass_time(30)
     assert (quantity(live, "a"), live.acknowledged("quantity")["a"]) == (0, 0)
-    assert live.submissions("state", "counts")[1:] == [("done", {}), ("done", {"accepted": 1})]
+    assert live.submissions("state", "counts")[1:] == [("cancelled", {}), ("done", {"accepted": 1})]
     assert live.amazon.calls["patchListingsItem"] == tried + 1
 
 

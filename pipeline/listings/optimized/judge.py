@@ -20,6 +20,7 @@ from pipeline.listings.build import Recipe
 from pipeline.listings.categories.overlay import used
 from pipeline.listings.overlays import lay, localized, localized_attributes
 from pipeline.listings.rows import listing_rows, owners
+from pipeline.listings.schema import PRICES
 from pipeline.model.quality import RuleSet
 from pipeline.quality.engine import Engine
 
@@ -61,11 +62,12 @@ class Judge:
         parents = {key: f"parent-{key}" for key, size in zip(ids, sizes, strict=True) if several and size > 1}
         count = len(variants)
         ones, nothing = pd.array([1] * count, "Int64"), pd.array([None] * count, _TEXT)
+        prices = pd.DataFrame(None, index=range(count), columns=PRICES).assign(price=pd.array([100] * count, "Int64"))
         products, variants = localized(products, variants, words)
         rows = listing_rows(
             products, variants,
             stock=pd.DataFrame({"available": ones, "quantity": ones}),
-            prices=pd.DataFrame({"price": pd.array([100] * count, "Int64"), "list_price": pd.array([None] * count, "Int64")}),
+            prices=prices,
             categories=used(categories, products, settings.default_category), parents=parents,
             items=pd.DataFrame({"item_id": nothing, "category": nothing}), currency=self.recipe.site.currency,
         )  # fmt: skip
