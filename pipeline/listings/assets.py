@@ -275,7 +275,7 @@ def listing_changes(
             version = lane_version(connection, cell.lane)
             # The scope of one run is too small to take the place of what waits for other products.
             waiting = NOTHING if export_options.product_ids else find_unsent(connection, cell.lane)
-            states = {unsent: read_state(connection, cell.lane, unsent) for unsent in (NOTHING, waiting)}
+            states = {unsent: read_state(connection, cell.lane, unsent) for unsent in {NOTHING, waiting}}
             refused, rejected = read_refused(connection, cell.lane), read_rejected(connection, cell.lane)
             holds = read_holds(connection, cell.lane)
             pins = read_pins(connection, cell.lane)

@@ -47,16 +47,19 @@ class Messages:
         return bool(self.frame.iloc[start:end][_COLUMNS].to_numpy("bool").any())
 
     def of_batch(self, full: pa.Table, start: int) -> Iterator[pa.Table]:
-        """Messages for a row group of the listings (rows of the frame from `start` on), a few products at a time."""
+        """Messages for a row group of the listings (rows of the frame from `start` on), a few of the products with changes at a
+        time."""
+        part = self.frame.iloc[start : start + len(full)]
+        changed = part.loc[part[_COLUMNS].to_numpy("bool").any(axis=1), "product_id"]
+        concerned = among(part["product_id"], changed).to_numpy("bool")
+        full, part = full.filter(pa.array(concerned)), part[concerned]
         for first, last in pairwise(cuts(full["product_id"], _ROWS)):
-            yield self._of_rows(full.slice(first, last - first), self.frame.iloc[start + first : start + last])
+            yield self._of_rows(full.slice(first, last - first), part.iloc[first:last])
 
     def _of_rows(self, listings: pa.Table, part: pd.DataFrame) -> pa.Table:
         """Messages for listings of whole products; `part` are their rows of the frame."""
         kinds = part[_COLUMNS].to_numpy("bool")
         changed = kinds.any(axis=1)
-        if not changed.any():
-            return NO_MESSAGES
         ready = part["status"].eq("ready").to_numpy("bool")
         sayable = ready & ((part["live"] & ~part["moving"]) | part["do_create"]).to_numpy("bool")
         family = among(part["product_id"], part.loc[changed & ready, "product_id"]).to_numpy("bool")
