@@ -50,8 +50,7 @@ class Messages:
         """Messages for a row group of the listings (rows of the frame from `start` on), a few of the products with changes at a
         time."""
         part = self.frame.iloc[start : start + len(full)]
-        changed = part.loc[part[_COLUMNS].to_numpy("bool").any(axis=1), "product_id"]
-        concerned = among(part["product_id"], changed).to_numpy("bool")
+        concerned = among(part["product_id"], part.loc[part[_COLUMNS].any(axis=1), "product_id"]).to_numpy("bool")
         full, part = full.filter(pa.array(concerned)), part[concerned]
         for first, last in pairwise(cuts(full["product_id"], _ROWS)):
             yield self._of_rows(full.slice(first, last - first), part.iloc[first:last])
