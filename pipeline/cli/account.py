@@ -115,8 +115,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _cell(current: Session, store: str, marketplace: str) -> Cell:
     from pipeline.listings.cell import find_cell
+    from pipeline.listings.services import require_live
     from pipeline.stores.connections import require_connected
-    from pipeline.submissions.live import require_live
 
     with current.connect() as connection:
         require_connected(connection, store, marketplace)

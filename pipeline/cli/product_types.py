@@ -90,7 +90,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Ask the marketplace which product types there are for words, or which one suits a title."""
-    from pipeline.listings.lookups import lookup_service
+    from pipeline.listings.services import lookup_service
 
     with session() as current:
         with current.connect() as connection:
@@ -191,7 +191,8 @@ def _cell(connection: Any, store: str, marketplace: str) -> Cell:
 def _refresh(current: Session, cell: Cell, product_types: list[str]) -> Asked:
     from datetime import datetime, timezone
 
-    from pipeline.listings.lookups import Lookups, categories_in_use, lookup_service
+    from pipeline.listings.lookups import Lookups, categories_in_use
+    from pipeline.listings.services import lookup_service
 
     with lookup_service(current.database, lambda: current.vault, cell) as service:
         asking = Lookups(current.database, cell, service, datetime.now(timezone.utc))

@@ -10,7 +10,7 @@ import pandas as pd
 import psycopg
 import pyarrow.compute as pc
 
-from pipeline.listings import lookups
+from pipeline.listings import lookups, services
 from pipeline.listings.cell import Cell
 from pipeline.listings.lookups import Asked, Lookups
 from pipeline.listings.schema import LOOKUPS
@@ -32,7 +32,7 @@ def ask(
     settings, now = cell.connection.export_settings, datetime.now(timezone.utc)
     asked = Asked()
     try:
-        with lookups.lookup_service(database, vault, cell) as service:
+        with services.lookup_service(database, vault, cell) as service:
             asking = Lookups(database, cell, service, now, stop=stop)
             asked = asking.asked
             found = _accepted(categories)
@@ -42,7 +42,7 @@ def ask(
                     found |= lookups.item_categories(connection, cell)
             asking.definitions(lookups.categories_in_use(cell, found))
     except CredentialsRefused as refused:
-        lookups.note_refusal(database, cell, refused)
+        services.note_refusal(database, cell, refused)
         asked.problems.append(str(refused))
     except PipelineError as error:  # no credentials that can be opened, no seller id: sending says the same
         asked.problems.append(str(error))

@@ -7,24 +7,20 @@ cannot be reached stops nothing: listings are made from what is known.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 
 from pipeline.listings import knowledge
 from pipeline.listings.cell import Cell
-from pipeline.marketplaces.live import CredentialsRefused, ListingsService, LiveMarketplace, LookupService
-from pipeline.model.errors import BadInputError, UsageError
+from pipeline.marketplaces.live import CredentialsRefused, LookupService
+from pipeline.model.errors import BadInputError
 from pipeline.platform.database import Database
 from pipeline.platform.http import ApiError
-from pipeline.platform.rate_limits import Buckets
-from pipeline.platform.vault.envelope import Vault
-from pipeline.stores.connections import open_credentials, set_outcome
 
 #: Items of the catalog are looked for again after this time, until the listing is live.
 ITEMS_LAST = timedelta(days=7)
@@ -41,37 +37,6 @@ class Asked:
     gtins: int = 0
     left: int = 0  # titles and GTINs that the next run asks for
     problems: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def lookup_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[LookupService]:
-    """Questions to the catalog of a live connection. Raises UsageError for one in file mode."""
-    with _credentials(database, vault, cell) as (market, credentials, buckets):
-        opened = market.lookup_service(cell.site, cell.account, credentials, buckets)
-        with closing(opened):
-            yield opened
-
-
-@contextmanager
-def listings_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[ListingsService]:
-    """The account's own listings; likewise."""
-    with _credentials(database, vault, cell) as (market, credentials, buckets):
-        opened = market.listings_service(cell.site, cell.account, credentials, buckets)
-        with closing(opened):
-            yield opened
-
-
-@contextmanager
-def _credentials(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[tuple[LiveMarketplace, Any, Buckets]]:
-    if cell.lane.transport != "api":
-        raise UsageError(
-            f"{cell.store.key} on {cell.site.key} is in file mode, nobody is asked; give it credentials with: "
-            f"pipeline connection set {cell.store.key} {cell.site.key} --credentials FILE"
-        )
-    with database.connect() as connection:
-        credentials = open_credentials(connection, vault(), cell.connection)
-    with Buckets(database.connect) as buckets:
-        yield cast(LiveMarketplace, cell.marketplace), credentials, buckets
 
 
 class Lookups:
@@ -192,9 +157,3 @@ def item_categories(connection: psycopg.Connection[Any], cell: Cell) -> set[str]
     """Categories of the items that variants are offers on."""
     found = knowledge.read_items(connection, cell.store.id, cell.site.key).values()
     return {items[0].category for items in found if len(items) == 1 and items[0].category}
-
-
-def note_refusal(database: Database, cell: Cell, refused: CredentialsRefused) -> None:
-    """The connection says why nothing could be asked."""
-    with database.connect() as connection:
-        set_outcome(connection, cell.connection.id, str(refused))

@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from psycopg.types.json import Jsonb
 
 from pipeline.listings.cell import Cell
-from pipeline.listings.lookups import LONGEST_SECONDS, listings_service, note_refusal
+from pipeline.listings.lookups import LONGEST_SECONDS
 from pipeline.listings.plan_files import Plan
+from pipeline.listings.services import listings_service, note_refusal
 from pipeline.marketplaces.live import CredentialsRefused
 from pipeline.platform.database import Database
 from pipeline.platform.http import ApiError

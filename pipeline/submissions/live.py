@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from upath import UPath
 
 from pipeline.listings.cell import Cell
-from pipeline.marketplaces.live import CredentialsRefused, FeedService, ListingsService, LiveMarketplace
+from pipeline.listings.services import feed_service, listings_service, note_refusal, require_live
+from pipeline.marketplaces.live import CredentialsRefused, FeedService, ListingsService
 from pipeline.model.errors import PipelineError, UsageError
 from pipeline.model.quality import SEVERITIES
 from pipeline.platform.database import Database
 from pipeline.platform.http import ApiError
 from pipeline.platform.locks import advisory_lock
-from pipeline.platform.rate_limits import Buckets
 from pipeline.platform.vault.envelope import Vault
-from pipeline.stores.connections import Status, open_credentials, set_outcome
+from pipeline.stores.connections import Status, set_outcome
 from pipeline.submissions.ledger import Ledger
 from pipeline.submissions.machine import Worker
 
@@ -37,31 +37,19 @@ class Office:
     @contextmanager
     def service(self, cell: Cell) -> Iterator[FeedService]:
         """The feed service of a connection. Raises UsageError for one in file mode: without credentials nothing is opened."""
-        require_live(cell)
-        with self.database.connect() as connection:
-            credentials = open_credentials(connection, self.vault, cell.connection)
-        market = cast(LiveMarketplace, cell.marketplace)
-        with Buckets(self.database.connect) as buckets:
-            opened = market.feed_service(cell.site, cell.account, credentials, buckets)
-            with closing(opened):
-                yield opened
+        with feed_service(self.database, lambda: self.vault, cell) as opened:
+            yield opened
 
     @contextmanager
     def listings(self, cell: Cell) -> Iterator[ListingsService]:
         """The listings of a connection's account; as `service`. What it raises about credentials is noted on the connection."""
         require_sending(cell)
-        with self.database.connect() as connection:
-            credentials = open_credentials(connection, self.vault, cell.connection)
-        market = cast(LiveMarketplace, cell.marketplace)
-        with Buckets(self.database.connect) as buckets:
-            opened = market.listings_service(cell.site, cell.account, credentials, buckets)
-            with closing(opened):
-                try:
-                    yield opened
-                except CredentialsRefused as refused:
-                    with self.database.connect() as connection:
-                        set_outcome(connection, cell.connection.id, str(refused))
-                    raise
+        with listings_service(self.database, lambda: self.vault, cell) as opened:
+            try:
+                yield opened
+            except CredentialsRefused as refused:
+                note_refusal(self.database, cell, refused)
+                raise
 
     def work(self, cell: Cell, service: FeedService, *, holder: str, sends: bool = True) -> Counter[str]:
         """Move on everything of a connection that is due; returns how many submissions came into which state.
@@ -92,18 +80,6 @@ class Office:
         """The bytes of a feed file."""
         content: bytes = (self.root / path).read_bytes()
         return content
-
-
-def require_live(cell: Cell) -> None:
-    if not cell.marketplace.sends:
-        raise UsageError(
-            f"this release cannot send to {cell.marketplace.name}; {cell.store.key} on {cell.site.key} is in file mode"
-        )
-    if cell.lane.transport != "api":
-        raise UsageError(
-            f"{cell.store.key} on {cell.site.key} is in file mode, nothing is sent; give it credentials with: "
-            f"pipeline connection set {cell.store.key} {cell.site.key} --credentials FILE"
-        )
 
 
 def require_sending(cell: Cell) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pyarrow.compute as pc
 
-from pipeline.listings import lookups
+from pipeline.listings import lookups, services
 from pipeline.listings.assortment import Collections
 from pipeline.listings.categories.decisions import Decisions, key_of, read_decisions
 from pipeline.listings.categories.rules import first_rules
@@ -35,12 +35,12 @@ def ask_for(
             decisions = read_decisions(connection, cell.store.id, cell.site.key)
             new = lookups.titles_to_ask(connection, cell.site.key, list(_undecided(cell, products, collections, decisions)))
         if new:
-            with lookups.lookup_service(database, vault, cell) as service:
+            with services.lookup_service(database, vault, cell) as service:
                 asking = Lookups(database, cell, service, datetime.now(timezone.utc), stop=stop)
                 asked = asking.asked
                 asking.suggestions(new)
     except CredentialsRefused as refused:
-        lookups.note_refusal(database, cell, refused)
+        services.note_refusal(database, cell, refused)
         asked.problems.append(str(refused))
     except PipelineError as error:  # no credentials that can be opened, no seller id: sending says the same
         asked.problems.append(str(error))
