@@ -212,8 +212,8 @@ def test_nothing_is_listed_as_new_before_the_catalog_was_searched(place: Place, 
 def test_what_a_type_wants_is_shown_and_given_as_a_file(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
     place.cli("connect", "shop", SITE, "--set", f"default_category={CUP}", code=0)
     assert "nothing is known" in place.cli("product-types", "show", "shop", SITE, CUP).error
-    assert "file mode, nobody is asked" in place.cli("product-types", "refresh", "shop", SITE).error
-    assert "file mode, nobody is asked" in place.cli("product-types", "search", "shop", SITE, "cup").error
+    assert "nobody is asked" in place.cli("product-types", "refresh", "shop", SITE).error
+    assert "nobody is asked" in place.cli("product-types", "search", "shop", SITE, "cup").error
     file, other = tmp_path / f"{CUP}.json", tmp_path / "cup.json"
     for path in (file, other):
         path.write_text("{}")
