@@ -40,7 +40,8 @@ def merge_catalog(
 
     Products of the delta and deleted ones leave the previous tables, then the delta's come at the end. `stock`, when given,
     is that of every variant and replaces the previous rows. Missing are products that exist by `identities` but are in
-    neither. The previous tables may be those of the delta itself, in whole or in part: a merge that died is repeated so.
+    neither, nor rejected. The previous tables may be those of the delta itself, in whole or in part: a merge that died is
+    repeated so.
 
     Raises PipelineError when the previous tables do not hold the same products in the same order.
     """
@@ -59,7 +60,8 @@ def merge_catalog(
         _write_rejected(previous["rejected_rows"], delta, gone, out["rejected_rows"])
     tables = {**delta.tables, **{name: writer.staged for name, writer in out.items()}}
     counts = {**delta.counts, **{name: tables[name].rows for name in _ALIGNED}, "rejected": tables["rejected_rows"].rows}
-    return replace(delta, tables=tables, counts=counts), _missing(tables["products"].open(), gone, identities)
+    merged = {name: tables[name].open() for name in ("products", "rejected_rows")}
+    return replace(delta, tables=tables, counts=counts), _missing(merged["products"], merged["rejected_rows"], gone, identities)
 
 
 def merge_inventory(variants: Table, inventory: Table | None, stock: Stock, folder: Path, *, import_id: str) -> StagedTable:
@@ -89,21 +91,25 @@ def _unknown(variants: pa.Table) -> pa.Table:
 def _gone(products: Table, delta: ImportResult, identities: Identities) -> pa.ChunkedArray:
     """Ids that leave the previous tables: changed, changed and now rejected, deleted, not listed any more."""
     changed = delta.tables["products"].open().arrow(["product_id"])["product_id"]
-    rejected = delta.tables["rejected_rows"].open().arrow(["kind", "key"])
-    keys = rejected.filter(pc.equal(rejected["kind"], "product"))["key"]
-    chunks = [*changed.chunks, *keys.chunks, identities.deleted]
+    chunks = [*changed.chunks, *_rejected(delta.tables["rejected_rows"].open()).chunks, identities.deleted]
     if identities.present is not None:
         ids = products.arrow(["product_id"])["product_id"]
         chunks += ids.filter(pc.invert(pc.is_in(ids, value_set=identities.present))).chunks
     return pa.chunked_array(chunks, pa.string())
 
 
-def _missing(products: Table, gone: pa.ChunkedArray, identities: Identities) -> int:
-    """How many ids the source lists that are not in the merged products, leaving aside what changed or was rejected."""
+def _rejected(rows: Table) -> pa.ChunkedArray:
+    """Ids of rejected products."""
+    found = rows.arrow(["kind", "key"])
+    return found.filter(pc.equal(found["kind"], "product"))["key"]
+
+
+def _missing(products: Table, rejected_rows: Table, gone: pa.ChunkedArray, identities: Identities) -> int:
+    """How many ids the source lists that are not in the merged tables, as products or rejected, nor among what changed."""
     if identities.present is None:
         return 0
     ids = products.arrow(["product_id"])["product_id"]
-    there = pa.chunked_array([*ids.chunks, *gone.chunks], pa.string())
+    there = pa.chunked_array([*ids.chunks, *gone.chunks, *_rejected(rejected_rows).chunks], pa.string())
     return len(identities.present) - int(pc.sum(pc.is_in(identities.present, value_set=there), min_count=0).as_py())
 
 

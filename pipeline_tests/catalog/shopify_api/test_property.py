@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.catalog.shopify_api import source as module
@@ -54,6 +54,14 @@ def change(data: ShopData, way: str, number: int) -> None:
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+@example(  # a product that was rejected before is not missing
+    rounds=[
+        ([("add", 1)], False, True),
+        ([("spoil", 21), ("spoil", 11), ("delete", 22), ("long pause", 9), ("price", 46), ("stock", 40)], True, False),
+        ([("collect", 26), ("spoil", 21), ("stock", 22)], True, True),
+        ([("rename", 25)], False, False),
+    ]
 )
 @given(
     rounds=st.lists(
