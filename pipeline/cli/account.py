@@ -90,6 +90,7 @@ def drift(
     with session() as current:
         cell = _cell(current, store, marketplace)
         from pipeline.submissions.account import decide_drift, drifts
+        from pipeline.submissions.drift import as_money
 
         error = _run(current, "read_back", store, marketplace, None) if read else None
         about: list[tuple[str, str]] = []
@@ -98,6 +99,9 @@ def drift(
                 policy: Literal["ours", "theirs"] = "ours" if take == "ours" else "theirs"
                 about = decide_drift(connection, cell, policy, sku or [], getpass.getuser(), why)
             rows = drifts(connection, cell.lane)
+        for row in rows:
+            if row["kind"] == "price":
+                row |= {name: as_money(row[name], cell.site.currency) for name in ("ours", "theirs")}
     if as_json:
         show_json({"drift": rows, "decided": [list(one) for one in about], "errors": [error] if error else []})
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, person
-from pipeline.cli.output import say, show_facts, show_json, show_table
+from pipeline.cli.output import say, short, show_facts, show_json, show_table
 from pipeline.cli.session import Session, session
 from pipeline.model.errors import UsageError
 from pipeline.model.money import format_minor
@@ -103,6 +103,7 @@ def show(
         if not found:
             raise UsageError(f"{store} has no export {export} on {marketplace}; see: pipeline changes list {store} {marketplace}")
         facts = found[0]
+        _require_known(current, cell, sku or ())
         plan = load_plan(plan_folder(current.settings.storage(), store, marketplace, facts["export_id"]))
         facts["waits_for_approval"] = held_by_guards(plan)
         rows: list[dict[str, Any]] = []
@@ -177,10 +178,6 @@ def rollback(
     _end(summary, notes, as_json)
 
 
-def _back(to: str, skus: list[str] | None, kinds: list[str] | None) -> Callable[[Desk], Decided]:
-    return lambda desk: desk.roll_back(to, skus=skus or (), kinds=kinds or ())
-
-
 def _decide(
     store: str, site: str, who: str | None, why: str, no_export: bool, as_json: bool, act: Callable[[Desk], Decided]
 ) -> None:
@@ -213,7 +210,7 @@ def _export(current: Session, store: str, site: str, options: dict[str, Any]) ->
     close_dead_runs(current.instance, current.database)
     outcomes = export_store(here(current), store, [site], options=options)
     with current.connect() as connection:
-        return summarize(connection, store, outcomes), notes(connection, store, outcomes)
+        return summarize(connection, store, outcomes), notes(connection, current.settings, store, outcomes)
 
 
 def _end(summary: dict[str, Any], notes: Sequence[str], as_json: bool) -> None:
@@ -244,6 +241,22 @@ def _newest(connection: Any, cell: Cell) -> str:
         command = f"pipeline export {cell.store.key} {cell.site.key} --dry-run"
         raise UsageError(f"{cell.store.key} has no plan for {cell.site.key} yet; make one with: {command}")
     return found.export_id
+
+
+def _require_known(current: Session, cell: Cell, skus: Sequence[str]) -> None:
+    """Raise UsageError for a SKU that is neither listed nor live."""
+    from pipeline.listings.preview import unknown_skus
+    from pipeline.listings.schema import LISTINGS
+    from pipeline.platform.io_manager import stored_table
+
+    listings = stored_table(current.settings, "listings", LISTINGS, cell.site.key, cell.store.key)
+    with current.connect() as connection:
+        unknown = unknown_skus(connection, cell.lane, listings, skus)
+    if unknown:
+        raise UsageError(
+            f"{cell.store.key} has no SKU {', '.join(unknown)} on {cell.site.key}; look for it with: "
+            f"pipeline explain {cell.store.key} {unknown[0]}"
+        )
 
 
 def _add_fields(current: Session, cell: Cell, plan: Any, rows: list[dict[str, Any]]) -> None:
@@ -296,14 +309,15 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
     show_table(
         ("SKU", "changes", "price", "list price", "quantity", "reason"),
         [
-            (row["sku"], " + ".join(row["changes"]), *(_arrow(row[name]) for name in _VALUES), (row["reason"] or "")[:90])
+            (row["sku"], " + ".join(row["changes"]), *(_arrow(row[name]) for name in _VALUES), short(row["reason"], 120))
             for row in rows
         ],
         empty="it changes nothing",
     )
     for row in rows:
         for one in row.get("fields", ()):
-            say(f"{row['sku']} {one['field']}: {one['before']} -> {one['after']}")
+            before = "(no export has said it)" if one["before"] is None else one["before"]
+            say(f"{row['sku']} {one['field']}: {before} -> {one['after']}")
     if total > len(rows):
         say(f"{total - len(rows)} more; all of them: --limit {total}, or --csv FILE")
 

@@ -9,7 +9,7 @@ import typer
 
 from pipeline.cli.credential_input import Credentials, ask_one, can_ask, read_credentials, tell
 from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, Yes, confirm, person
-from pipeline.cli.output import duration, say, show_facts, show_json, show_table
+from pipeline.cli.output import duration, say, short, show_facts, show_json, show_table
 from pipeline.cli.removal import remove_connection, show_removed
 from pipeline.cli.session import Session, session
 from pipeline.model.errors import UsageError
@@ -86,8 +86,12 @@ def connect(
     if tried.get("problems"):
         for problem in tried["problems"]:
             say(problem)
-        say(f"store {store} is connected to {marketplace}, but nothing can be sent with these credentials")
-        say(f"next: pipeline connection set {store} {marketplace} --credentials ask")
+        if found.status == "testing":
+            say(f"store {store} is connected to {marketplace}; whether its credentials are good could not be asked")
+            say(f"next: pipeline connection test {store} {marketplace}")
+        else:
+            say(f"store {store} is connected to {marketplace}, but nothing can be sent with these credentials")
+            say(f"next: pipeline connection set {store} {marketplace} --credentials ask")
         raise typer.Exit(1)
     say(f"store {store} is connected to {marketplace}; {_sending(found)}")
     unset = [name for name, value in found.account(market.account_settings).settings.items() if value == ""]
@@ -146,7 +150,7 @@ def list_(
                 one.last_sync_at,
                 one.statistics.get("total_exports", 0),
                 one.statistics.get("failed_exports", 0),
-                (one.last_error or "")[:60],
+                short(one.last_error, 80),
             )
             for one in found
         ],

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.options import Json
-from pipeline.cli.output import cell, say, show_facts, show_json, show_table
+from pipeline.cli.output import say, short, show_facts, show_json, show_table
 from pipeline.cli.session import session
 
 _WIDTH = 70
@@ -97,5 +97,4 @@ def _rules(issues: list[Mapping[str, Any]]) -> None:
 
 
 def _cut(value: Any) -> str:
-    text = " ".join(cell(value).split())
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+    return short(value, _WIDTH)

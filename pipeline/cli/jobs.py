@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import Json
-from pipeline.cli.output import clean, duration, say, show_facts, show_json, show_line, show_table
+from pipeline.cli.output import clean, duration, say, short, show_facts, show_json, show_line, show_table
 from pipeline.cli.session import session
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def list_(
                 run.marketplace,
                 run.status,
                 f"{run.progress} %",
-                (run.error or run.progress_message or "")[:60],
+                short(run.error or run.progress_message, 80),
                 run.started,
                 duration(run.duration_seconds),
             )

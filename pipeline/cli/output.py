@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -76,6 +77,11 @@ def cell(value: Any) -> str:
     if isinstance(value, (Mapping, list, tuple)):
         return clean(json.dumps(plain(value), ensure_ascii=False))
     return clean(str(value))
+
+
+def short(value: Any, width: int) -> str:
+    """A value in one line, cut between words if it is longer than `width`; the whole of it is in --json."""
+    return textwrap.shorten(cell(value), width, placeholder=" …") or cell(value)[:width]
 
 
 def duration(seconds: float | None) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.options import Json, SiteKey, StoreKey
-from pipeline.cli.output import say, show_json, show_table
+from pipeline.cli.output import say, short, show_json, show_table
 from pipeline.cli.session import session
 from pipeline.model.errors import UsageError
 
@@ -28,19 +29,21 @@ def list_(
     """List the values that listings have in place of their own, and why."""
     from pipeline.listings.overrides import read_overrides
     from pipeline.operations.repairs import cell_of
-    from pipeline.submissions.status import as_words
+    from pipeline.submissions.status import as_words, repair_states
 
     with session() as current, current.connect() as connection:
-        found = read_overrides(connection, cell_of(connection, store, marketplace).lane, ended=every)
+        lane = cell_of(connection, store, marketplace).lane
+        found = read_overrides(connection, lane, ended=every)
+        states = repair_states(connection, lane, found)
     if as_json:
-        show_json({"repairs": found})
+        show_json({"repairs": [{**asdict(one), "state": states[one.id]} for one in found]})
         return
     show_table(
         ("SKU", "field", "attempt", "before", "after", "what was done", "because", "submission", "state"),
         [
             (
-                one.sku, one.field, one.attempt, (as_words(one.source_value) or "")[:60], (as_words(one.value) or "")[:60],
-                one.fix, f"{one.code}: {one.text}"[:80], one.submission_id, one.ended or "holds",
+                one.sku, one.field, one.attempt, short(as_words(one.source_value), 60), short(as_words(one.value), 60),
+                one.fix, short(f"{one.code}: {one.text}", 120), one.submission_id, states[one.id],
             )
             for one in found
         ],

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import Json, Why, person
 from pipeline.cli.output import say, show_facts, show_json, show_table
-from pipeline.cli.session import Session, session
+from pipeline.cli.session import session
 
 if TYPE_CHECKING:
-    from pipeline.stores.actions import Person
-    from pipeline.submissions.machine import Worker
+    from pipeline.submissions.operators import Action
 
 app = typer.Typer(help="Submissions: feeds sent to marketplaces, and their verdicts.", no_args_is_help=True)
 
 Id = Annotated[int, typer.Argument(metavar="ID", help="Number of the submission; see: submissions list.", show_default=False)]
 
 _COLUMNS = (
-    "id", "store", "marketplace", "export", "feed", "state", "messages", "accepted", "not accepted", "feed id", "since", "reason",
+    "id", "store", "marketplace", "export", "feed", "sent", "state",
+    "messages", "accepted", "not accepted", "feed id", "since", "reason",
 )  # fmt: skip
+
+
+_SENT = {"feed": "as a feed", "items": "one by one"}
 
 
 def register(parent: typer.Typer) -> None:
@@ -48,7 +50,8 @@ def list_(
         _COLUMNS,
         [
             (
-                one["id"], one["store"], one["marketplace"], one["export_id"], one["feed"], one["state"], one["messages"],
+                one["id"], one["store"], one["marketplace"], one["export_id"], one["feed"], _SENT[one["via"]], one["state"],
+                one["messages"],
                 one["counts"].get("accepted", 0), one["counts"].get("rejected", 0) + one["counts"].get("unknown", 0),
                 one["feed_id"], one["ended_at"] or one["submitted_at"] or one["created_at"], one["reason"],
             )
@@ -79,9 +82,7 @@ def show(submission: Id, as_json: Json = False) -> None:
 @app.command(epilog="Example: pipeline submissions resend 17 --why 'Amazon support says that it was lost'")
 def resend(submission: Id, why: Why = "", as_json: Json = False) -> None:
     """Send a held submission again, or let the next export say again what was refused."""
-    from pipeline.submissions import operators
-
-    _decide("resend", submission, person(None, why), lambda worker: operators.resend(worker, submission, why), as_json)
+    _decide("resend", submission, why, as_json)
 
 
 @app.command(epilog="Example: pipeline submissions adopt 17 50012 --why 'seen in Seller Central'")
@@ -92,17 +93,13 @@ def adopt(
     as_json: Json = False,
 ) -> None:
     """Say which of the marketplace's feeds a held submission is."""
-    from pipeline.submissions import operators
-
-    _decide("adopt", submission, person(None, why), lambda worker: operators.adopt(worker, submission, feed, why), as_json)
+    _decide("adopt", submission, why, as_json, feed)
 
 
 @app.command(epilog="Example: pipeline submissions cancel 17 --why 'wrong prices'")
 def cancel(submission: Id, why: Why = "", as_json: Json = False) -> None:
     """Stop a submission that is not sent yet, or not being processed, or held."""
-    from pipeline.submissions import operators
-
-    _decide("cancel", submission, person(None, why), lambda worker: operators.cancel(worker, submission, why), as_json)
+    _decide("cancel", submission, why, as_json)
 
 
 @app.command(epilog="Example: pipeline submissions poll")
@@ -127,34 +124,14 @@ def poll(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _decide(action: str, submission: int, by: Person, act: Callable[[Worker], str], as_json: bool) -> None:
-    """Do it as the only worker of the lane, and say what was done."""
+def _decide(action: Action, submission: int, why: str, as_json: bool, feed_id: str = "") -> None:
+    from pipeline.submissions.live import Office
+    from pipeline.submissions.operators import decide
+
     with session() as current:
-        sentence = _as_worker(current, action, submission, by, act)
+        office = Office(current.database, current.vault, current.settings.storage())
+        sentence = decide(office, submission, action, person(None, why), feed_id=feed_id)
     if as_json:
         show_json({"submission": submission, "done": sentence})
     else:
         say(sentence)
-
-
-def _as_worker(current: Session, action: str, submission: int, by: Person, act: Callable[[Worker], Any]) -> str:
-    from pipeline.listings.cell import find_cell
-    from pipeline.model.errors import UsageError
-    from pipeline.stores.actions import record_action
-    from pipeline.submissions.live import Office
-    from pipeline.submissions.operators import get_submission
-
-    with current.connect() as connection:
-        found = get_submission(connection, submission)
-        cell = find_cell(connection, found["store"], found["marketplace"])
-    if cell is None:
-        raise UsageError(f"{found['store']} is not connected to {found['marketplace']} any more")
-    office = Office(current.database, current.vault, current.settings.storage())
-    with office.service(cell) as service, office.worker(cell, service, holder=by.who, who=by.who) as worker:
-        worker.ledger.enter()
-        said = str(act(worker))
-        record_action(
-            worker.ledger.connection, by, action, found["store"], found["marketplace"], export_id=found["export_id"],
-            submission=submission,
-        )  # fmt: skip
-        return said

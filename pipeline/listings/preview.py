@@ -35,6 +35,11 @@ _PINNED = b"""
 """
 
 
+#: Kind of value -> the change that says it.
+_CHANGE = {"content": "update", "images": "images"}
+_NOTHING: dict[str, Any] = {}
+
+
 def exports_of(
     connection: psycopg.Connection[Any], lane: Lane, *, export_id: str | None = None, limit: int = 20
 ) -> list[dict[str, Any]]:
@@ -69,18 +74,19 @@ def rows_of(plan: Plan, *, skus: Collection[str] = (), kinds: Collection[str] = 
 
 def fields_changed(plan: Plan, plans: Iterable[Plan], row: dict[str, Any], listings: Table | None) -> list[dict[str, Any]]:
     """Which fields of a row's content and pictures differ between the marketplace and what the listing says now, with their
-    values; `plans` are asked for what was said before. Empty when that is not kept any more."""
+    values; `plans` are asked for what was said before. Empty when that is not kept any more; of what no export has said (a new
+    listing, one that was found there otherwise) every field, with nothing before."""
     changed: list[dict[str, Any]] = []
     for kind, column in (("content", "content_hash"), ("images", "images_hash")):
         before, after = row[f"{column}_before"], row[column]
-        if not before or not after or before == after:
+        if not after or before == after or {"create", _CHANGE[kind], "hold"}.isdisjoint(row["changes"]):
             continue
-        old = find_rows(plans, column, {(row["sku"], before)}).get((row["sku"], before))
+        old = find_rows(plans, column, {(row["sku"], before)}).get((row["sku"], before)) if before else _NOTHING
         new = find_rows([plan], column, {(row["sku"], after)}).get((row["sku"], after))
         if new is None and listings is not None:  # what is held is in no plan's listings
             new = _listed(listings, row["sku"], after, column)
         if old is not None and new is not None:
-            fields = [name for name in KINDS[kind] if name != column and old[name] != new[name]]
+            fields = [name for name in KINDS[kind] if name != column and old.get(name) != new[name]]
             changed += [{"field": name, "before": old[name], "after": new[name]} for name in fields]
     return changed
 
@@ -94,3 +100,16 @@ def _listed(listings: Table, sku: str, wanted: str, column: str) -> dict[str, An
             row: dict[str, Any] = listings.arrow_batch(index).filter(found).to_pylist()[0]
             return row
     return None
+
+
+def unknown_skus(connection: psycopg.Connection[Any], lane: Lane, listings: Table | None, skus: Collection[str]) -> list[str]:
+    """Those of `skus` that are neither listings nor live."""
+    rows = connection.execute(
+        b"SELECT sku FROM listing_state WHERE store_id = %s AND site = %s AND transport = %s AND sku = ANY(%s)",
+        (*lane.key, list(skus)),
+    )
+    known = {row[0] for row in rows}
+    if listings is not None and skus:
+        column = listings.arrow(["sku"])["sku"]
+        known.update(column.filter(pc.is_in(column, value_set=pa.array(sorted(skus), pa.string()))).to_pylist())
+    return [sku for sku in skus if sku not in known]

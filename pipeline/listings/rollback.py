@@ -22,7 +22,7 @@ from pipeline.listings.diff import STATE, VALUES
 from pipeline.listings.lane import Lane
 from pipeline.listings.pins import KINDS, PINS, SAME, fingerprint
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
-from pipeline.model.errors import PipelineError
+from pipeline.model.errors import PipelineError, UsageError
 from pipeline.platform.tables import Table
 
 _NOT_STOCK = [value for value in VALUES if value != "quantity"]
@@ -49,7 +49,7 @@ def committed_plans(
     """The plans that were committed up to an export, newest first, and those after it, oldest first.
 
     Plans whose folders are gone are left out of the first; raises PipelineError when one of the second is gone, or the export is
-    not a committed one."""
+    not a committed one (UsageError)."""
     rows = connection.execute(
         b"SELECT export_id FROM exports WHERE store_id = %s AND site = %s AND transport = %s AND status = 'committed'"
         b" ORDER BY committed_at, base_version",
@@ -58,7 +58,7 @@ def committed_plans(
     ids = [str(row[0]) for row in rows]
     if export_id not in ids:
         known = ", ".join(ids[-3:]) or "none"
-        raise PipelineError(
+        raise UsageError(
             f"{lane.store} has no export {export_id} on {lane.site} that was carried out; the newest ones: {known}; "
             f"see: pipeline changes list {lane.store} {lane.site}"
         )

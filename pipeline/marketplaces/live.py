@@ -113,6 +113,7 @@ class Held:
     quantity: int | None
     stock_elsewhere: bool = False  # the marketplace keeps and ships it
     gtins: tuple[str, ...] = ()
+    sale: tuple[int, datetime, datetime] | None = None  # price, from when, until when
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`decide_listings`: what a person decides about listings of the account, launched in the UI. The command line does the same."""
+"""What a person decides about listings of the account and about submissions, launched in the UI; as on the command line."""
 
 from typing import Literal
 
@@ -53,3 +53,35 @@ def decide(context: dg.OpExecutionContext, config: Decision, workspace: Workspac
 )
 def decide_listings() -> None:
     decide()
+
+
+class SubmissionDecision(dg.Config):
+    """About one submission."""
+
+    submission: int = Field(description="Its number; see the table of listing_status or `pipeline submissions list`.")
+    action: Literal["resend", "adopt", "cancel"] = Field(description="Send it again, say which feed it is, or stop it.")
+    feed_id: str = Field(default="", description="To adopt: the marketplace's id of the feed.")
+    who: str = Field(description="Your name; kept in the audit.")
+    why: str = Field(description="Why; kept in the audit.")
+
+
+@dg.op(description="Decide about a submission that is held, waits, or was refused in part.")
+def decide_about_submission(context: dg.OpExecutionContext, config: SubmissionDecision, workspace: Workspace) -> None:
+    from pipeline.stores.actions import Person
+    from pipeline.submissions.live import Office
+    from pipeline.submissions.operators import decide as decide_
+
+    with expected_failures():
+        office = Office(workspace.database, workspace.vault, workspace.settings.storage())
+        by = Person(config.who, config.why, context.run.run_id)
+        done = decide_(office, config.submission, config.action, by, feed_id=config.feed_id)
+    context.log.info(done)
+    context.add_output_metadata({"done": done, "who": config.who, "why": config.why})
+
+
+@dg.job(
+    description="Send a submission again, say which feed it is, or stop it: where only a person can tell.",
+    executor_def=dg.in_process_executor,
+)
+def decide_submission() -> None:
+    decide_about_submission()

@@ -216,7 +216,7 @@ class Desk:
                 )
             export_id = newest.export_id
         if export_status(connection, cell.lane, export_id) is None:
-            raise PipelineError(
+            raise UsageError(
                 f"{self.store} has no export {export_id} on {self.site}; see: pipeline changes list {self.store} {self.site}"
             )
         return cell, load_plan(plan_folder(self.settings.storage(), self.store, self.site, export_id))

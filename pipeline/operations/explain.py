@@ -22,6 +22,7 @@ from pipeline.listings.overrides import plain, read_overrides
 from pipeline.listings.plan_files import plan_folder
 from pipeline.listings.schema import CHANGES, LISTINGS
 from pipeline.model.errors import UsageError
+from pipeline.model.money import format_minor
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.tables import Table
 from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS, FIXES, ISSUES, SCORES
@@ -43,11 +44,24 @@ _ORIGIN: Mapping[str, tuple[str, str]] = {
     "list_price": ("variants", "compare_at_price"), "weight_grams": ("variants", "weight_grams"), "sku": ("variants", "sku"),
     "quantity": ("inventory", "available"),
 }  # fmt: skip
+#: Columns in minor units of a currency.
+_AMOUNTS = ("price", "compare_at_price", "list_price", "sale_price")
 _SENT = b"""
     SELECT s.id AS submission, s.kind AS feed, s.export_id, s.feed_id, s.state, s.submitted_at, s.ended_at, r.message_id,
         r.outcome, r.reason
     FROM submission_results r JOIN submissions s ON s.id = r.submission_id
     WHERE s.store_id = %s AND s.site = %s AND s.transport = %s AND r.sku = %s ORDER BY s.id DESC LIMIT 20
+"""
+#: By feed, not by file: one of several files of an export's feed carries it.
+_OPEN = b"""
+    SELECT s.id AS submission, s.kind AS feed, s.export_id, s.feed_id, s.state, s.submitted_at, s.ended_at,
+        NULL::integer AS message_id, 'waiting' AS outcome, s.reason
+    FROM submissions s WHERE s.store_id = %s AND s.site = %s AND s.transport = %s AND s.ended_at IS NULL AND EXISTS (
+        SELECT 1 FROM listing_changes_sent c JOIN (VALUES ('create', 'product'), ('update', 'product'), ('delete', 'product'),
+            ('price', 'price'), ('quantity', 'inventory'), ('images', 'images')) AS carried (change, feed) USING (change)
+        WHERE (c.store_id, c.site, c.transport, c.export_id, c.via, carried.feed)
+            = (s.store_id, s.site, s.transport, s.export_id, s.via, s.kind) AND c.sku = %s AND c.status = 'pending')
+    ORDER BY s.id DESC
 """
 _ON_ITS_WAY = b"""
     SELECT change, status, export_id, reason, repair, submission_id, price, quantity FROM listing_changes_sent
@@ -93,7 +107,7 @@ def explain(connection: psycopg.Connection[Any], settings: Settings, store_key: 
         "store": store.key,
         "sku": listed,
         "source": source,
-        "values": _values(book, product_id, variant_id),
+        "values": _values(book, product_id, variant_id, store.currency),
         "rules": book.of_variant("product_issues", ISSUES, product_id, variant_id),
         "score": _first(book.rows("product_scores", SCORES, variant_id=variant_id)) if variant_id else None,
         "marketplaces": {key: _market(connection, settings, book, store, key, listed, product_id) for key in sites},
@@ -179,7 +193,7 @@ def _unknown(connection: psycopg.Connection[Any], book: _Book, store: Store, sku
     return UsageError(f"{store.key} has no SKU {shown(sku)}{elsewhere}; the nearest: {known_names(sku, known, 5)}")
 
 
-def _values(book: _Book, product_id: str, variant_id: str | None) -> list[Row]:
+def _values(book: _Book, product_id: str, variant_id: str | None, currency: str) -> list[Row]:
     """Field by field: what the source says, and what the fixes of the catalog made of it."""
     tables = {
         "products": (_first(book.rows("products", PRODUCTS, product_id=product_id)),
@@ -195,11 +209,17 @@ def _values(book: _Book, product_id: str, variant_id: str | None) -> list[Row]:
             amounts = {row["location"] or "all": row["available"] for row in stock}
             told.append({"field": name, "from": "inventory.available", "source": amounts or None, "fixed": None, "fixes": []})
         elif tables[table][0]:
-            before, after = (one.get(column) for one in tables[table])
+            before, after = (_priced(one, currency).get(column) for one in tables[table])
             told.append(
                 {"field": name, "from": f"{table}.{column}", "source": before, "fixed": after, "fixes": fixes.get(column, [])}
             )
     return told
+
+
+def _priced(row: Row, currency: str) -> Row:
+    """`row` with its amounts of money as people write them."""
+    amounts = {name: row[name] for name in _AMOUNTS if row.get(name) is not None}
+    return {**row, **{name: f"{format_minor(amount, currency)} {currency}" for name, amount in amounts.items()}}
 
 
 def _by_field(fixes: Iterable[Row]) -> dict[str, list[Row]]:
@@ -221,19 +241,21 @@ def _market(
     plan = _first(book.rows("listing_changes", CHANGES, site, sku=sku))
     lane = (*cell.lane.key, sku)
     with connection.cursor(row_factory=dict_row) as cursor:
-        sent, way, state, said = (cursor.execute(query, lane).fetchall() for query in (_SENT, _ON_ITS_WAY, _STATE, _SAID))
+        open_, sent, way, state, said = (
+            cursor.execute(query, lane).fetchall() for query in (_OPEN, _SENT, _ON_ITS_WAY, _STATE, _SAID)
+        )
     export = _export(connection, settings, cell, sku)
     found: Row = {
         "mode": cell.lane.transport,
-        "listing": listing or None,
+        "listing": _priced(listing, cell.site.currency) if listing else None,
         "fixes": _by_field(book.of_variant("listing_fixes", FIXES, product_id, variant_id, site)) if listing else {},
         "rules": [row for row in book.rows("listing_issues", ISSUES, site, product_id=product_id) if row["sku"] in (None, sku)],
         "score": _first(book.rows("listing_scores", SCORES, site, sku=sku)).get("display"),
         "overrides": read_overrides(connection, cell.lane, sku=sku, ended=True),
         "plan": {**plan, **export} if plan else None,
-        "sent": sent,
-        "on_its_way": way,
-        "state": state[0] if state else None,
+        "sent": open_ + sent,
+        "on_its_way": [_priced(one, cell.site.currency) for one in way],
+        "state": _priced(state[0], cell.site.currency) if state else None,
         "answers": said,
     }
     return {**found, "next": _next(cell, found, sku)}
@@ -281,7 +303,7 @@ def _next(cell: Cell, found: Row, sku: str) -> str:
         )
     if listing["status"] == "blocked":
         hints = " ".join(dict.fromkeys(row["hint"] for row in found["rules"] if row["severity"] in ("critical", "error")))
-        return f"it is blocked: {listing['reason']} {hints} Then: pipeline import {store}"
+        return f"it is blocked: {listing['reason']} {hints} Then: {_again(found['rules'], store, site)}"
     if any(one["status"] == "pending" for one in found["on_its_way"]):
         return "it is on its way; the verdict is read by itself, or now with: pipeline submissions poll"
     if plan.get("status") == "waiting_approval":
@@ -293,6 +315,12 @@ def _next(cell: Cell, found: Row, sku: str) -> str:
     if found["state"]["uncertain"]:
         return f"nobody knows what {site} holds; all of it is said again by: pipeline export {store} {site}"
     return "nothing to do"
+
+
+def _again(rules: Iterable[Row], store: str, site: str) -> str:
+    """What makes a blocked listing anew: what is decided on the connection needs no import."""
+    fields = {row["field"] for row in rules if row["severity"] in ("critical", "error")}
+    return f"pipeline export {store} {site}" if fields and fields <= {"category"} else f"pipeline import {store}"
 
 
 def require_arguments(store: str | None, sku: str | None) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from pipeline.catalog.assets import KIND_TAG
 from pipeline.catalog.source import Kind
 from pipeline.operations.categories import decide_categories
 from pipeline.operations.credits import daily_credit_deduction
-from pipeline.operations.deciding import decide_listings
+from pipeline.operations.deciding import decide_listings, decide_submission
 from pipeline.operations.decision_jobs import DECISION_JOBS
 from pipeline.operations.explaining import explain_listing
 from pipeline.operations.language_batches import poll_language_batches
@@ -131,6 +131,7 @@ JOBS: list[Any] = [
     export_listings,
     adopt_listings,
     decide_listings,
+    decide_submission,
     poll_submissions,
     read_verdicts,
     read_back,

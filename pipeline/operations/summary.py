@@ -13,10 +13,16 @@ import psycopg
 from pipeline.catalog.imports import latest_import
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.state import Export, latest_export
+from pipeline.model.quality import BLOCKING
 from pipeline.operations.launch import Outcome
+from pipeline.platform.io_manager import stored_table
+from pipeline.quality.schema import ISSUES
+from pipeline.quality.summary import top_issues
+from pipeline.settings import Settings
 from pipeline.stores.stores import get_store
 
 SCHEMA_VERSION = 1
+_SHOWN = 3
 _NO_ISSUES = {"critical": 0, "error": 0, "warning": 0, "info": 0}
 _NO_CHANGES = {kind: 0 for kind in ("create", "update", "price", "quantity", "images", "delete", "unchanged")}
 
@@ -60,7 +66,7 @@ def _export(connection: psycopg.Connection[Any], cell: Cell) -> dict[str, Any]:
     }
 
 
-def notes(connection: psycopg.Connection[Any], store_key: str, outcomes: Sequence[Outcome]) -> list[str]:
+def notes(connection: psycopg.Connection[Any], settings: Settings, store_key: str, outcomes: Sequence[Outcome]) -> list[str]:
     """What an operator has to know or do after these exports, beside the numbers: one sentence each."""
     found: list[str] = []
     for site in (item.site for item in outcomes if item.site is not None and item.success):
@@ -68,6 +74,8 @@ def notes(connection: psycopg.Connection[Any], store_key: str, outcomes: Sequenc
         export = latest_export(connection, cell.lane) if cell is not None else None
         if export is not None:
             found += _notes(export, store_key, site)
+            if export.counts.get("blocked"):
+                found += _blocked(export, settings, store_key, site)
     return found
 
 
@@ -78,7 +86,7 @@ def _notes(export: Export, store: str, site: str) -> list[str]:
         found.append(f"{site}: this was a dry run, nothing is written")
     elif export.status == "waiting_approval":
         found.append(f"{site}: the plan waits for approval: {approve}")
-    elif not export.feed_files:
+    elif not export.feed_files and export.counts.get("ready"):
         found.append(f"{site}: nothing changed since the last export")
     if previews := export.counts.get("previews"):
         found.append(
@@ -88,3 +96,19 @@ def _notes(export: Export, store: str, site: str) -> list[str]:
     if guarded := export.counts.get("guarded", 0):
         found.append(f"{site}: {guarded} changes look like an accident and are held; to let them pass: {approve}")
     return found
+
+
+def _blocked(export: Export, settings: Settings, store: str, site: str) -> list[str]:
+    """Why listings are blocked: what stands in the way of most of them, and where to read the rest."""
+    table = stored_table(settings, "listing_issues", ISSUES, site, store)
+    why = ""
+    if table is not None:
+        rules = top_issues(table)
+        rules = rules[rules["severity"].isin(BLOCKING)].sort_values("rows", ascending=False, kind="stable").head(_SHOWN)
+        columns = (rules[name].tolist() for name in ("rows", "rule", "hint"))
+        why = "; ".join(f"{rows} times {rule}: {hint}" for rows, rule, hint in zip(*columns, strict=True))
+    counts = export.counts
+    return [
+        f"{site}: {counts['blocked']} of {counts['listings']} listings are blocked{': ' if why else ''}{why} "
+        f"One by one: pipeline explain {store} SKU"
+    ]

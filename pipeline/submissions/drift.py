@@ -6,9 +6,11 @@ sales do. By the connection's policy ours is said again, theirs is left alone un
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Literal, cast
 
 import psycopg
@@ -19,6 +21,7 @@ from pipeline.listings.cell import Cell
 from pipeline.listings.guards import limit
 from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import Difference, Held, ListingsService, LiveMarketplace, RemoteListing
+from pipeline.model.money import format_minor
 from pipeline.platform.tables import Table
 from pipeline.submissions.adoption import SHOWN_AFTER, advance
 from pipeline.submissions.comparing import differences, pieces
@@ -27,7 +30,8 @@ Policy = Literal["ours", "theirs", "alert"]
 #: State of a drift -> nothing is to be done about it by a person.
 _STATE_OF: Mapping[Policy, str] = {"ours": "said_again", "theirs": "accepted", "alert": "open"}
 _SETTLED = b"""
-    SELECT s.sku, s.role, s.content_hash, s.images_hash, s.price, s.list_price, s.quantity, s.stock_elsewhere
+    SELECT s.sku, s.role, s.content_hash, s.images_hash, s.price, s.list_price, s.quantity, s.stock_elsewhere,
+        s.sale_price, s.sale_start, s.sale_end
     FROM listing_state s WHERE s.store_id = %s AND s.site = %s AND s.transport = %s AND s.sku = ANY(%s) AND NOT s.uncertain
         AND s.left_at IS NULL AND s.updated_at < now() - %s::interval
         AND NOT EXISTS (SELECT 1 FROM listing_changes_sent c WHERE c.store_id = s.store_id AND c.site = s.site
@@ -48,11 +52,17 @@ _SEEN = b"""
 """
 #: What it holds now counts as acknowledged: the next plan sees that ours is another.
 _SAY_AGAIN = {
-    "price": b"price = %(price)s, list_price = %(list_price)s",
+    "price": b"price = %(price)s, list_price = %(list_price)s, sale_price = %(sale_price)s, sale_start = %(sale_start)s,"
+    b" sale_end = %(sale_end)s",
     "quantity": b"quantity = %(quantity)s",
     "content": b"content_hash = NULL",
     "images": b"images_hash = NULL",
 }
+_SALE = ", on sale for "
+_PRICES = re.compile(
+    r"(?:none|(?P<price>\d+))(?: instead of (?P<list_price>\d+))?"
+    rf"(?:{_SALE}(?P<sale_price>\d+) from (?P<sale_start>\S+) until (?P<sale_end>\S+))?"
+)
 _IN_LANE = b" WHERE store_id = %s AND site = %s AND transport = %s"
 
 
@@ -122,7 +132,8 @@ def _compare(
 ) -> Iterable[Drift]:
     market, owns = cast(LiveMarketplace, cell.marketplace), cell.connection.export_settings.owns
     # Only a listing that is as it was acknowledged says what the marketplace should hold.
-    now = {row["sku"]: row for row in piece.select(["sku", "content_hash", "images_hash"]).to_pylist()}
+    now = datetime.now(timezone.utc)
+    listed = {row["sku"]: row for row in piece.select(["sku", "content_hash", "images_hash"]).to_pylist()}
     said = differences(cell, piece, theirs.values())
     for sku, state in live.items():
         listing = theirs.get(sku)
@@ -132,13 +143,15 @@ def _compare(
         held, compared = market.held(listing, cell.site), said.get(sku, {})
         for kind, change, name in (("content", "update", "content_hash"), ("images", "images", "images_hash")):
             one = compared.get(change, Difference())
-            if kind in owns and one.differ and state[name] is not None and state[name] == now[sku][name]:
+            if kind in owns and one.differ and state[name] is not None and state[name] == listed[sku][name]:
                 yield Drift(sku, kind, state[name], ", ".join(one.differ), held)
         if state["role"] == "parent":
             continue
-        price, theirs_now = (state["price"], state["list_price"]), (held.price, held.list_price)
-        if "price" in owns and price != theirs_now:
-            yield Drift(sku, "price", _prices(price), _prices(theirs_now), held)
+        ours, theirs_now = _prices(state, now), _prices(_values_of(held), now)
+        if ours.partition(_SALE)[1] == "":  # a sale that is none of ours is left alone
+            theirs_now = theirs_now.partition(_SALE)[0]
+        if "price" in owns and ours != theirs_now:
+            yield Drift(sku, "price", ours, theirs_now, held)
         elsewhere = state["stock_elsewhere"] or held.stock_elsewhere
         if "quantity" in owns and not elsewhere and _more(held.quantity, state["quantity"]):
             yield Drift(sku, "quantity", str(state["quantity"]), str(held.quantity), held)
@@ -148,10 +161,25 @@ def _more(theirs: int | None, ours: int | None) -> bool:
     return ours is not None and (theirs is None or theirs > ours)
 
 
-def _prices(pair: tuple[int | None, int | None]) -> str:
-    """`1999`, `1999 instead of 2499`, `none`: minor units."""
-    price, before = pair
-    return f"{'none' if price is None else price}" + (f" instead of {before}" if before is not None else "")
+def _prices(values: Mapping[str, Any], now: datetime) -> str:
+    """`1999`, `1999 instead of 2499`, `none`, and a sale that is not over: minor units, times in UTC."""
+    price, before, sale, end = (values[name] for name in ("price", "list_price", "sale_price", "sale_end"))
+    text = f"{'none' if price is None else price}" + (f" instead of {before}" if before is not None else "")
+    if sale is None or end <= now:
+        return text
+    first, last = (values[name].astimezone(timezone.utc).isoformat() for name in ("sale_start", "sale_end"))
+    return f"{text}{_SALE}{sale} from {first} until {last}"
+
+
+def as_money(prices: str, currency: str) -> str:
+    """What `_prices` says, as people write amounts."""
+    found = _PRICES.fullmatch(prices)
+    if found is None:
+        return prices
+    amounts = [found.span(name) for name in ("sale_price", "list_price", "price") if found[name] is not None]
+    for first, last in amounts:  # from the end, so that places stay
+        prices = f"{prices[:first]}{format_minor(int(prices[first:last]), currency)}{prices[last:]}"
+    return prices
 
 
 def _record(connection: psycopg.Connection[Any], lane: Lane, read: Sequence[str], found: Mapping[Drift, Policy]) -> Counter[str]:
@@ -188,13 +216,21 @@ def _apply(connection: psycopg.Connection[Any], lane: Lane, one: Drift, state: s
         )
 
 
-def _values(one: Drift) -> dict[str, int | None]:
+def _values(one: Drift) -> dict[str, Any]:
     """What it holds, as read just now or as the row says."""
     if one.held is not None:
-        return {"price": one.held.price, "list_price": one.held.list_price, "quantity": one.held.quantity}
-    first, _, before = one.theirs.partition(" instead of ")
-    number = int(first) if first.isdigit() else None
-    return {"price": number, "list_price": int(before) if before.isdigit() else None, "quantity": number}
+        return _values_of(one.held)
+    if one.kind == "quantity":
+        return {"quantity": int(one.theirs) if one.theirs.isdigit() else None}
+    found = _PRICES.fullmatch(one.theirs)
+    said = found.groupdict() if found else dict.fromkeys(_PRICES.groupindex)
+    numbers = {name: int(said[name] or 0) if said[name] else None for name in ("price", "list_price", "sale_price")}
+    return {**numbers, **{name: said[name] for name in ("sale_start", "sale_end")}}
+
+
+def _values_of(held: Held) -> dict[str, Any]:
+    sale = dict(zip(("sale_price", "sale_start", "sale_end"), held.sale or (None, None, None), strict=True))
+    return {"price": held.price, "list_price": held.list_price, "quantity": held.quantity, **sale}
 
 
 def _live(connection: psycopg.Connection[Any], lane: Lane) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from pipeline.listings.cell import Cell
 from pipeline.listings.services import feed_service, listings_service, note_refusal, require_live
 from pipeline.marketplaces.live import CredentialsRefused, FeedService, ListingsService
 from pipeline.model.errors import PipelineError, UsageError
-from pipeline.model.quality import SEVERITIES
 from pipeline.platform.database import Database
 from pipeline.platform.http import ApiError
 from pipeline.platform.locks import advisory_lock
@@ -24,6 +23,7 @@ from pipeline.platform.vault.envelope import Vault
 from pipeline.stores.connections import Status, set_outcome
 from pipeline.submissions.ledger import Ledger
 from pipeline.submissions.machine import Worker
+from pipeline.submissions.places import places_of
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Office:
         ):
             ledger = Ledger(connection, service.lane, store_id=cell.store.id, who=who)
             sends = cell.connection.status in ("active", "error")
-            yield Worker(ledger, service, self.read, lock.verify, rules_by_field(cell), sends=sends)
+            yield Worker(ledger, service, self.read, lock.verify, places_of(cell), sends=sends)
 
     def read(self, path: str) -> bytes:
         """The bytes of a feed file."""
@@ -162,13 +162,3 @@ def left_behind(connection: psycopg.Connection[Any], store_key: str, site: str |
     if feeds:
         parts.append(f"{feeds} submissions are without a verdict, and what they say may still happen")
     return "; ".join(parts)
-
-
-def rules_by_field(cell: Cell) -> Mapping[str, str]:
-    """Our heaviest rule of each field: where an operator reads more about what the marketplace complains of."""
-    from pipeline.quality.ruleset import load_ruleset
-
-    rules = sorted(
-        load_ruleset(cell.marketplace.rules_file).rules, key=lambda rule: SEVERITIES.index(rule.severity), reverse=True
-    )
-    return {rule.field: rule.code for rule in rules}

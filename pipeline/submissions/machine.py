@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -18,12 +18,13 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from pipeline.listings.lane import Lane
-from pipeline.marketplaces.live import CredentialsRefused, FeedService, NotCreated, TryLater
+from pipeline.marketplaces.live import CredentialsRefused, FeedIssue, FeedService, NotCreated, TryLater
 from pipeline.model.errors import BadInputError, PipelineError
 from pipeline.platform.http import ApiError
 from pipeline.platform.points import point
 from pipeline.submissions import single
 from pipeline.submissions.ledger import ENDED, OPEN, SENT, Ledger, Submission
+from pipeline.submissions.places import Places
 from pipeline.submissions.statistics import refresh
 from pipeline.submissions.verdicts import Verdict, apply, becomes_a_feed, forget, is_foreign, judge
 
@@ -63,13 +64,13 @@ class _FileGone(PipelineError):
 @dataclass
 class Worker:
     """Works one lane for as long as it holds the lock. `verify` raises when that is lost; `read` gives a feed file's bytes, by
-    path, or raises FileNotFoundError; `rules` our rule of each field, for issues."""
+    path, or raises FileNotFoundError."""
 
     ledger: Ledger
     service: FeedService
     read: Callable[[str], bytes]
     verify: Callable[[], None]
-    rules: Mapping[str, str] = field(default_factory=dict)
+    places: Places = field(default_factory=Places)
     timing: Timing = TIMING
     monotonic: Callable[[], float] = time.monotonic
     sends: bool = True  # else what is out is followed, and nothing more is sent
@@ -289,7 +290,7 @@ class Worker:
 
     def _end(self, row: Submission, state: str, verdict: Verdict, why: str | None, **values: Any) -> Submission:
         """Results, state of the listings and the end of the submission, in one transaction."""
-        places = [self.place(issue.attribute) for issue in verdict.issues]
+        places = [self.place(issue) for issue in verdict.issues]
         with self.ledger.connection.transaction():
             apply(self.ledger.connection, row, verdict, places)
             point("acks_uncommitted")
@@ -344,10 +345,10 @@ class Worker:
     def _messages(self, row: Submission) -> list[tuple[int, str]]:
         return self.service.messages(self._content(row))
 
-    def place(self, attribute: str | None) -> tuple[str | None, str | None]:
-        """Our field and rule for an attribute of the marketplace."""
-        field_ = self.service.field_of(attribute) if attribute else None
-        return field_, self.rules.get(field_ or "")
+    def place(self, issue: FeedIssue) -> tuple[str | None, str | None]:
+        """Our field and rule for what the marketplace complains of."""
+        field_ = self.service.field_of(issue.attribute) if issue.attribute else None
+        return field_, self.places.rule(field_, issue)
 
 
 #: What a person can do about one that is held, and what that does.

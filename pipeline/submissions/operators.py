@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from psycopg.rows import dict_row
 
+from pipeline.listings.cell import find_cell
 from pipeline.model.errors import UsageError
+from pipeline.stores.actions import Person, record_action
 from pipeline.submissions.ledger import ENDED, Submission
+from pipeline.submissions.live import Office
 from pipeline.submissions.machine import Worker
+
+Action = Literal["resend", "adopt", "cancel"]
 
 _LIST = """
     SELECT s.id, t.key AS store, s.site AS marketplace, s.export_id, s.kind AS feed, s.via, s.state, s.messages, s.counts,
@@ -47,6 +52,30 @@ def get_submission(connection: psycopg.Connection[Any], submission_id: int) -> d
         "events": _rows(connection, events, {"id": submission_id}),
         "refused": _rows(connection, refused, {"id": submission_id}),
     }
+
+
+def decide(office: Office, submission_id: int, action: Action, by: Person, *, feed_id: str = "") -> str:
+    """Do it as the only worker of the lane, and record who did it; what was done, as a sentence.
+
+    Raises UsageError where that cannot be done with this submission now, and LockBusy while another process works the lane."""
+    with office.database.connect() as connection:
+        found = get_submission(connection, submission_id)
+        cell = find_cell(connection, found["store"], found["marketplace"])
+    if cell is None:
+        raise UsageError(f"{found['store']} is not connected to {found['marketplace']} any more")
+    if action == "adopt" and not feed_id:
+        raise UsageError("say which feed it is: the marketplace's id of the feed")
+    with office.service(cell) as service, office.worker(cell, service, holder=by.who, who=by.who) as worker:
+        worker.ledger.enter()
+        if action == "adopt":
+            said = adopt(worker, submission_id, feed_id, by.why)
+        else:
+            said = (resend if action == "resend" else cancel)(worker, submission_id, by.why)
+        record_action(
+            worker.ledger.connection, by, action, found["store"], found["marketplace"], export_id=found["export_id"],
+            submission=submission_id,
+        )  # fmt: skip
+    return said
 
 
 def resend(worker: Worker, submission_id: int, why: str) -> str:

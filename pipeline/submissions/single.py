@@ -70,6 +70,6 @@ def _record(worker: Worker, row: Submission, message: SingleMessage, answer: Ans
     outcome = Outcome(message.message_id, message.sku, "accepted" if answer.accepted else "rejected", reason)
     ledger = worker.ledger
     with ledger.connection.transaction():
-        apply(ledger.connection, row, Verdict([outcome], answer.issues), [worker.place(one.attribute) for one in answer.issues])
+        apply(ledger.connection, row, Verdict([outcome], answer.issues), [worker.place(one) for one in answer.issues])
         point("acks_uncommitted")
         return ledger.wait(row, _NOW, failures=0, reason=None)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 import psycopg
 
 from pipeline.listings.cell import Cell
-from pipeline.listings.overrides import read_overrides
+from pipeline.listings.lane import Lane
+from pipeline.listings.overrides import Override, read_overrides
 from pipeline.submissions.repairing import MENDED
 from pipeline.submissions.schema import LISTING_REPAIRS, LISTING_STATUS
 
@@ -93,14 +94,30 @@ def hint(
     return None
 
 
+def repair_states(connection: psycopg.Connection[Any], lane: Lane, overrides: Sequence[Override]) -> dict[int, str]:
+    """By id, what became of values that listings have in place of their own: how they ended, else whether they are live."""
+    words: dict[str, str] = {}
+    rows = connection.execute(
+        b"SELECT sku, status, repair FROM listing_changes_sent WHERE store_id = %s AND site = %s AND transport = %s"
+        b" AND sku = ANY(%s) AND status IN ('pending', 'rejected')",
+        (*lane.key, sorted({one.sku for one in overrides})),
+    )
+    for sku, status, repair in rows:
+        said = "on its way" if status == "pending" else "to be sent" if repair == MENDED else "refused again"
+        words[sku] = max(said, words.get(sku, ""), key=("", "on its way", "to be sent", "refused again").index)
+    return {one.id: one.ended or words.get(one.sku, "holds") for one in overrides}
+
+
 def listing_repairs(connection: psycopg.Connection[Any], cell: Cell) -> pd.DataFrame:
     """LISTING_REPAIRS: everything that was mended by itself, also what no longer holds."""
+    overrides = read_overrides(connection, cell.lane, ended=True)
+    states = repair_states(connection, cell.lane, overrides)
     rows = [
         {
             **{name: getattr(one, name) for name in LISTING_REPAIRS.names if hasattr(one, name)},
-            "before": as_words(one.source_value), "after": as_words(one.value), "issue": one.text, "state": one.ended or "holds",
+            "before": as_words(one.source_value), "after": as_words(one.value), "issue": one.text, "state": states[one.id],
         }
-        for one in read_overrides(connection, cell.lane, ended=True)
+        for one in overrides
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=LISTING_REPAIRS.names, dtype=object)
 

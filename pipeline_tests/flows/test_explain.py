@@ -18,6 +18,7 @@ def test_the_whole_way_of_a_repaired_sku(shop: Place, amazon: FakeAmazon, tmp_pa
     exported(shop, amazon, tmp_path, too_long(lambda _: 15))
     market = shop.summary("explain", "shop", SKU)["marketplaces"][SITE]
     assert market["next"].startswith("it is on its way")
+    assert [(one["submission"], one["state"], one["outcome"]) for one in market["sent"]] == [(1, "submitted", "waiting")]
     rounds(shop, amazon, 2)
     found = shop.summary("explain", "shop", SKU, "--marketplace", SITE)
     assert (found["source"]["product_id"], found["source"]["line"]) == ("p-3", 4)
@@ -27,7 +28,7 @@ def test_the_whole_way_of_a_repaired_sku(shop: Place, amazon: FakeAmazon, tmp_pa
         "field": "title", "from": "products.title", "source": "Stoneware Mug Number 3", "fixed": "Stoneware Mug Number 3",
         "fixes": [],
     }  # fmt: skip
-    assert (values["price"]["source"], values["quantity"]["source"]) == (2000, {"all": 12})
+    assert (values["price"]["source"], values["quantity"]["source"]) == ("20.00 USD", {"all": 12})
     assert values["description"]["source"].startswith("<p>A hand-thrown")
     market = found["marketplaces"][SITE]
     assert market["listing"]["title"] == "Stoneware Mug"

@@ -141,7 +141,7 @@ def test_what_somebody_changed_there_is_found_at_night(place: Place, amazon: Fak
     (row,) = [one for one in place.summary("status")["connections"] if one["site"] == SITE]
     assert (row["drift"], row["next"]) == (1, "pipeline connection drift shop amazon-us")
     (found,) = place.summary("connection", "drift", *CONNECTION)["drift"]
-    assert (found["sku"], found["kind"], found["ours"], found["theirs"]) == ("SKU-3", "price", "2000", "1850")
+    assert (found["sku"], found["kind"], found["ours"], found["theirs"]) == ("SKU-3", "price", "20.00", "18.50")
     assert export(place)["changes"]["unchanged"] == 10  # nothing is fought over before a person has decided
     config = {"store": "shop", "marketplace": SITE, "who": "ann", "drift": "ours", "drift_skus": ["SKU-3"]}
     with place.instance() as instance:

@@ -37,6 +37,7 @@ from pipeline_tests.marketplaces.rows import single
 
 MARKET, SITE = find_site("amazon-us")
 ACCOUNT = Account("shop", SELLER, {"seller_id": SELLER})
+RENEW = "pipeline connection set shop amazon-us --credentials ask"
 FEED_LANE = f"amazon {SELLER} {MARKETPLACE} {FEED_TYPE}"
 
 
@@ -132,7 +133,7 @@ class Shop:
             Buckets(self.database.connect) as buckets,
         ):
             credentials = {name: Secret(value) for name, value in self.amazon.credentials.items()}
-            service = AmazonFeeds(SpApi("NA", SELLER, credentials, buckets, Tokens(clock.seconds), patience), SITE)
+            service = AmazonFeeds(SpApi("NA", SELLER, credentials, buckets, Tokens(clock.seconds), patience, renew=RENEW), SITE)
             ledger = Ledger(connection, FEED_LANE, clock=clock.now)
             yield Worker(ledger, service, self.read, lock.verify, timing=self.timing, **values)
             service.close()

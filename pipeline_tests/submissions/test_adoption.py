@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -391,6 +391,32 @@ def test_ours_is_said_again(shop: Shop, cell: Cell, adopted: list[dict[str, Any]
     assert drifted(shop) == {}
     assert shop.plan(*adopted).plan.counts["messages"] == {}
     assert offered(shop, adopted[0]["sku"])["purchasable_offer"][0]["our_price"][0]["schedule"][0]["value_with_tax"] == 19.99
+
+
+def test_a_sale_of_ours_that_somebody_changes(shop: Shop, cell: Cell, adopted: list[dict[str, Any]]) -> None:
+    start = datetime.now(timezone.utc).replace(microsecond=0)
+    sale = {"sale_price": 1500, "sale_start": start, "sale_end": start + timedelta(days=9)}
+    on_sale = [{**one, **sale} for one in adopted[:3]] + adopted[3:]
+    shop.export(*on_sale)
+    shop.pass_time(5)
+    assert read(shop, cell, on_sale) == {"read": 5, "missing": 0}
+    first, second, third, fourth = (offered(shop, one["sku"])["purchasable_offer"][0] for one in adopted[:4])
+    assert first["discounted_price"][0]["schedule"][0]["value_with_tax"] == 15
+    del first["discounted_price"]
+    second["discounted_price"][0]["schedule"][0]["value_with_tax"] = 12.5
+    # The same moment in another zone, and a sale that is none of ours, are no drift.
+    third["discounted_price"][0]["schedule"][0]["start_at"] = start.astimezone(timezone(timedelta(hours=9))).isoformat()
+    fourth["discounted_price"] = second["discounted_price"]
+    assert read(shop, cell, on_sale)["open"] == 2
+    until = f"from {start.isoformat()} until {(start + timedelta(days=9)).isoformat()}"
+    assert drifted(shop)["0"] == ("price", "1999", "open")
+    assert drifted(shop)["1"] == ("price", f"1999, on sale for 1250 {until}", "open")
+    account.decide_drift(shop.connection, cell, "ours", [], "ann", "")
+    planned = changes(shop.export(*on_sale))
+    assert [planned[one["sku"]] for one in adopted] == [["price"], ["price"], *[["unchanged"]] * 3]
+    shop.pass_time(5)
+    assert read(shop, cell, on_sale) == {"read": 5, "missing": 0}
+    assert first["discounted_price"][0]["schedule"][0]["value_with_tax"] == 15
 
 
 def test_theirs_stays_until_ours_changes(shop: Shop, cell: Cell, adopted: list[dict[str, Any]]) -> None:

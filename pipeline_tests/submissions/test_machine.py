@@ -12,10 +12,11 @@ import pytest
 from pipeline.marketplaces.live import CredentialsRefused
 from pipeline.model.errors import PipelineError
 from pipeline.submissions.ledger import Ledger, Stale
+from pipeline.submissions.places import Places
 from pipeline_tests.fakes.amazon import MARKETPLACE, Fault
 from pipeline_tests.fakes.amazon_feeds import Ending
 from pipeline_tests.marketplaces.rows import family
-from pipeline_tests.submissions.shop import FEED_LANE, Shop, changes, reasons, row
+from pipeline_tests.submissions.shop import FEED_LANE, MARKET, Shop, changes, reasons, row
 
 REFUSAL = {"code": "90220", "severity": "ERROR", "message": "'[material]' is required", "attributeName": "material"}
 
@@ -435,12 +436,13 @@ def test_10_000_skus_of_which_one_in_a_hundred_changes(shop: Shop) -> None:
 
 def test_an_issue_of_a_listing_does_not_refuse_its_message(shop: Shop) -> None:
     shop.amazon.catalog.finds["a"] = {
-        "code": "18027", "severity": "WARNING", "message": "background", "attributeNames": ["main_product_image_locator"],
+        "code": "18027", "severity": "WARNING", "message": "The image has no white background",
+        "attributeNames": ["main_product_image_locator"],
         "categories": ["INVALID_IMAGE"],
         "enforcements": {"actions": [{"action": "SEARCH_SUPPRESSED"}], "exemption": {"status": "NOT_EXEMPT"}},
     }  # fmt: skip
     shop.export(row("a"))
-    shop.pass_time(5, 60, rules={"images": "A_IMAGE"})
+    shop.pass_time(5, 60, places=Places({"images": [("present", "NO_IMAGE"), ("image_types", "A_IMAGE")]}, MARKET.causes()))
     assert shop.acknowledged() == {"a": 1999}
     found = shop.connection.execute("SELECT sku, of_message, field, rule, actions FROM marketplace_issues").fetchall()
     assert found == [("a", False, "images", "A_IMAGE", ["SEARCH_SUPPRESSED"])]

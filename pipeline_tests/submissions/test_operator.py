@@ -57,7 +57,7 @@ CASES = {
     "revoked": Case(
         lambda amazon: setattr(amazon, "revoked", True), 10, "planned",
         "Amazon refused the credentials: the refresh token is wrong or was revoked by the seller; give new ones: "
-        "pipeline connection set STORE MARKETPLACE --credentials FILE", "planned",
+        "pipeline connection set shop amazon-us --credentials ask", "planned",
     ),
     "throttled for ten minutes": Case(
         faults("createFeed", 429, 2, "QuotaExceeded"), 8, "uploaded",

@@ -105,8 +105,8 @@ def read_taxonomy(path: Path) -> Taxonomy:
         content = path.read_bytes()
     except OSError as error:
         raise BadInputError(
-            f"the category file {path} cannot be read: {error.strerror or error}; name another with: "
-            "pipeline connection set STORE MARKETPLACE category_file=PATH"
+            f"the category file {path} cannot be read: {error.strerror or error}; name another with the "
+            "connection's setting category_file"
         ) from None
     try:
         text = content.decode("utf-8-sig")

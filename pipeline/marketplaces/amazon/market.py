@@ -188,4 +188,5 @@ def _api(site: Site, account: Account, credentials: Mapping[str, Secret], bucket
             f"{account.store} has no seller_id (the merchant token) for {site.key}; set it with: "
             f"pipeline connection set {account.store} {site.key} seller_id=..."
         )
-    return SpApi(site.region, account.seller_id, credentials, buckets, _tokens())
+    renew = f"pipeline connection set {account.store} {site.key} --credentials ask"
+    return SpApi(site.region, account.seller_id, credentials, buckets, _tokens(), renew=renew)

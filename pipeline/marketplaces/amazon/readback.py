@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +41,7 @@ def held(listing: RemoteListing, site: Site) -> Held:
         list_price=before if price is not None and before is not None and before > price else None,
         quantity=quantity if isinstance(quantity, int) and quantity >= 0 else None,
         stock_elsewhere=bool(stock) and _MERCHANT not in stock,
+        sale=_sale(_first(_first(offer.get("discounted_price")).get("schedule")), site),
         gtins=tuple(
             str(one["value"]) for one in _of_site(content, "externally_assigned_product_identifier", site) if "value" in one
         ),
@@ -62,6 +64,24 @@ def difference(message: bytes, listing: RemoteListing) -> Difference:
         if not same:
             (unknown if name in LOCATORS and any(map(_moved, values)) else differ).append(name)
     return Difference(tuple(differ), tuple(unknown))
+
+
+def _sale(schedule: Mapping[str, Any], site: Site) -> tuple[int, datetime, datetime] | None:
+    price, start, end = (
+        _minor(schedule.get("value_with_tax"), site),
+        _time(schedule.get("start_at")),
+        _time(schedule.get("end_at")),
+    )
+    return None if price is None or start is None or end is None else (price, start, end)
+
+
+def _time(value: Any) -> datetime | None:
+    """An ISO 8601 time; one that names no zone is of UTC."""
+    try:
+        found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 def _present(ours: Mapping[str, Any], theirs: Sequence[Mapping[str, Any]]) -> bool:

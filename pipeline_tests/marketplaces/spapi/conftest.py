@@ -55,6 +55,7 @@ def new_api(amazon: FakeAmazon, database: Database) -> Iterator[Callable[..., Sp
                 buckets,
                 tokens or Tokens(clock.seconds),
                 patience,
+                renew="renew",
             )
             stack.callback(api.close)
             return api

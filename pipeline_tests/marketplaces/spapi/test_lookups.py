@@ -30,7 +30,7 @@ def lookups(amazon: FakeAmazon, database: Database) -> Iterator[AmazonLookups]:
     patience = Patience(deadline_seconds=30, sleep=clock.advance, clock=clock.seconds, jitter=lambda: 1.0)
     credentials = {name: Secret(value) for name, value in amazon.credentials.items()}
     with Buckets(database.connect) as buckets:
-        service = AmazonLookups(SpApi("NA", SELLER, credentials, buckets, Tokens(clock.seconds), patience), SITE)
+        service = AmazonLookups(SpApi("NA", SELLER, credentials, buckets, Tokens(clock.seconds), patience, renew="renew"), SITE)
         yield service
         service.close()
 

@@ -53,8 +53,11 @@ class SpApi:
         buckets: Buckets,
         tokens: Tokens,
         patience: Patience = _PATIENCE,
+        *,
+        renew: str,
     ) -> None:
-        self._credentials, self._buckets, self._tokens = credentials, buckets, tokens
+        """`renew`: the command that gives the connection new credentials."""
+        self._credentials, self._buckets, self._tokens, self._renew = credentials, buckets, tokens, renew
         self.region, self.seller_id = region, seller_id
         timeout = httpx.Timeout(TIMEOUT_SECONDS, connect=5.0)
         with ExitStack() as opening:
@@ -72,7 +75,7 @@ class SpApi:
     def prepare(self, operation: str) -> None:
         """Everything that can fail before a request is sent: the next call of this operation is `prepared`."""
         self._take(operation)
-        self._tokens.get(self._lwa, self._credentials)
+        self._token()
 
     def call(
         self, operation: str, method: str, path: str, *, params: Mapping[str, str | int] | None = None, json: Any = None,
@@ -89,12 +92,12 @@ class SpApi:
             headers = {"x-amz-access-token": token.reveal(), "User-Agent": _USER_AGENT}
             return self.service.send(method, path, headers=headers, params=params, json=json, repeat=repeat)
 
-        token = self._tokens.get(self._lwa, self._credentials)
+        token = self._token()
         answer = self._watched(operation, send)
         if answer.status in (401, 403) and amazon_code(answer) == _REFUSED:
             # Nothing was done, so asking again with a new token is no repetition.
             self._tokens.forget(self._credentials, token)
-            token = self._tokens.get(self._lwa, self._credentials)
+            token = self._token()
             answer = self._watched(operation, send)
         if answer.status in (401, 403):
             error = self.service.refused(answer)
@@ -106,6 +109,9 @@ class SpApi:
         if not answer.ok:
             raise self.service.refused(answer)
         return answer
+
+    def _token(self) -> Secret:
+        return self._tokens.get(self._lwa, self._credentials, self._renew)
 
     def _watched(self, operation: str, send: Callable[[], Answer]) -> Answer:
         """What the answer says of the rate limit counts for every process."""

@@ -15,7 +15,6 @@ from pipeline.platform.points import point
 
 #: A token is renewed this long before it ends (it lives an hour), so that none ends on its way.
 _EARLY_SECONDS = 60.0
-_NEW = "pipeline connection set STORE MARKETPLACE --credentials FILE"
 _WRONG = {
     "invalid_client": "the client id or the client secret is wrong, or the secret has expired",
     "invalid_grant": "the refresh token is wrong or was revoked by the seller",
@@ -31,14 +30,15 @@ class Tokens:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Secret, float]] = {}
 
-    def get(self, lwa: Service, credentials: Mapping[str, Secret]) -> Secret:
-        """A token that lives for at least a minute. Raises CredentialsRefused when Amazon says that it never will."""
+    def get(self, lwa: Service, credentials: Mapping[str, Secret], renew: str) -> Secret:
+        """A token that lives for at least a minute. Raises CredentialsRefused when Amazon says that it never will;
+        `renew` is the command that gives new credentials."""
         key = _key(credentials)
         with self._lock:
             token, ends = self._known.get(key, (None, 0.0))
             if token is None or self._clock() >= ends:
                 began = self._clock()
-                token, lives = _request(lwa, credentials)
+                token, lives = _request(lwa, credentials, renew)
                 point("token_refreshed_unsaved")
                 self._known[key] = (token, began + max(0.0, lives - _EARLY_SECONDS))
             return token
@@ -57,7 +57,7 @@ def lwa_code(answer: Answer) -> str | None:
     return found if isinstance(found, str) and len(found) < 64 and found.replace("_", "").isalpha() else None
 
 
-def _request(lwa: Service, credentials: Mapping[str, Secret]) -> tuple[Secret, float]:
+def _request(lwa: Service, credentials: Mapping[str, Secret], renew: str) -> tuple[Secret, float]:
     form = {name: credentials[name].reveal() for name in ("client_id", "client_secret", "refresh_token")}
     answer = lwa.send("POST", "auth/o2/token", form={"grant_type": "refresh_token", **form})
     if not answer.ok:
@@ -65,7 +65,7 @@ def _request(lwa: Service, credentials: Mapping[str, Secret]) -> tuple[Secret, f
         if answer.status in (400, 401) and code is not None:
             reason = _WRONG.get(code, f"Amazon says {code}")
             raise CredentialsRefused(
-                lwa.name, f"Amazon refused the credentials: {reason}; give new ones: {_NEW}", status=answer.status,
+                lwa.name, f"Amazon refused the credentials: {reason}; give new ones: {renew}", status=answer.status,
                 code=code, request_id=answer.request_id,
             )  # fmt: skip
         raise lwa.refused(answer, "refused to give a token")
