@@ -6,21 +6,48 @@ is empty: where the database is comes from the settings, and no secret enters a 
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from typing import Any
 
 from dagster._config.config_schema import UserConfigSchema
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 
 from pipeline.platform.database import Database
 from pipeline.settings import Settings
 
 _POOL_SECONDS = 600
+_REMEMBERED_SECONDS = 1.0
+
+
+class _Events(PostgresEventLogStorage):
+    """Remembers for a second which dynamic partitions there are: a run of some assets asks for its own two hundred times."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        key, now = (partitions_def_name, partition_key), time.monotonic()
+        if now - self._seen.get(key, -_REMEMBERED_SECONDS) < _REMEMBERED_SECONDS:
+            return True
+        found = super().has_dynamic_partition(partitions_def_name, partition_key)
+        if found:
+            self._seen[key] = now
+        return found
+
+    def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
+        self._seen.pop((partitions_def_name, partition_key), None)
+        super().delete_dynamic_partition(partitions_def_name, partition_key)
 
 
 class Storage(DagsterPostgresStorage):
     """DATABASE_URL, or the embedded Postgres. Raises PipelineError when the database cannot be opened."""
+
+    def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(postgres_url=postgres_url, inst_data=inst_data)
+        self._event_log_storage = _Events(postgres_url, self.should_autocreate_tables)
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:

@@ -10,11 +10,13 @@ import json
 import logging
 import random
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -125,7 +127,7 @@ class Service:
             logging.getLogger(logger).setLevel(logging.WARNING)
         self._client = httpx.Client(
             headers={"User-Agent": USER_AGENT}, timeout=timeout, follow_redirects=False, trust_env=not self._loopback,
-            transport=transport,
+            transport=transport, verify=_certificates(),
         )  # fmt: skip
 
     def __enter__(self) -> Service:
@@ -359,3 +361,9 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Reading them takes longer than a request."""
+    return httpx.create_ssl_context()

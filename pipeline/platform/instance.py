@@ -15,18 +15,23 @@ if TYPE_CHECKING:
 _STATEMENT_MS = 60_000
 _POOL_SECONDS = 600
 _POOL_OVERFLOW = 5
+_IN_PROCESS = "in-process.yaml"
+#: Capturing what a run prints takes four processes more each.
+_NOT_CAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 _HEADER = "# Made from the project's dagster.yaml at each start; change that file.\n"
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The Dagster instance of these settings; a context manager. Raises PipelineError when the database cannot be opened.
+    """The Dagster instance of these settings, for runs in this process: what they print is seen where it runs.
+
+    A context manager. Raises PipelineError when the database cannot be opened.
 
     The process's environment is made to say the same: Dagster makes the storage, and child processes, from that.
     """
     import dagster as dg
 
     os.environ.update(settings.environment())
-    instance = dg.DagsterInstance.from_config(str(dagster_home(settings)))
+    instance = dg.DagsterInstance.from_config(str(dagster_home(settings)), _IN_PROCESS)
     # A run writes hundreds of events, and Dagster opens a connection for each statement unless told to keep one.
     instance.optimize_for_webserver(statement_timeout=_STATEMENT_MS, pool_recycle=_POOL_SECONDS, max_overflow=_POOL_OVERFLOW)
     return instance
@@ -47,6 +52,7 @@ def dagster_home(settings: Settings) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         _replace(home / "dagster.yaml", _HEADER + yaml.safe_dump(configuration, sort_keys=False))
+        _replace(home / _IN_PROCESS, _HEADER + yaml.safe_dump({**configuration, "compute_logs": _NOT_CAPTURED}, sort_keys=False))
     except OSError as error:
         raise PipelineError(f"{home} cannot be written: {error.strerror}; set PIPELINE_DATA_DIR to a folder of yours") from None
     return home
