@@ -99,7 +99,7 @@ def test_the_parent_of_a_family_and_a_blocked_listing(finished_demo: Finished) -
     for sku in blocked["sku"].head(2):
         said = place.summary("explain", "demo", sku, "--marketplace", SITE)["marketplaces"][SITE]["next"]
         assert said.startswith("it is blocked: ") and said.endswith("pipeline import demo")
-    for sku in listings["sku"]:
+    for sku in listings["sku"][::15]:
         assert place.cli("explain", "demo", sku, code=0).out
 
 

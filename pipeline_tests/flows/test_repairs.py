@@ -39,9 +39,9 @@ def too_long(limit: Callable[[str], int], sku: str = SKU) -> Rule:
     return rule
 
 
-def refuse(code: str, message: str, attribute: str | None = None) -> Rule:
+def refuse(code: str, message: str, attribute: str | None = None, sku: str = SKU) -> Rule:
     issue = {"code": code, "severity": "ERROR", "message": message}
-    return lambda said: {**issue, **({"attributeName": attribute} if attribute else {})} if said["sku"] == SKU else None
+    return lambda said: {**issue, **({"attributeName": attribute} if attribute else {})} if said["sku"] == sku else None
 
 
 def rounds(shop: Place, amazon: FakeAmazon, count: int = 1) -> None:
@@ -130,26 +130,36 @@ def test_at_most_twice_then_it_waits_with_a_hint(shop: Place, amazon: FakeAmazon
     assert [row[4] for row in overrides(shop)] == ["undone", "undone", "replaced", None]
 
 
-@pytest.mark.parametrize(
-    ("rules", "why"),
-    [
-        ([refuse("90220", "'[batteries_required]' is required but not supplied.")], "nothing mends this"),
-        ([refuse("90244", "The value is not a valid value.", "brand")], "nothing mends brand"),
-        ([refuse("90244", "The value is not a valid value.", "externally_assigned_product_identifier")], "nothing mends"),
-        ([refuse("90244", "The value is not a valid value.", "purchasable_offer.our_price")], "nothing mends"),
-        ([refuse("90244", "The value is not a valid value.", "condition_type")], "nothing mends condition_type"),
-        ([refuse("20000", "The image cannot be read.", "main_product_image_locator")], "cannot be told how to change the images"),
-        ([refuse("1", "The title is too long.", "item_name")], "cannot be told how to change the title"),
-        ([too_long(lambda _: 15), refuse("90220", "'[size]' is required but not supplied.")], "nothing mends"),
-    ],
-)
-def test_what_no_safe_fix_mends_waits(shop: Place, amazon: FakeAmazon, tmp_path: Path, rules: list[Rule], why: str) -> None:
-    exported(shop, amazon, tmp_path, *rules)
+NOT_VALID = "The value is not a valid value."
+#: SKU -> what Amazon says of it, and why that waits.
+WAIT: dict[str, tuple[list[Rule], str]] = {
+    "SKU-1": ([refuse("90220", "'[batteries_required]' is required but not supplied.", sku="SKU-1")], "nothing mends this"),
+    "SKU-2": ([refuse("90244", NOT_VALID, "brand", sku="SKU-2")], "nothing mends brand"),
+    "SKU-3": ([refuse("90244", NOT_VALID, "externally_assigned_product_identifier", sku="SKU-3")], "nothing mends"),
+    "SKU-4": ([refuse("90244", NOT_VALID, "purchasable_offer.our_price", sku="SKU-4")], "nothing mends"),
+    "SKU-5": ([refuse("90244", NOT_VALID, "condition_type", sku="SKU-5")], "nothing mends condition_type"),
+    "SKU-6": (
+        [refuse("20000", "The image cannot be read.", "main_product_image_locator", sku="SKU-6")],
+        "cannot be told how to change the images",
+    ),
+    "SKU-7": ([refuse("1", "The title is too long.", "item_name", sku="SKU-7")], "cannot be told how to change the title"),
+    "SKU-8": (
+        [too_long(lambda _: 15, "SKU-8"), refuse("90220", "'[size]' is required but not supplied.", sku="SKU-8")],
+        "nothing mends",
+    ),
+}
+
+
+def test_what_no_safe_fix_mends_waits(shop: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    exported(shop, amazon, tmp_path, *(rule for rules, _ in WAIT.values() for rule in rules))
     rounds(shop, amazon, 2)
     assert len(amazon.feeds) == 1
     assert overrides(shop) == []
-    hint = status_of(shop)["hint"]
-    assert why in hint and f"{SKU} of shop" in hint and "pipeline import shop" in hint
+    for sku, (_, why) in WAIT.items():
+        found = status_of(shop, sku)
+        assert found["state"] == "rejected"
+        assert why in found["hint"] and found["hint"].startswith(f"{sku} of shop"), found["hint"]
+    assert status_of(shop, "SKU-9")["state"] == "live"
 
 
 def test_an_operator_switches_it_off(shop: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
@@ -176,12 +186,17 @@ def die_after(original: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     ("target", "hook"),
     [
         ("pipeline.submissions.repairing:request_export", die),
-        ("pipeline.submissions.status:listing_repairs", die_after),
-        ("pipeline.operations.chain:open_requests", die),
-        ("pipeline.submissions.api_mode:hand_over", die),
         ("pipeline.submissions.api_mode:hand_over", die_after),
-        ("pipeline.submissions.statistics:note_duration", die),
-        ("pipeline.operations.chain:close_request", die),
+        *(
+            pytest.param(target, hook, marks=pytest.mark.long)
+            for target, hook in (
+                ("pipeline.submissions.status:listing_repairs", die_after),
+                ("pipeline.operations.chain:open_requests", die),
+                ("pipeline.submissions.api_mode:hand_over", die),
+                ("pipeline.submissions.statistics:note_duration", die),
+                ("pipeline.operations.chain:close_request", die),
+            )
+        ),
     ],
 )
 def test_killed_anywhere_it_is_sent_again_once(

@@ -159,6 +159,7 @@ def kill(place: Place, hooks: dict[str, tuple[Callable[..., Any], Any]] | Any) -
     assert start(place, "import", "shop", hooks=hooks, values=QUICK).killed()
 
 
+@pytest.mark.long
 def test_an_import_killed_anywhere_is_finished_by_the_next_and_paid_once(
     place: Place, shop: FakeShopify, expected: Any, tmp_path: Path
 ) -> None:
