@@ -37,7 +37,7 @@ _MOST_BYTES = 256_000_000
 #: What a spreadsheet would take for a formula, and the sign that tells it not to.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
-__all__ = ["COLUMNS", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "provenance", "read_csv", "reject"]
+__all__ = ["COLUMNS", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "read_csv", "reject"]
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,6 @@ def open_table(settings: Settings, cell: Cell) -> Shelf:
     if table is None:
         raise PipelineError(f"there are no suggestions for {place} yet; make them with: pipeline export {place} --dry-run")
     return Shelf(table, stored_table(settings, "listing_categories", CATEGORIES, cell.site.key, cell.store.key))
-
-
-def provenance(shelf: Shelf, product_id: str) -> list[dict[str, Any]]:
-    """Where each field of a product's texts comes from: before and after, engine, reason, who decided and when."""
-    return list(shelf.rows(Which(product_ids=(product_id,))))
 
 
 def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterable[Mapping[str, Any]], who: str, why: str = "") -> int:
