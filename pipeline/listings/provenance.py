@@ -13,7 +13,7 @@ from pipeline.language.optimize import FIELDS
 from pipeline.listings.categories.decisions import Recorded, Scope, key_of
 
 Row = Mapping[str, Any]
-State = Literal["used", "replaced", "suggested", "rejected", "refused", "untranslated"]
+State = Literal["used", "replaced", "suggested", "rejected", "refused", "untranslated", "none"]
 #: Field -> the column of the product that it is made from.
 _SOURCE = {"title": "title", "description": "description_html", "bullets": "description_html", "keywords": "tags"}
 _WAITS = "it waits for a decision: pipeline suggestions list"
@@ -22,8 +22,11 @@ _WAITS_CATEGORY = "it waits for a decision: pipeline categories list"
 
 @dataclass(frozen=True)
 class Step:
-    """One value of a field. `replaced` by the next one that is used, `refused` by a guard. `by`: source, translation, rules,
-    model, human; of a category also choice, rule, words, marketplace, item, default. `at`: null where it is not recorded."""
+    """One value of a field. `replaced` by the next one that is used, `refused` by a guard, `none` found.
+
+    `by`: source, translation, rules, model, human; of a category also choice, rule, words, marketplace, item, default.
+    `at`: null where it is not recorded.
+    """
 
     field: str
     by: str
@@ -46,7 +49,7 @@ def provenance(
     steps: list[Step] = []
     for name in FIELDS:
         steps += _settled([*_translated(name, product, localized), *_optimized(name, optimized)])
-    steps += _settled(_category(product, category, listing, decisions))
+    steps += _settled(list(_category(product, category, listing, decisions)))
     return [asdict(step) for step in steps]
 
 
@@ -113,7 +116,7 @@ def _category(product: Row, category: Row, listing: Row, decisions: Iterable[Rec
             category["engine"], at, who, why,
         )  # fmt: skip
     elif category.get("reason"):
-        yield Step("category", "rules", "refused", None, None, None, None, category["reason"])
+        yield Step("category", "words", "none", None, None, None, None, category["reason"])
     said = listing.get("category_source")
     if said in ("default", "item") and listing.get("category"):
         why = "the connection's default_category" if said == "default" else "that of the item of the marketplace's catalog"
