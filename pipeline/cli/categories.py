@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import Json, SiteKey, StoreKey
+from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, person
 from pipeline.cli.output import say, show_json, show_table
 from pipeline.cli.session import session
 
 if TYPE_CHECKING:
     from pipeline.listings.categories.review import Which
+    from pipeline.stores.actions import Person
 
 app = typer.Typer(help="Categories of products on a marketplace: guesses, choices.", no_args_is_help=True)
 
@@ -23,7 +24,6 @@ Types = Annotated[
     list[str] | None, typer.Option("--product-type", metavar="TYPE", help="Of all products of this type; may be repeated.")
 ]
 Everything = Annotated[bool, typer.Option("--all", help="Of all products.")]
-Why = Annotated[str, typer.Option("--why", help="Why; kept with your name.")]
 _STATES = ("accepted", "suggested", "none")
 _SHOWN = ("product_id", "title", "category", "name", "status", "confidence", "engine", "reason")
 
@@ -114,13 +114,14 @@ def accept(
     everything: Everything = False,
     minimum: Annotated[float, typer.Option("--min-confidence", min=0, max=1, help="Only what is at least so sure.")] = 0.0,
     why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Accept suggested categories. The choice stays, also after imports."""
     from pipeline.listings.categories import review
 
     which = review.Which(product or (), product_type or (), everything, minimum)
-    _decide(store, marketplace, which, "suggested", review.accept, why, as_json)
+    _decide(store, marketplace, which, "suggested", review.accept, person(who, why), as_json)
 
 
 @app.command(epilog="Example: pipeline categories reject my-shop amazon-us --product 8123456789")
@@ -131,13 +132,14 @@ def reject(
     product_type: Types = None,
     everything: Everything = False,
     why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Reject guessed categories: the same is not guessed again for these products."""
     from pipeline.listings.categories import review
 
     which = review.Which(product or (), product_type or (), everything)
-    _decide(store, marketplace, which, None, review.reject, why, as_json)
+    _decide(store, marketplace, which, None, review.reject, person(who, why), as_json)
 
 
 @app.command("set", epilog="Example: pipeline categories set my-shop amazon-us SHIRT --product-type T-Shirts")
@@ -153,27 +155,26 @@ def set_(
     ] = None,
     file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="An edited file of: categories list --csv.")] = None,
     why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Choose categories yourself: one for products, product types or taxonomy categories, or those of an edited file."""
-    import getpass
-
     from pipeline.listings.categories import review
-    from pipeline.listings.categories.decisions import Scope, decide
+    from pipeline.listings.categories.decisions import Scope
     from pipeline.model.errors import UsageError
 
     keys: dict[Scope, list[str]] = {"product": product or [], "product_type": product_type or [], "taxonomy": taxonomy or []}
     if (file is None) == (category is None) or (category is not None and not any(keys.values())):
         raise UsageError("give a CATEGORY with --product, --product-type or --taxonomy, or else a file with --csv")
-    who, refused = getpass.getuser(), list[review.Refused]()
+    by, refused = person(who, why), list[review.Refused]()
     with session() as current, current.connect() as connection:
         cell = review.connected_cell(connection, store, marketplace)
         if file is not None:
             decisions, refused = review.read_csv(file, cell, review.open_shelf(current.settings, cell).categories)
-            count = decide(connection, cell.store.id, cell.site.key, decisions, who, why)
+            count = review.record(connection, cell, "choose_categories", decisions, by)
         else:
             count = sum(
-                review.choose(connection, cell, category or "", scope, found, who, why) for scope, found in keys.items() if found
+                review.choose(connection, cell, category or "", scope, found, by) for scope, found in keys.items() if found
             )
     if as_json:
         show_json({"decided": count, "refused": refused})
@@ -192,21 +193,22 @@ def forget(
     product: Products = None,
     product_type: Types = None,
     taxonomy: Annotated[list[str] | None, typer.Option("--taxonomy", metavar="ID", help="Of this taxonomy category.")] = None,
+    why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Forget decisions, so that rules and guesses count again."""
-    from pipeline.listings.categories import decisions
-    from pipeline.listings.categories.review import connected_cell
+    from pipeline.listings.categories import review
+    from pipeline.listings.categories.decisions import Scope
     from pipeline.model.errors import UsageError
 
-    keys: dict[decisions.Scope, list[str]] = {
+    keys: dict[Scope, list[str]] = {
         "product": product or [], "product_type": product_type or [], "taxonomy": taxonomy or [],
     }  # fmt: skip
     if not any(keys.values()):
         raise UsageError("say what about: --product, --product-type or --taxonomy; see: pipeline categories list --decisions")
     with session() as current, current.connect() as connection:
-        cell = connected_cell(connection, store, marketplace)
-        gone = sum(decisions.forget(connection, cell.store.id, cell.site.key, scope, found) for scope, found in keys.items())
+        gone = review.forget(connection, review.connected_cell(connection, store, marketplace), keys, person(who, why))
     if as_json:
         show_json({"forgotten": gone})
     else:
@@ -218,12 +220,10 @@ def _decide(
     marketplace: str,
     which: Which,
     status: str | None,
-    act: Callable[[Any, Any, Iterator[dict[str, Any]], str, str], int],
-    why: str,
+    act: Callable[[Any, Any, Iterator[dict[str, Any]], Person], int],
+    by: Person,
     as_json: bool,
 ) -> None:
-    import getpass
-
     from pipeline.listings.categories.review import connected_cell, open_shelf
     from pipeline.model.errors import UsageError
 
@@ -232,7 +232,7 @@ def _decide(
     with session() as current, current.connect() as connection:
         cell = connected_cell(connection, store, marketplace)
         rows = open_shelf(current.settings, cell).rows(status, which)
-        count = act(connection, cell, rows, getpass.getuser(), why)
+        count = act(connection, cell, rows, by)
     if as_json:
         show_json({"decided": count})
     elif count:

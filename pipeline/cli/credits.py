@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import Json, StoreKey
+from pipeline.cli.options import Json, StoreKey, Who, Why, person
 from pipeline.cli.output import say, show_facts, show_json, show_table
 from pipeline.cli.session import session
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import psycopg
 
 app = typer.Typer(help="Credits of a store: grants, deductions, balance, prices.", no_args_is_help=True)
+
+#: Stands in the audit for what is decided about every store; no key of a store can be this.
+_ALL = "*"
 
 SomeStore = Annotated[str | None, typer.Argument(metavar="[STORE]", help="Key of the store; all stores if not given.")]
 
@@ -28,10 +31,13 @@ def on(
     at_zero: Annotated[
         str, typer.Option("--at-zero", help="stop: no paid work without credits. go-on: it goes on and is deducted later.")
     ] = "stop",
+    why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Switch a store's credits on: from now on what a model does for it costs credits."""
     from pipeline.model.errors import UsageError
+    from pipeline.stores.actions import record_action
     from pipeline.stores.credits import AT_ZERO, switch_on
     from pipeline.stores.stores import get_store
 
@@ -41,18 +47,21 @@ def on(
     with session() as current, current.connect() as connection:
         found = get_store(connection, store)
         switch_on(connection, found.id, chosen)
+        record_action(connection, person(who, why), "credits_on", store, at_zero=chosen)
         facts = _facts(connection, store)
     show_json(facts) if as_json else show_facts(facts)
 
 
 @app.command(epilog="Example: pipeline credits off my-shop")
-def off(store: StoreKey, as_json: Json = False) -> None:
+def off(store: StoreKey, why: Why = "", who: Who = None, as_json: Json = False) -> None:
     """Switch a store's credits off: it works without limit; its balance stays."""
+    from pipeline.stores.actions import record_action
     from pipeline.stores.credits import switch_off
     from pipeline.stores.stores import get_store
 
     with session() as current, current.connect() as connection:
         switch_off(connection, get_store(connection, store).id)
+        record_action(connection, person(who, why), "credits_off", store)
         facts = _facts(connection, store)
     show_json(facts) if as_json else show_facts(facts)
 
@@ -63,6 +72,8 @@ def grant(
     credits: Annotated[int, typer.Argument(metavar="CREDITS", min=1, help="How many.", show_default=False)],
     reference: Annotated[str | None, typer.Option("--reference", help="Such as an invoice: granted once.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="For people.")] = None,
+    why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Give a store credits. What it owed is deducted by the next run, or by the daily deduction."""
@@ -70,7 +81,26 @@ def grant(
     from pipeline.stores.stores import get_store
 
     with session() as current, current.connect() as connection:
-        ledger.grant(connection, get_store(connection, store).id, credits, reference=reference, note=note)
+        by = person(who, why)
+        ledger.grant(connection, get_store(connection, store).id, credits, person=by, reference=reference, note=note)
+        facts = _facts(connection, store)
+    show_json(facts) if as_json else show_facts(facts)
+
+
+@app.command(epilog='Example: pipeline credits deduct my-shop 100 --why "granted twice"')
+def deduct(
+    store: StoreKey,
+    credits: Annotated[int, typer.Argument(metavar="CREDITS", min=1, help="How many.", show_default=False)],
+    why: Why = "",
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Take credits of a store back, such as a grant that was wrong. Never below zero."""
+    from pipeline.stores.credits import take_back
+    from pipeline.stores.stores import get_store
+
+    with session() as current, current.connect() as connection:
+        take_back(connection, get_store(connection, store).id, credits, person=person(who, why))
         facts = _facts(connection, store)
     show_json(facts) if as_json else show_facts(facts)
 
@@ -125,11 +155,14 @@ def price(
     service: Annotated[str | None, typer.Argument(metavar="[SERVICE]", help="Whose price is set.")] = None,
     credits: Annotated[int | None, typer.Argument(metavar="[CREDITS]", min=0, help="Credits a unit.")] = None,
     store: Annotated[str | None, typer.Option("--store", help="Only for this store.")] = None,
+    why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Show what each service costs, or set it."""
     from pipeline.model.errors import UsageError
     from pipeline.stores import credits as ledger
+    from pipeline.stores.actions import record_action
     from pipeline.stores.stores import get_store
 
     if (service is None) != (credits is None):
@@ -138,6 +171,7 @@ def price(
         store_id = get_store(connection, store).id if store else None
         if service is not None and credits is not None:
             ledger.set_price(connection, store_id, service, credits)
+            record_action(connection, person(who, why), "credit_price", store or _ALL, service=service, credits=credits)
         rows = [
             {"service": name, "unit": unit, "credits": ledger.price(connection, store_id, name)}
             for name, (unit, _) in ledger.SERVICES.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -75,6 +75,7 @@ def _market(site: str, market: Mapping[str, Any], values: Mapping[str, Mapping[s
         show_table(("value", "listing", "fixes of this marketplace"), rows, empty="")
         say(f"{listing['status']}, score {market['score']}" + (f": {listing['reason']}" if listing["reason"] else ""))
         _rules(market["rules"])
+    _texts(market.get("texts") or ())
     plan = market.get("plan")
     if plan is not None:
         facts = {name: plan.get(name) for name in ("export_id", "status", "changes", "reason", "planned_at", "committed_at")}
@@ -88,6 +89,15 @@ def _market(site: str, market: Mapping[str, Any], values: Mapping[str, Mapping[s
         names = ("severity", "code", "text", "attribute", "field", "rule", "fix", "submission_id")
         show_table(names, [tuple(_cut(one[name]) for name in names) for one in market["answers"]], empty="")
     say(f"next: {market['next']}")
+
+
+def _texts(steps: Sequence[Mapping[str, Any]]) -> None:
+    """Fields of which there is more to say than that they are the source's."""
+    more = {step["field"] for step in steps if step["by"] != "source"}
+    names = ("by", "state", "value", "engine", "at", "who", "why")
+    rows = [(step["field"], *(_cut(step[name]) for name in names)) for step in steps if step["field"] in more]
+    if rows:
+        show_table(("text", *names), rows, empty="")
 
 
 def _rules(issues: list[Mapping[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Json, SiteKey, StoreKey
+from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, person
 from pipeline.cli.output import say, show_json, show_table
 from pipeline.cli.session import session
 
@@ -53,16 +53,16 @@ def choose(
     marketplace: SiteKey,
     gtin: Annotated[str, typer.Argument(metavar="GTIN", show_default=False)],
     item: Annotated[str, typer.Argument(metavar="ITEM", help="Id of the item (ASIN), or none.", show_default=False)],
+    why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Choose the item that a variant is sold on, or none: then it is listed as an item of its own. Kept with your name."""
-    import getpass
-
     from pipeline.listings.knowledge import choose_item
     from pipeline.stores.connections import get_connection
 
     with session() as current, current.connect() as connection:
-        sentence = choose_item(connection, get_connection(connection, store, marketplace), gtin, item, getpass.getuser())
+        sentence = choose_item(connection, get_connection(connection, store, marketplace), gtin, item, person(who, why))
     if as_json:
         show_json({"gtin": gtin, "done": sentence})
     else:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import Json, SiteKey, StoreKey
+from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, person
 from pipeline.cli.output import say, show_json, show_table
 from pipeline.cli.session import session
 
 if TYPE_CHECKING:
     from pipeline.listings.optimized.review import Which
+    from pipeline.stores.actions import Person
 
 app = typer.Typer(help="Suggested texts of products: list, edit, accept, reject.", no_args_is_help=True)
 
@@ -26,7 +27,6 @@ Problem = Annotated[str | None, typer.Option("--guard", metavar="TEXT", help="On
 By = Annotated[str | None, typer.Option("--engine", metavar="ENGINE", help="Only by: rules, model, human.")]
 Status = Annotated[str | None, typer.Option("--state", help="Only: suggested, accepted, rejected or kept.")]
 Everything = Annotated[bool, typer.Option("--all", help="All of them.")]
-Why = Annotated[str, typer.Option("--why", help="Why; kept with your name.")]
 _SHOWN = ("product_id", "field", "state", "gain", "engine", "before", "after", "problems")
 _MOST_SHOWN = 60
 
@@ -92,18 +92,16 @@ def import_(
     marketplace: SiteKey,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The edited CSV file.")],
     why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Take the decisions of an edited file. Lines that do not fit are told; the others count."""
-    import getpass
-
     from pipeline.listings.optimized import review
-    from pipeline.listings.optimized.decisions import decide
 
     with session() as current, current.connect() as connection:
         cell = review.connected_cell(connection, store, marketplace)
         decisions, refused = review.read_csv(file, cell, review.open_table(current.settings, cell))
-        count = decide(connection, cell.store.id, cell.site.key, decisions, getpass.getuser(), why)
+        count = review.record(connection, cell, decisions, person(who, why))
     if as_json:
         show_json({"decided": count, "refused": refused})
         return
@@ -123,10 +121,19 @@ def accept(
     engine: By = None,
     everything: Everything = False,
     why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Use suggested texts. The decision stays, also after imports, until the product's own texts change."""
-    _decide("accept", store, marketplace, _which("suggested", field, product, min_gain, None, engine), everything, why, as_json)
+    _decide(
+        "accept",
+        store,
+        marketplace,
+        _which("suggested", field, product, min_gain, None, engine),
+        everything,
+        person(who, why),
+        as_json,
+    )
 
 
 @app.command(epilog="Example: pipeline suggestions reject my-shop amazon-us --product 8123456789 --field title")
@@ -139,10 +146,13 @@ def reject(
     engine: By = None,
     everything: Everything = False,
     why: Why = "",
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Refuse suggested texts, or take back accepted ones: the product's own texts are used."""
-    _decide("reject", store, marketplace, _which(None, field, product, min_gain, None, engine), everything, why, as_json)
+    _decide(
+        "reject", store, marketplace, _which(None, field, product, min_gain, None, engine), everything, person(who, why), as_json
+    )
 
 
 def _which(
@@ -172,9 +182,7 @@ def _rows(current: Any, store: str, marketplace: str, which: Which) -> Any:
     return open_table(current.settings, cell).rows(which)
 
 
-def _decide(action: str, store: str, marketplace: str, which: Which, everything: bool, why: str, as_json: bool) -> None:
-    import getpass
-
+def _decide(action: str, store: str, marketplace: str, which: Which, everything: bool, by: Person, as_json: bool) -> None:
     from pipeline.listings.optimized import review
     from pipeline.model.errors import UsageError
 
@@ -183,7 +191,7 @@ def _decide(action: str, store: str, marketplace: str, which: Which, everything:
     act = review.accept if action == "accept" else review.reject
     with session() as current, current.connect() as connection:
         cell = review.connected_cell(connection, store, marketplace)
-        count = act(connection, cell, review.open_table(current.settings, cell).rows(which), getpass.getuser(), why)
+        count = act(connection, cell, review.open_table(current.settings, cell).rows(which), by)
     show_json({"decided": count}) if as_json else _decided(count, store, marketplace)
 
 

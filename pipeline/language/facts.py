@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 #: Part of the key of every recorded answer: raise it when rules or words change so that refused texts deserve another try.
-VERSION = 1
+VERSION = 2
 #: Languages whose words are known well enough to judge a text that a model wrote.
 LANGUAGES = ("en", "de", "fr", "es")
 _CONCEPTS = ("material", "color", "certification", "country", "compatibility", "claim")
@@ -130,9 +130,17 @@ class Known:
 
     @cached_property
     def negated(self) -> frozenset[str]:
-        return frozenset(key for key, _ in _negated(self.text, LANGUAGES))
+        implied = (stem(word) for pattern, words in _absent() if pattern.search(self.folded) for word in words)
+        return frozenset([*(key for key, _ in _negated(self.text, LANGUAGES)), *implied])
+
+    @cached_property
+    def certified(self) -> bool:
+        """Whether it names any certification, so that it may be called certified."""
+        return any(next(_stated("certification", self.text, language), None) for language in LANGUAGES)
 
     def says(self, kind: str, concept: str) -> bool:
+        if (kind, concept) == ("certification", "certified") and self.certified:
+            return True
         return any(pattern.search(self.folded) for pattern in _lenient(kind, concept))
 
     def has_code(self, shown: str) -> bool:
@@ -146,7 +154,9 @@ class Known:
     def has(self, word: str) -> bool:
         """Whether a word, in some form or as part of another, is in the source."""
         folded = fold(word)
-        return stem(word) in self.stems or (len(folded) >= 4 and folded in self.folded)
+        if stem(word) in self.stems or (len(folded) >= 4 and folded in self.folded):
+            return True
+        return len(stem(word)) >= 6 and stem(word) in self.folded  # isolierte, in vakuumisoliert
 
 
 def invented(text: str, known: Known, language: str, *, any_case: bool = False) -> list[str]:
@@ -181,7 +191,11 @@ def invented(text: str, known: Known, language: str, *, any_case: bool = False) 
 def new_words(text: str, known: Known, language: str) -> list[str]:
     """Words of a title that the source does not have; a title only arranges what is known."""
     neutral = _neutral(language)
-    words = dict.fromkeys(_WORD.findall(text))
+    rest = list(text)
+    for each, start, end in _measures(text, ()):  # numbers and units are judged as such
+        if each.dimension:
+            rest[start:end] = " " * (end - start)
+    words = dict.fromkeys(_WORD.findall("".join(rest)))
     return [word for word in words if not word.isdigit() and fold(word) not in neutral and not known.has(word)]
 
 
@@ -234,8 +248,10 @@ def _measures(text: str, languages: Iterable[str]) -> Iterator[tuple[Measure, in
         yield Measure(match[0], frozenset({_rounded(Decimal(_FRACTIONS[match[0]]))}), "", Decimal(1)), match.start(), match.end()
     for language in languages:
         for match in _number_words(language).finditer(text):
-            value = _data()["number_words"][language][match[0].lower()]
-            yield Measure(match[0], frozenset({Decimal(value)}), "", Decimal(1)), match.start(), match.end()
+            values = [_data()["number_words"][language][word] for word in match[0].lower().split("-")]
+            tens = len(values) == 1 or (values[0] >= 20 and values[0] % 10 == 0 and values[1] < 10)  # twenty-five
+            for value in [sum(values)] if tens else values:
+                yield Measure(match[0], frozenset({Decimal(value)}), "", Decimal(1)), match.start(), match.end()
 
 
 def _values(written: str) -> frozenset[Decimal]:
@@ -303,6 +319,7 @@ def _names(text: str, known: Known, language: str, any_case: bool) -> Iterator[s
         if (
             not _SENTENCE.search(text[max(0, match.start() - 40) : match.start()])
             and not known.has(match[0])
+            and fold(match[0]) not in _neutral(language)
             and not _listed(text, match)
         ):
             yield match[0]
@@ -333,7 +350,8 @@ def _negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
 #: Between a negation and what it is of.
 _SMALL = frozenset(
     ("be", "is", "are", "it", "this", "any", "se", "le", "la", "les", "un", "une", "ist", "sind", "werden", "suitable",
-     "geeignet", "es", "son", "other", "more", "been")
+     "geeignet", "es", "son", "other", "more", "been",
+     "contain", "contains", "have", "has", "enthält", "hat", "contient", "contiene", "lleva", "tiene")
 )  # fmt: skip
 
 
@@ -400,7 +418,16 @@ def _unit_pattern() -> re.Pattern[str]:
 @cache
 def _number_words(language: str) -> re.Pattern[str]:
     words = "|".join(_data()["number_words"].get(language, {})) or r"(?!)"
-    return re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])", re.IGNORECASE)
+    return re.compile(rf"(?<![^\W_])(?:{words})(?:-(?:{words}))?(?![^\W_])", re.IGNORECASE)
+
+
+@cache
+def _absent() -> Sequence[tuple[re.Pattern[str], Sequence[str]]]:
+    found = []
+    for names, words in _data()["absent"].items():
+        parts = "|".join(_as_pattern(fold(name)) for name in str(names).split("|"))
+        found.append((re.compile(rf"(?<![^\W_])(?:{parts})(?![^\W_])"), words))
+    return found
 
 
 @cache

@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from pipeline.marketplaces.base import Definitions, StoredDefinition
 from pipeline.marketplaces.live import CatalogItem, FetchedDefinition
 from pipeline.model.errors import UsageError
+from pipeline.stores.actions import Person, record_action
 from pipeline.stores.connections import Connection
 from pipeline.stores.text import shown
 
@@ -150,15 +151,16 @@ def list_matches(connection: psycopg.Connection[Any], of: Connection, *, several
         return cursor.execute(query, [of.store_id, of.site, several, limit]).fetchall()
 
 
-def choose_item(connection: psycopg.Connection[Any], of: Connection, gtin: str, item: str, who: str) -> str:
+def choose_item(connection: psycopg.Connection[Any], of: Connection, gtin: str, item: str, person: Person) -> str:
     """Keep what a person decided about a GTIN; the sentence that says what follows. Raises UsageError for what is no item id, and
     for a GTIN that was not looked for."""
     none = item.casefold() == "none"
     if not none and not (item.isascii() and item.isalnum() and len(item) <= 40):
         raise UsageError(f"{shown(item)} is no id of an item; give one that `pipeline matches list` shows, or none")
     query = b"UPDATE catalog_matches SET chosen = %s, who = %s WHERE store_id = %s AND site = %s AND gtin = %s"
-    if not connection.execute(query, ["" if none else item, who, of.store_id, of.site, gtin]).rowcount:
+    if not connection.execute(query, ["" if none else item, person.who, of.store_id, of.site, gtin]).rowcount:
         raise UsageError(f"{shown(gtin)} was not looked for on {of.site}; see: pipeline matches list {of.store_key} {of.site}")
+    record_action(connection, person, "choose_match", of.store_key, of.site, gtin=gtin, item=None if none else item)
     if none:
         return f"{gtin} is listed as an item of its own"
     return f"{gtin} is sold on {item} from the next export on; if it is live as an item of its own, end that listing first"

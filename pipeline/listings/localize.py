@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -240,7 +241,7 @@ def _fact_values(attributes: str) -> Iterator[str]:
 
 
 def _row(texts: Texts, results: Sequence[Result], language: str) -> dict[str, Any]:
-    """A row of LOCALIZED without `description`, `revision` and `digest`."""
+    """A row of LOCALIZED without `description`, `made_at`, `revision` and `digest`."""
     done = iter(results)
     title = next(done) if texts.title else None
     markup = next(done) if texts.markup else None
@@ -258,6 +259,8 @@ def _row(texts: Texts, results: Sequence[Result], language: str) -> dict[str, An
         "engine": ", ".join(engines) or None,
         "title": _said(title),
         "description_html": sanitize(found) if (found := _said(markup)) else None,
+        "title_engine": title.engine if title and _said(title) else None,
+        "description_engine": markup.engine if markup and _said(markup) else None,
         "words": [{"source": word, "target": text} for word, result in words if (text := _said(result)) and text != word],
         "problems": problems[:_MOST_PROBLEMS],
     }
@@ -268,7 +271,9 @@ def _said(result: Result | None) -> str | None:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    table = pa.Table.from_pylist(list(rows), schema=pa.schema([f for f in LOCALIZED if f.name not in ("description", "digest")]))
+    now = datetime.now(timezone.utc)
+    rows = [{**row, "made_at": now} for row in rows]
+    table = pa.Table.from_pylist(rows, schema=pa.schema([f for f in LOCALIZED if f.name not in ("description", "digest")]))
     table = table.append_column("description", plain_text(table["description_html"].combine_chunks()))
     said = [orjson.dumps([row["title"], row["description_html"], row["words"]]) for row in rows]
     digests = [hashlib.blake2b(text, digest_size=16).hexdigest() for text in said]

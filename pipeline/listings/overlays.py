@@ -30,8 +30,11 @@ LOCALIZED = pa.schema(
         ("title", pa.string()),
         ("description", pa.string()),
         ("description_html", pa.string()),
+        ("title_engine", pa.string()),  # of the translated title, null else
+        ("description_engine", pa.string()),
         ("words", pa.list_(_WORD)),  # names and values of options, tags, values of facts
         ("problems", pa.list_(pa.string())),  # what is untranslated, and why
+        ("made_at", pa.timestamp("us", "UTC")),  # rows that are taken over keep theirs
         ("revision", pa.string()),  # of texts, glossary, memory and model; '' where a model has still to be asked
         ("digest", pa.string()),  # of what this row says
     ]
@@ -70,6 +73,7 @@ OPTIMIZED = pa.schema(
         ("score_after", pa.float64()),  # with all that is accepted or suggested
         ("source_hash", pa.string()),  # decisions hold as long as this is the same
         ("fields", pa.list_(_FIELD)),
+        ("made_at", pa.timestamp("us", "UTC")),  # rows that are taken over keep theirs
         ("revision", pa.string()),  # '' where a model has still to be asked
         ("digest", pa.string()),  # of the accepted texts; null without
     ]

@@ -30,22 +30,21 @@ class CategoryDecision(dg.Config):
 def decide_about_categories(context: dg.OpExecutionContext, workspace: Workspace, config: CategoryDecision) -> None:
     from pipeline.listings.categories import review
     from pipeline.listings.categories.decisions import Scope
+    from pipeline.stores.actions import Person
 
     with expected_failures(), workspace.connect() as connection:
         cell = review.connected_cell(connection, config.store, config.marketplace)
+        person = Person(config.who, config.why, context.run.run_id)
         if config.action == "choose":
             keys: dict[Scope, list[str]] = {
                 "product": config.product_ids, "product_type": config.product_types, "taxonomy": config.taxonomy,
             }  # fmt: skip
-            count = sum(
-                review.choose(connection, cell, config.category, scope, found, config.who, config.why)
-                for scope, found in keys.items()
-            )
+            count = sum(review.choose(connection, cell, config.category, scope, found, person) for scope, found in keys.items())
         else:
             which = review.Which(config.product_ids, config.product_types, config.everything, config.minimum)
             shelf = review.open_shelf(workspace.settings, cell)
             status, act = ("suggested", review.accept) if config.action == "accept" else (None, review.reject)
-            count = act(connection, cell, shelf.rows(status, which), config.who, config.why)
+            count = act(connection, cell, shelf.rows(status, which), person)
     context.add_output_metadata({"decided": count, "who": config.who, "why": config.why})
 
 

@@ -17,10 +17,13 @@ from psycopg.rows import dict_row
 
 from pipeline.catalog.imports import latest_import
 from pipeline.catalog.schema import INVENTORY, PRODUCTS, REJECTED, VARIANTS
+from pipeline.listings.categories.decisions import list_decisions
 from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.overlays import LOCALIZED, OPTIMIZED
 from pipeline.listings.overrides import plain, read_overrides
 from pipeline.listings.plan_files import plan_folder
-from pipeline.listings.schema import CHANGES, LISTINGS
+from pipeline.listings.provenance import provenance
+from pipeline.listings.schema import CATEGORIES, CHANGES, LISTINGS
 from pipeline.model.errors import UsageError
 from pipeline.model.money import format_minor
 from pipeline.platform.io_manager import stored_table
@@ -251,6 +254,7 @@ def _market(
         "fixes": _by_field(book.of_variant("listing_fixes", FIXES, product_id, variant_id, site)) if listing else {},
         "rules": [row for row in book.rows("listing_issues", ISSUES, site, product_id=product_id) if row["sku"] in (None, sku)],
         "score": _first(book.rows("listing_scores", SCORES, site, sku=sku)).get("display"),
+        "texts": _texts(connection, book, cell, product_id, listing),
         "overrides": read_overrides(connection, cell.lane, sku=sku, ended=True),
         "plan": {**plan, **export} if plan else None,
         "sent": open_ + sent,
@@ -259,6 +263,18 @@ def _market(
         "answers": said,
     }
     return {**found, "next": _next(cell, found, sku)}
+
+
+def _texts(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product_id: str, listing: Row) -> list[Row]:
+    """Where each text and the category come from; see `provenance`."""
+    site = cell.site.key
+    overlays = {"localized_products": LOCALIZED, "optimized_products": OPTIMIZED, "listing_categories": CATEGORIES}
+    localized, optimized, category = (
+        _first(book.rows(name, schema, site, product_id=product_id)) for name, schema in overlays.items()
+    )
+    product = _first(book.rows("fixed_products", FIXED_PRODUCTS, product_id=product_id))
+    decisions = list_decisions(connection, cell.store.id, site)
+    return provenance(product, localized, optimized, category, listing, decisions)
 
 
 def _export(connection: psycopg.Connection[Any], settings: Settings, cell: Cell, sku: str) -> Row:

@@ -1,6 +1,8 @@
 """`explain_listing`: the way of one SKU as a job, for operators who are in the UI."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -28,10 +30,15 @@ def explain_sku(context: dg.OpExecutionContext, config: Listing, workspace: Work
             "sku": found["sku"],
             "source": meta.table([{"what": name, "value": meta_text(value)} for name, value in found["source"].items()]),
             "values": meta.table(values),
+            **{f"texts on {site}": meta.table(_texts(market)) for site, market in found["marketplaces"].items()},
             **{f"next on {site}": market["next"] for site, market in found["marketplaces"].items()},
             **{f"sent to {site}": meta.table(market.get("sent") or []) for site, market in found["marketplaces"].items()},
         }
     )
+
+
+def _texts(market: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{name: meta_text(value) for name, value in step.items()} for step in market.get("texts") or ()]
 
 
 def meta_text(value: object) -> str:

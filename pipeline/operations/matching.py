@@ -13,18 +13,20 @@ class Choice(dg.Config):
     gtin: str
     item: str
     who: str
+    why: str = ""
 
 
 @dg.op(description="Keep the item that a variant is sold on; the next export follows it.")
 def decide_match(context: dg.OpExecutionContext, workspace: Workspace, config: Choice) -> None:
     from pipeline.listings.knowledge import choose_item
+    from pipeline.stores.actions import Person
     from pipeline.stores.connections import get_connection
 
     with expected_failures(), workspace.connect() as connection:
         found = get_connection(connection, config.store, config.marketplace)
-        sentence = choose_item(connection, found, config.gtin, config.item, config.who)
+        sentence = choose_item(connection, found, config.gtin, config.item, Person(config.who, config.why, context.run.run_id))
     context.log.info(sentence)
-    context.add_output_metadata({"done": sentence, "who": config.who})
+    context.add_output_metadata({"done": sentence, "who": config.who, "why": config.why})
 
 
 @dg.job(

@@ -28,6 +28,7 @@ class SuggestionDecision(dg.Config):
 def decide_about_suggestions(context: dg.OpExecutionContext, workspace: Workspace, config: SuggestionDecision) -> None:
     from pipeline.listings.optimized import review
     from pipeline.model.errors import UsageError
+    from pipeline.stores.actions import Person
 
     with expected_failures(), workspace.connect() as connection:
         if not (config.product_ids or config.everything):
@@ -37,7 +38,7 @@ def decide_about_suggestions(context: dg.OpExecutionContext, workspace: Workspac
         which = review.Which(fields=config.fields, product_ids=config.product_ids, minimum=minimum)
         rows = review.open_table(workspace.settings, cell).rows(which)
         act = review.accept if config.action == "accept" else review.reject
-        count = act(connection, cell, rows, config.who, config.why)
+        count = act(connection, cell, rows, Person(config.who, config.why, context.run.run_id))
     context.add_output_metadata({"decided": count, "who": config.who, "why": config.why})
 
 

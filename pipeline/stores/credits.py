@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from pipeline.model.errors import UsageError
+from pipeline.stores.actions import Person, record_action
 from pipeline.stores.text import plain_text
 
 #: What can be paid with credits, in which unit, and the price of a unit where nobody set another one.
@@ -25,6 +26,8 @@ SERVICES: Mapping[str, tuple[str, int]] = {
     "optimize": ("better texts of a product that a model wrote", 5),
     "store_day": ("a store for a day", 0),
 }
+#: Service of what a person deducted.
+BY_HAND = "by hand"
 AtZero = Literal["stop", "go-on"]
 AT_ZERO: tuple[AtZero, ...] = get_args(AtZero)
 #: Far below what the database can count, far above what anybody pays.
@@ -100,7 +103,13 @@ def list_accounts(connection: psycopg.Connection[Any]) -> list[CreditAccount]:
 
 
 def grant(
-    connection: psycopg.Connection[Any], store_id: UUID, credits: int, *, reference: str | None = None, note: str | None = None
+    connection: psycopg.Connection[Any],
+    store_id: UUID,
+    credits: int,
+    *,
+    person: Person,
+    reference: str | None = None,
+    note: str | None = None,
 ) -> int:
     """Give a store credits and return its balance. The same `reference`, such as an invoice's number, is granted once.
 
@@ -118,7 +127,9 @@ def grant(
         if known is not None and known[0] != credits:
             raise UsageError(f"{work} was granted already, with {known[0]} credits; give this grant another reference")
         if known is None:
-            _book(connection, found, "grant", None, 1, credits, work, None, note and plain_text(note, "the note", 500))
+            said = plain_text(note, "the note", 500) if note else person.why or None
+            _book(connection, found, "grant", None, 1, credits, work, None, said)
+            record_action(connection, person, "grant_credits", found.store, credits=credits, reference=reference, note=note)
             return found.balance + credits
     return found.balance
 
@@ -143,6 +154,21 @@ def deduct(
         if cost > found.balance:
             return Paid(None, why="not covered")
         return Paid(_book(connection, found, "deduct", service, units, -cost, work, run_id, None), cost)
+
+
+def take_back(connection: psycopg.Connection[Any], store_id: UUID, credits: int, *, person: Person) -> int:
+    """A person deducts credits, such as a grant that was wrong; the balance. Raises UsageError for more than there are."""
+    if not person.why.strip():
+        raise UsageError("say why credits are deducted: --why; whoever reads the history will want to know")
+    with connection.transaction():
+        found = _locked(connection, store_id)
+        if found is None:
+            raise UsageError("the store's credits are not switched on, so there is nothing to deduct: pipeline credits on STORE")
+        if not 0 < credits <= found.balance:
+            raise UsageError(f"{found.store} has {found.balance} credits; deduct a whole number from 1 to that")
+        _book(connection, found, "deduct", BY_HAND, 1, -credits, uuid4().hex, None, person.why)
+        record_action(connection, person, "deduct_credits", found.store, credits=credits)
+    return found.balance - credits
 
 
 def price(connection: psycopg.Connection[Any], store_id: UUID | None, service: str) -> int:

@@ -176,3 +176,45 @@ def test_a_dry_run_pays_nothing_and_a_store_without_it_has_no_suggestions(place:
     place.cli("connection", "set", *WHERE, "use_ai_optimization=false", code=0)
     export(place)
     assert model.requests == [] and place.table("optimized_products", *WHERE).rows == 0
+
+
+def test_explain_says_where_each_text_comes_from(place: Place, model: FakeOpenAI) -> None:
+    model.write = lambda asked: (
+        {**GOOD, "description": f"{GOOD['description']} Free shipping!"} if "Mug" in asked["product"]["title"] else {}
+    )
+    export(place)
+    mug = listing(place)["product_id"]
+    accepted = ("suggestions", "accept", *WHERE, "--product", mug, "--field", "title", "--why", "reads well", "--who", "Ann")
+    place.cli(*accepted, code=0)
+    place.cli("suggestions", "reject", *WHERE, "--product", mug, "--field", "keywords", "--why", "no tea", "--who", "Bo", code=0)
+    export(place)
+    steps = texts(place)
+    title, written = steps["title"]
+    assert (title["by"], title["state"], title["value"]) == ("source", "replaced", MUG["Title"])
+    assert (written["by"], written["state"], written["value"]) == ("model", "used", GOOD["title"])
+    assert (written["who"], written["why"], written["engine"][:6]) == ("Ann", "reads well", "model:") and written["at"]
+    assert written["value"] == listing(place)["title"]
+    source, refused = steps["description"]
+    assert (source["state"], refused["state"]) == ("used", "refused") and "Free shipping" in refused["why"]
+    assert (steps["bullets"][-1]["state"], steps["keywords"][-1]["state"]) == ("suggested", "rejected")
+    assert (steps["keywords"][-1]["who"], steps["keywords"][-1]["why"]) == ("Bo", "no tea")
+    assert [step["by"] for step in steps["category"]] == ["source", "words", "default"]
+    place.cli("categories", "set", *WHERE, "COFFEE_MUG", "--product-type", "Mugs", "--why", "all are", "--who", "Ann", code=0)
+    export(place)
+    chosen = texts(place)["category"][-1]
+    assert (chosen["by"], chosen["state"], chosen["value"], chosen["who"]) == ("choice", "used", "COFFEE_MUG", "Ann")
+    assert "all are" in chosen["why"] and chosen["at"]
+    shown = place.cli("explain", "shop", "SKU-1", code=0).out
+    assert "reads well" in shown and "Free shipping" in shown
+    decided = {one["action"]: one for one in place.summary("audit", "--store", "shop")["actions"]}
+    assert decided["accept_texts"]["details"] == {"fields": 1, "about": [f"{mug} title"]}
+    assert decided["reject_texts"]["who"] == "Bo"
+    assert decided["choose_categories"]["details"]["about"] == ["product_type Mugs: COFFEE_MUG"]
+
+
+def texts(place: Place) -> dict[str, list[dict[str, Any]]]:
+    """The steps of SKU-1, by field."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for step in place.summary("explain", "shop", "SKU-1", "--marketplace", SITE)["marketplaces"][SITE]["texts"]:
+        found.setdefault(step["field"], []).append(step)
+    return found

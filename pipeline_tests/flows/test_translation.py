@@ -153,3 +153,22 @@ def test_the_bill_is_metadata(place: Place, model: FakeOpenAI) -> None:
     assert said["calls"].value == len(model.requests) and said["spent_usd"].value > 0
     assert said["estimated_calls"].value == len(model.requests)
     assert said["translated"].value == "en to de-DE"
+
+
+def test_explain_says_what_is_translated_and_by_what(place: Place, model: FakeOpenAI) -> None:
+    model.say = lambda item, locale: item["text"].replace("300", "500") if "300" in item["text"] else f"{item['text']}o"
+    place.cli("glossary", "add", "shop", "kitchen", "--locale", "de", "--as", "Küche", code=0)
+    export(place)
+    steps: dict[str, list[Any]] = {}
+    for step in place.summary("explain", "shop", "SKU-1", "--marketplace", SITE)["marketplaces"][SITE]["texts"]:
+        steps.setdefault(step["field"], []).append(step)
+    title = steps["title"][-1]
+    assert (title["by"], title["state"], title["value"]) == ("translation", "used", listing(place, "SKU-1")["title"])
+    assert title["engine"].startswith("model:") and title["at"]
+    source, missing = steps["description"]
+    assert (source["state"], missing["state"]) == ("used", "untranslated") and "number" in missing["why"]
+    assert steps["keywords"][-1]["value"][0] == "Küche" and "glossary" in steps["keywords"][-1]["engine"]
+    made = title["at"]
+    export(place)
+    again = place.summary("explain", "shop", "SKU-1", "--marketplace", SITE)["marketplaces"][SITE]["texts"]
+    assert next(step["at"] for step in again if step["by"] == "translation") == made or model.requests

@@ -43,7 +43,7 @@ def test_good_texts_pass() -> None:
         for text in product["good"]
     ]
     alarms = {text: said for language, known, text in texts if (said := invented(text, known, language))}
-    assert len(texts) >= 80 and len(alarms) <= 0.01 * len(texts), alarms
+    assert len(texts) >= 200 and len(alarms) <= 0.01 * len(texts), alarms
 
 
 def test_good_titles_arrange_known_words() -> None:
@@ -90,3 +90,21 @@ def test_no_product_of_the_corpus_speaks_to_a_machine() -> None:
     texts = [text for found in COPY.values() for product in found for text in (*product["known"], *product["good"])]
     assert not [text for text in texts if instructs(text)]
     assert not instructs("Assembly instructions are included. Ignore the dust; follow the rules of the game.")
+
+
+@pytest.mark.parametrize(
+    ("source", "good", "wrong", "language"),
+    [
+        ("Cordless drill", "Drill without a cable", "Drill without noise", "en"),
+        ("Funda sin BPA", "La funda no contiene BPA", "La funda no contiene plomo", "es"),
+        ("Bag, 25 liters", "Twenty-five liters", "Twenty-four liters", "en"),
+        ("Rucksack mit 25 Litern", "25 l Rucksack", "30 l Rucksack", "de"),
+        ("Coton, OEKO-TEX Standard 100", "Coton certifié OEKO-TEX", "Coton certifié GOTS", "fr"),
+        ("Coton", "Coton doux", "Coton certifié", "fr"),
+        ("Harness M", "Trail harness, Size M", "Trail harness, Size L", "en"),
+    ],
+)
+def test_the_same_in_other_words_is_no_news(source: str, good: str, wrong: str, language: str) -> None:
+    known = Known([source, "Trail"])
+    assert not invented(good, known, language)
+    assert invented(wrong, known, language)

@@ -20,6 +20,7 @@ from pipeline.language.prices import Price
 from pipeline.language.run import Model
 from pipeline.platform.database import Database
 from pipeline.settings import model_endpoint
+from pipeline.stores.actions import Person
 from pipeline.stores.credits import grant, read_account, switch_on
 from pipeline_tests.fakes.openai_server import MODEL
 from pipeline_tests.language.conftest import Desk
@@ -131,7 +132,7 @@ def test_a_budget_stops_before_it_is_exceeded(desk: Desk) -> None:
 def test_credits_are_deducted_once_and_bound_what_is_asked(desk: Desk) -> None:
     desk.model.write = lambda asked: GOOD
     switch_on(desk.connection, desk.store_id, "stop")
-    grant(desk.connection, desk.store_id, 12)
+    grant(desk.connection, desk.store_id, 12, person=Person("ann", ""))
     products = [Product(str(number), f"{TITLE} {number}", TEXT, MUG.about) for number in range(4)]
     writer = work(desk, products)
     assert len(writer.drafts) == 2 and "credits grant" in (writer.stopped or "")  # five credits each

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from pipeline.model.errors import UsageError
 from pipeline.platform.database import Database
 from pipeline.stores import credits
+from pipeline.stores.actions import Person, list_actions
 from pipeline.stores.stores import add_store
+
+ANN = Person("ann", "because")
 
 
 @pytest.fixture
@@ -39,24 +42,24 @@ def test_a_store_that_was_not_switched_on_pays_nothing(connection: psycopg.Conne
     free = add_store(connection, "free", source="shopify-file", source_settings={"path": str(catalog)}).id
     assert credits.deduct(connection, free, "label", 5, "a").why == "off"
     with pytest.raises(UsageError, match="pipeline credits on"):
-        credits.grant(connection, free, 5)
+        credits.grant(connection, free, 5, person=ANN)
 
 
 def test_work_is_paid_once_and_a_reference_is_granted_once(connection: psycopg.Connection, store_id: UUID) -> None:
     for _ in range(2):
-        assert credits.grant(connection, store_id, 10, reference="INV-1") == 10
+        assert credits.grant(connection, store_id, 10, reference="INV-1", person=ANN) == 10
     with pytest.raises(UsageError, match="granted already, with 10"):
-        credits.grant(connection, store_id, 11, reference="INV-1")
+        credits.grant(connection, store_id, 11, reference="INV-1", person=ANN)
     assert credits.deduct(connection, store_id, "label", 4, "job 1").amount == 4
     assert credits.deduct(connection, store_id, "label", 4, "job 1") == credits.Paid(None, why="paid before")
     assert balance(connection, store_id) == 6
 
 
 def test_what_is_not_covered_is_not_deducted(connection: psycopg.Connection, store_id: UUID) -> None:
-    credits.grant(connection, store_id, 3)
+    credits.grant(connection, store_id, 3, person=ANN)
     assert credits.deduct(connection, store_id, "label", 4, "a") == credits.Paid(None, why="not covered")
     assert balance(connection, store_id) == 3
-    credits.grant(connection, store_id, 1)
+    credits.grant(connection, store_id, 1, person=ANN)
     assert credits.deduct(connection, store_id, "label", 4, "a").amount == 4
     assert balance(connection, store_id) == 0
 
@@ -76,7 +79,7 @@ def test_workers_at_once_never_overdraw_and_never_pay_twice(
     database: Database, connection: psycopg.Connection, store_id: UUID
 ) -> None:
     """30 workers for 15 works of 7 credits, each work twice, and a balance for 9 of them."""
-    credits.grant(connection, store_id, 65)
+    credits.grant(connection, store_id, 65, person=ANN)
     connection.commit()
     paid, ready = list[str](), threading.Barrier(30)
 
@@ -107,10 +110,26 @@ def test_the_balance_is_the_sum_of_the_ledger(
     connection.execute("UPDATE credit_accounts SET balance = 0")
     for what, amount, work in steps:
         if what == "grant":
-            credits.grant(connection, store_id, amount)
+            credits.grant(connection, store_id, amount, person=ANN)
         else:
             credits.deduct(connection, store_id, "label", amount, f"{work}")
     entries = credits.history(connection, store_id, 100)
     assert balance(connection, store_id) == sum(entry.amount for entry in entries) >= 0
     assert all(entry.balance >= 0 for entry in entries)
     assert len({entry.work for entry in entries if entry.kind == "deduct"}) == sum(entry.kind == "deduct" for entry in entries)
+
+
+def test_what_people_do_is_in_the_audit_once(connection: psycopg.Connection, store_id: UUID) -> None:
+    for _ in range(2):
+        credits.grant(connection, store_id, 10, reference="INV-1", person=ANN)
+    assert credits.take_back(connection, store_id, 4, person=Person("bo", "granted too much")) == 6
+    for amount in (7, 0, -1):
+        with pytest.raises(UsageError, match="has 6 credits"):
+            credits.take_back(connection, store_id, amount, person=ANN)
+    with pytest.raises(UsageError, match="say why"):
+        credits.take_back(connection, store_id, 1, person=Person("bo", ""))
+    credits.deduct(connection, store_id, "label", 2, "job 1")  # by a run, so nobody decided it
+    found = [(one.action, one.who, one.why, one.details["credits"]) for one in list_actions(connection, store="shop")]
+    assert found == [("deduct_credits", "bo", "granted too much", 4), ("grant_credits", "ann", "because", 10)]
+    newest = credits.history(connection, store_id, 10)[1]
+    assert (newest.service, newest.amount, newest.note) == ("by hand", -4, "granted too much")

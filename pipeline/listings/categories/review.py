@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pyarrow.compute as pc
 
+from pipeline.listings.categories import decisions
 from pipeline.listings.categories.decisions import Decision, Scope, decide, key_of
 from pipeline.listings.categories.inputs import category_file
 from pipeline.listings.categories.overlay import NAME
@@ -25,6 +26,7 @@ from pipeline.platform.io_manager import stored_table
 from pipeline.platform.tables import Table
 from pipeline.quality.schema import FIXED_PRODUCTS
 from pipeline.settings import Settings
+from pipeline.stores.actions import Person, record_action
 from pipeline.stores.text import known_names, shown
 
 COLUMNS = (
@@ -33,6 +35,8 @@ COLUMNS = (
 )  # fmt: skip
 _OF_PRODUCT = ["product_id", "title", "product_type"]
 _MOST_BYTES = 64_000_000
+#: Decisions that one line of the audit names; all of them are in `category_decisions`.
+_MOST_AUDITED = 20
 #: What a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t")
 
@@ -100,24 +104,44 @@ def open_shelf(settings: Settings, cell: Cell) -> Shelf:
     return Shelf(categories, products)
 
 
-def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[str, Any]], who: str, why: str = "") -> int:
+def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[str, Any]], person: Person) -> int:
     """Take the suggested category of each product for good; how many."""
-    return decide(connection, cell.store.id, cell.site.key, [_decision(row, True) for row in rows], who, why)
+    return record(connection, cell, "accept_categories", [_decision(row, True) for row in rows], person)
 
 
-def reject(connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[str, Any]], who: str, why: str = "") -> int:
+def reject(connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[str, Any]], person: Person) -> int:
     """Do not guess this category of each product again; how many. What people or rules chose is no guess."""
     chosen = [_decision(row, False) for row in rows if row["engine"] not in (None, "choice", "rule")]
-    return decide(connection, cell.store.id, cell.site.key, chosen, who, why)
+    return record(connection, cell, "reject_categories", chosen, person)
 
 
 def choose(
-    connection: psycopg.Connection[Any], cell: Cell, category: str, scope: Scope, keys: Sequence[str], who: str, why: str = ""
+    connection: psycopg.Connection[Any], cell: Cell, category: str, scope: Scope, keys: Sequence[str], person: Person
 ) -> int:
     """One category for products, product types or categories of Shopify's taxonomy. Raises UsageError for an unknown category
     where the marketplace's categories are known."""
     _check_category(cell, [category])
-    return decide(connection, cell.store.id, cell.site.key, [Decision(scope, key, category) for key in keys], who, why)
+    return record(connection, cell, "choose_categories", [Decision(scope, key, category) for key in keys], person)
+
+
+def record(connection: psycopg.Connection[Any], cell: Cell, action: str, made: Sequence[Decision], person: Person) -> int:
+    """Keep decisions, and that they were made in the audit; how many."""
+    with connection.transaction():
+        count = decide(connection, cell.store.id, cell.site.key, made, person.who, person.why)
+        if count:
+            about = [f"{one.scope} {one.key}: {one.category}" for one in made[:_MOST_AUDITED]]
+            record_action(connection, person, action, cell.store.key, cell.site.key, decisions=count, about=about)
+    return count
+
+
+def forget(connection: psycopg.Connection[Any], cell: Cell, keys: Mapping[Scope, Sequence[str]], person: Person) -> int:
+    """Take decisions back; how many there were."""
+    with connection.transaction():
+        gone = sum(decisions.forget(connection, cell.store.id, cell.site.key, scope, found) for scope, found in keys.items())
+        if gone:
+            about = [f"{scope} {key}" for scope, found in keys.items() for key in found][:_MOST_AUDITED]
+            record_action(connection, person, "forget_categories", cell.store.key, cell.site.key, decisions=gone, about=about)
+    return gone
 
 
 def write_csv(rows: Iterator[dict[str, Any]], file: Path) -> int:

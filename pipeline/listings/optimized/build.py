@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,8 @@ class Optimizer:
         with TableWriter(folder, "optimized_products", OPTIMIZED, {"import_id": import_id}) as writer:
             for number, batch in enumerate(self._batches(), 1):
                 made = self._drafts(batch, account, outcome)
-                rows = self._rows(batch, made) if batch.changed else []
+                now = datetime.now(timezone.utc)
+                rows = [{**row, "made_at": now} for row in self._rows(batch, made)] if batch.changed else []
                 outcome.reused += len(batch.ids) - len(rows)
                 table = pa.concat_tables([pa.Table.from_pylist(rows, OPTIMIZED), *batch.reused])
                 table = table.take(pc.index_in(pa.array(batch.ids, pa.string()), value_set=table["product_id"].combine_chunks()))

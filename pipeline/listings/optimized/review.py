@@ -25,6 +25,7 @@ from pipeline.model.errors import BadInputError, PipelineError
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.tables import Table
 from pipeline.settings import Settings
+from pipeline.stores.actions import Person, record_action
 from pipeline.stores.text import shown
 
 STATES = ("suggested", "accepted", "rejected", "kept")
@@ -34,10 +35,12 @@ COLUMNS = (
 )  # fmt: skip
 _NEEDED = ("product_id", "field", "after", "source_hash", "decision")
 _MOST_BYTES = 256_000_000
+#: Fields that one line of the audit names; all of them are in `suggestion_decisions`.
+_MOST_AUDITED = 20
 #: What a spreadsheet would take for a formula, and the sign that tells it not to.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
-__all__ = ["COLUMNS", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "provenance", "read_csv", "reject"]
+__all__ = ["COLUMNS", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "read_csv", "reject"]
 
 
 @dataclass(frozen=True)
@@ -103,29 +106,36 @@ def open_table(settings: Settings, cell: Cell) -> Shelf:
     return Shelf(table, stored_table(settings, "listing_categories", CATEGORIES, cell.site.key, cell.store.key))
 
 
-def provenance(shelf: Shelf, product_id: str) -> list[dict[str, Any]]:
-    """Where each field of a product's texts comes from: before and after, engine, reason, who decided and when."""
-    return list(shelf.rows(Which(product_ids=(product_id,))))
-
-
-def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterable[Mapping[str, Any]], who: str, why: str = "") -> int:
+def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterable[Mapping[str, Any]], person: Person) -> int:
     """Use what is suggested; how many fields."""
-    return _decide(connection, cell, [row for row in rows if row["state"] == "suggested"], True, who, why)
+    return _decide(connection, cell, [row for row in rows if row["state"] == "suggested"], True, person)
 
 
-def reject(connection: psycopg.Connection[Any], cell: Cell, rows: Iterable[Mapping[str, Any]], who: str, why: str = "") -> int:
+def reject(connection: psycopg.Connection[Any], cell: Cell, rows: Iterable[Mapping[str, Any]], person: Person) -> int:
     """Do not use it, also not what was accepted before; how many fields."""
     chosen = [row for row in rows if row["state"] in ("suggested", "accepted") and row["after"]]
-    return _decide(connection, cell, chosen, False, who, why)
+    return _decide(connection, cell, chosen, False, person)
 
 
 def _decide(
-    connection: psycopg.Connection[Any], cell: Cell, rows: Sequence[Mapping[str, Any]], accepted: bool, who: str, why: str
+    connection: psycopg.Connection[Any], cell: Cell, rows: Sequence[Mapping[str, Any]], accepted: bool, person: Person
 ) -> int:
     decisions = [
         Decision(row["product_id"], row["field"], row["source_hash"], accepted, row["after"], row["engine"]) for row in rows
     ]
-    return decide(connection, cell.store.id, cell.site.key, decisions, who, why)
+    return record(connection, cell, decisions, person)
+
+
+def record(connection: psycopg.Connection[Any], cell: Cell, decisions: Sequence[Decision], person: Person) -> int:
+    """Keep decisions, and that they were made in the audit; how many."""
+    with connection.transaction():
+        for accepted, action in ((True, "accept_texts"), (False, "reject_texts")):
+            made = [one for one in decisions if one.accepted == accepted]
+            if made:
+                decide(connection, cell.store.id, cell.site.key, made, person.who, person.why)
+                about = [f"{one.product_id} {one.field}" for one in made[:_MOST_AUDITED]]
+                record_action(connection, person, action, cell.store.key, cell.site.key, fields=len(made), about=about)
+    return len(decisions)
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], file: Path) -> int:

@@ -18,6 +18,7 @@ from pipeline.marketplaces import find_site
 from pipeline.model.errors import BadInputError, UsageError
 from pipeline.platform.tables import Table, TableWriter
 from pipeline.quality.schema import FIXED_PRODUCTS
+from pipeline.stores.actions import Person, list_actions
 from pipeline.stores.assignments import parse_assignments
 from pipeline.stores.connections import connect, remove
 from pipeline.stores.stores import add_store
@@ -25,6 +26,7 @@ from pipeline_tests.listings.categories.test_propose import TYPES
 from pipeline_tests.listings.fakes import arrow, product
 
 SITE = "amazon-us"
+ANN = Person("ann", "because")
 
 
 @pytest.fixture
@@ -119,20 +121,20 @@ def test_decisions_go_with_their_connection(connection: psycopg.Connection, cell
     ],
 )  # fmt: skip
 def test_accepting_in_bulk(connection: psycopg.Connection, cell: Cell, shelf: Shelf, which: Which, ids: list[str]) -> None:
-    assert review.accept(connection, cell, shelf.rows("suggested", which), "ann") == len(ids)
+    assert review.accept(connection, cell, shelf.rows("suggested", which), ANN) == len(ids)
     found = read_decisions(connection, cell.store.id, SITE)
     assert sorted(key for _, key in found.accepted) == ids
 
 
 def test_only_guesses_can_be_rejected(connection: psycopg.Connection, cell: Cell, shelf: Shelf) -> None:
-    assert review.reject(connection, cell, shelf.rows(None, Which(everything=True)), "ann") == 3
+    assert review.reject(connection, cell, shelf.rows(None, Which(everything=True)), ANN) == 3
     assert sorted(key for _, key in read_decisions(connection, cell.store.id, SITE).rejected) == ["1", "2", "3"]
 
 
 def test_choosing_one_that_the_marketplace_has(connection: psycopg.Connection, cell: Cell) -> None:
-    assert review.choose(connection, cell, "SHIRT", "product_type", ["Tees", "Tops"], "ann") == 2
+    assert review.choose(connection, cell, "SHIRT", "product_type", ["Tees", "Tops"], ANN) == 2
     with pytest.raises(UsageError, match=r"types\.tsv has no category 'SHIRTS'; it has: SHIRT, "):
-        review.choose(connection, cell, "SHIRTS", "product", ["1"], "ann")
+        review.choose(connection, cell, "SHIRTS", "product", ["1"], ANN)
 
 
 def edited(file: Path, changes: dict[str, dict[str, str]]) -> None:
@@ -184,3 +186,15 @@ def test_files_that_are_none(cell: Cell, shelf: Shelf, tmp_path: Path, content: 
     file.write_bytes(content)
     with pytest.raises(BadInputError, match=reason):
         review.read_csv(file, cell, shelf.categories)
+
+
+def test_decisions_are_in_the_audit(connection: psycopg.Connection, cell: Cell, shelf: Shelf) -> None:
+    review.accept(connection, cell, shelf.rows("suggested", Which(everything=True)), ANN)
+    review.choose(connection, cell, "SHIRT", "product_type", ["Tees", "Tops"], ANN)
+    assert review.forget(connection, cell, {"product_type": ["Tees"]}, Person("bo", "")) == 1
+    assert review.forget(connection, cell, {"product_type": ["Tees"]}, Person("bo", "")) == 0
+    found = list_actions(connection, store="shop", marketplace=SITE)
+    assert [(one.action, one.who, one.why) for one in found] == [
+        ("forget_categories", "bo", ""), ("choose_categories", "ann", "because"), ("accept_categories", "ann", "because"),
+    ]  # fmt: skip
+    assert found[1].details == {"decisions": 2, "about": ["product_type Tees: SHIRT", "product_type Tops: SHIRT"]}
