@@ -100,7 +100,9 @@ def drift(
                 about = decide_drift(connection, cell, policy, sku or [], getpass.getuser(), why)
             rows = drifts(connection, cell.lane)
         for row in rows:
-            if row["kind"] == "price":
+            if row["kind"] in ("content", "images"):
+                row["ours"] = "as exported"
+            elif row["kind"] == "price":
                 row |= {name: as_money(row[name], cell.site.currency) for name in ("ours", "theirs")}
     if as_json:
         show_json({"drift": rows, "decided": [list(one) for one in about], "errors": [error] if error else []})

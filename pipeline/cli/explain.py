@@ -103,7 +103,11 @@ def _texts(steps: Sequence[Mapping[str, Any]]) -> None:
 def _rules(issues: list[Mapping[str, Any]]) -> None:
     if issues:
         names = ("severity", "rule", "field", "message", "hint", "points_lost")
-        show_table(names, [tuple(_cut(one[name]) for name in names) for one in issues], empty="")
+        show_table(names, [tuple(_cut(_rounded(one[name])) for name in names) for one in issues], empty="")
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 2) if isinstance(value, float) else value
 
 
 def _cut(value: Any) -> str:

@@ -308,6 +308,9 @@ def _next(cell: Cell, found: Row, sku: str) -> str:
     refused = next((one for one in found["on_its_way"] if one["status"] == "rejected"), None)
     if cell.connection.paused:
         return f"{store} on {site} is paused; resume it with: pipeline connection resume {store} {site}"
+    waiting = any(one["status"] == "pending" for one in found["on_its_way"])
+    if found["state"] is not None and found["state"]["uncertain"] and not waiting:
+        return f"nobody knows what {site} holds of it; all of it is said again by: pipeline export {store} {site}"
     if refused is not None:
         worst = next((one["field"] for one in found["answers"] if one["field"]), None)
         said = hint(store, site, sku, "rejected", worst, refused["reason"], refused["repair"], refused["submission_id"])
@@ -320,7 +323,7 @@ def _next(cell: Cell, found: Row, sku: str) -> str:
     if listing["status"] == "blocked":
         hints = " ".join(dict.fromkeys(row["hint"] for row in found["rules"] if row["severity"] in ("critical", "error")))
         return f"it is blocked: {listing['reason']} {hints} Then: {_again(found['rules'], store, site)}"
-    if any(one["status"] == "pending" for one in found["on_its_way"]):
+    if waiting:
         return "it is on its way; the verdict is read by itself, or now with: pipeline submissions poll"
     if plan.get("status") == "waiting_approval":
         return f"its plan waits for approval: pipeline export {store} {site} --approve {plan['export_id']}"
@@ -328,8 +331,6 @@ def _next(cell: Cell, found: Row, sku: str) -> str:
         return f"it is held: {plan['reason']}"
     if found["state"] is None or plan.get("status") in ("planned", "dry_run"):
         return f"pipeline export {store} {site}"
-    if found["state"]["uncertain"]:
-        return f"nobody knows what {site} holds; all of it is said again by: pipeline export {store} {site}"
     return "nothing to do"
 
 

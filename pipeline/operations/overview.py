@@ -26,6 +26,7 @@ class Row:
     exported: datetime | None
     export_id: str | None
     live: int
+    uncertain: int  # SKUs of which nobody knows what the marketplace holds; the next export says all of them again
     blocked: int
     held: int
     waiting: int  # held changes that an approval lets pass
@@ -50,9 +51,15 @@ _QUERY = b"""
            exported.import_id IS NOT DISTINCT FROM i.id AS up_to_date,
            coalesce((planned.counts->>'guarded')::bigint, 0) AS guarded,
            (SELECT count(*) FROM listing_state l
-            WHERE l.store_id = s.id AND l.site = c.site AND l.transport = lane.transport AND l.role <> 'parent') AS live,
+            WHERE l.store_id = s.id AND l.site = c.site AND l.transport = lane.transport AND l.role <> 'parent'
+                AND NOT l.uncertain) AS live,
+           (SELECT count(*) FROM listing_state l WHERE l.store_id = s.id AND l.site = c.site AND l.transport = lane.transport
+            AND l.uncertain AND NOT EXISTS (SELECT 1 FROM listing_changes_sent p WHERE p.store_id = s.id AND p.site = c.site
+                AND p.transport = lane.transport AND p.sku = l.sku AND p.status = 'pending')) AS uncertain,
            (SELECT count(DISTINCT r.sku) FROM listing_changes_sent r WHERE r.store_id = s.id AND r.site = c.site
-            AND r.transport = lane.transport AND r.status = 'rejected') AS refused,
+            AND r.transport = lane.transport AND r.status = 'rejected' AND NOT EXISTS (SELECT 1 FROM listing_state l
+                WHERE l.store_id = s.id AND l.site = c.site AND l.transport = lane.transport AND l.sku = r.sku AND l.uncertain)
+           ) AS refused,
            (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
             AND u.ended_at IS NULL) AS sending,
            (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
@@ -105,6 +112,7 @@ class _Found:
     up_to_date: bool
     guarded: int
     live: int
+    uncertain: int
     refused: int
     sending: int
     stuck: int
@@ -209,6 +217,7 @@ def _row(found: _Found, dead: bool) -> Row:
         found.exported,
         found.export_id,
         found.live,
+        found.uncertain,
         found.blocked,
         found.held,
         found.guarded,
@@ -240,10 +249,12 @@ def _next(found: _Found, waiting: bool, dead: bool) -> str:
         return f"pipeline connection resume {found.store} {found.site}"
     if waiting or found.guarded:
         return f"pipeline export {found.store} {found.site} --approve {found.export_id}"
-    if not found.up_to_date or found.state == "error":
+    if not found.up_to_date or found.state == "error" or found.uncertain:
         return f"pipeline export {found.store} {found.site}"
     if found.drift:
         return f"pipeline connection drift {found.store} {found.site}"
     if found.held:
         return f"pipeline changes show {found.store} {found.site}"
+    if found.refused:
+        return f"pipeline submissions list --store {found.store} --marketplace {found.site}"
     return ""

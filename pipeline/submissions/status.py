@@ -49,8 +49,8 @@ _STATUS = b"""
         WHERE store_id = %(store)s AND site = %(site)s AND transport = %(transport)s AND state = 'open' GROUP BY sku
     )
     SELECT sku, coalesce(s.product_id, p.product_id) AS product_id, coalesce(s.role, p.role) AS role,
-        CASE WHEN p.refused IS NOT NULL THEN 'rejected' WHEN p.pending THEN 'pending' WHEN s.uncertain THEN 'uncertain'
-            WHEN s.left_at IS NOT NULL THEN 'leaving' ELSE 'live' END AS state,
+        CASE WHEN s.uncertain AND p.pending IS NOT TRUE THEN 'uncertain' WHEN p.refused IS NOT NULL THEN 'rejected'
+            WHEN p.pending THEN 'pending' WHEN s.left_at IS NOT NULL THEN 'leaving' ELSE 'live' END AS state,
         p.refused, p.reason, p.submission_id, p.repair, m.fixed,
         s.marketplace_item_id AS item_id, s.marketplace_status, s.price, s.quantity,
         coalesce(i.errors, 0) AS errors, coalesce(i.warnings, 0) AS warnings,

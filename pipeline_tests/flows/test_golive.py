@@ -128,6 +128,7 @@ def test_what_somebody_changed_there_is_found_at_night(place: Place, amazon: Fak
     export(place)
     offer = amazon.catalog.listings[MARKETPLACE, "SKU-3"]["purchasable_offer"][0]
     offer["our_price"][0]["schedule"][0]["value_with_tax"] = 18.5
+    amazon.catalog.listings[MARKETPLACE, "SKU-4"]["item_name"][0]["value"] = "Somebody's Mug"
     place.rows("UPDATE listing_state SET updated_at = updated_at - interval '2 hours' RETURNING 1")
     with place.instance() as instance:
         context = dg.build_schedule_context(instance, datetime(2026, 11, 27, 1, 30, tzinfo=timezone.utc))
@@ -139,17 +140,23 @@ def test_what_somebody_changed_there_is_found_at_night(place: Place, amazon: Fak
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert (check.description or "").endswith("decide: pipeline connection drift shop amazon-us")
     (row,) = [one for one in place.summary("status")["connections"] if one["site"] == SITE]
-    assert (row["drift"], row["next"]) == (1, "pipeline connection drift shop amazon-us")
-    (found,) = place.summary("connection", "drift", *CONNECTION)["drift"]
+    assert (row["drift"], row["next"]) == (2, "pipeline connection drift shop amazon-us")
+    found, title = place.summary("connection", "drift", *CONNECTION)["drift"]
+    assert (title["sku"], title["kind"], title["ours"], title["theirs"]) == ("SKU-4", "content", "as exported", "item_name")
     assert (found["sku"], found["kind"], found["ours"], found["theirs"]) == ("SKU-3", "price", "20.00", "18.50")
     assert export(place)["changes"]["unchanged"] == 10  # nothing is fought over before a person has decided
-    config = {"store": "shop", "marketplace": SITE, "who": "ann", "drift": "ours", "drift_skus": ["SKU-3"]}
+    config = {"store": "shop", "marketplace": SITE, "who": "ann", "drift": "ours", "drift_skus": []}
     with place.instance() as instance:
         decided = defs.resolve_job_def("decide_listings").execute_in_process(
             instance=instance, run_config={"ops": {"decide": {"config": config}}}
         )
     assert decided.success
-    assert export(place)["changes"]["price"] == 1
+    changes = export(place)["changes"]
+    assert (changes["price"], changes["update"]) == (1, 1)
+    (shown,) = place.summary("changes", "show", *CONNECTION, "--sku", "SKU-4")["changes"]
+    fields = {one["field"]: (one["before"], one["after"]) for one in shown["fields"]}
+    assert fields["title"] == (None, "Stoneware Mug Number 4"), "no export has said what was there"
+    assert place.cli("changes", "show", *CONNECTION, "--sku", "NOPE").error.startswith("shop has no SKU NOPE on amazon-us")
     later(place, amazon, 130)
     place.summary("submissions", "poll")
     assert price(amazon, "SKU-3") == 20.0

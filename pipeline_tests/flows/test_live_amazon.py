@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_tests.fakes.amazon import MARKETPLACE, SELLER, FakeAmazon, Fault, running
+from pipeline_tests.fakes.amazon import MARKETPLACE, SELLER, Ending, FakeAmazon, Fault, running
 from pipeline_tests.fakes.clock import Clock
 from pipeline_tests.flows import catalogs
 from pipeline_tests.flows.conftest import NewPlace
@@ -212,3 +212,20 @@ def test_removing_a_connection_says_what_stays(place: Place, amazon: FakeAmazon,
     assert removed["stays"] == "10 listings stay live on the marketplace as they are"
     assert place.rows("SELECT count(*) FROM submissions") == [(0,)]
     assert len(amazon.catalog.listings) == 10
+
+
+def test_a_feed_that_was_broken_off(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    connect(place, credentials(tmp_path, amazon))
+    amazon.endings = [Ending("FATAL", report=False)]
+    place.summary("export", "shop", SITE)
+    later(place, amazon, 130)
+    place.summary("submissions", "poll")
+    (row,) = [one for one in place.summary("status")["connections"] if one["site"] == SITE]
+    assert (row["live"], row["uncertain"], row["refused"], row["next"]) == (0, 10, 0, f"pipeline export shop {SITE}")
+    market = place.summary("explain", "shop", "SKU-1")["marketplaces"][SITE]
+    assert market["next"].endswith(f"all of it is said again by: pipeline export shop {SITE}")
+    assert place.summary("export", "shop", SITE)["marketplaces"][SITE]["changes"]["create"] == 10
+    later(place, amazon, 130)
+    place.summary("submissions", "poll")
+    (row,) = [one for one in place.summary("status")["connections"] if one["site"] == SITE]
+    assert (row["live"], row["uncertain"], row["refused"], row["next"]) == (10, 0, 0, "")
