@@ -36,7 +36,7 @@ def stats(
     if as_json:
         show_json(found)
         return
-    if store is not None and not found["connections"]:
+    if store is not None and not found["connections"] and not any(one["calls"] for one in found["language"]):
         raise UsageError(f"store {store} has no connections; add one with: pipeline connect {store} MARKETPLACE")
     show_table(
         _COLUMNS,

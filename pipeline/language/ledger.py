@@ -172,17 +172,23 @@ def _close(
 
 
 def spending(
-    connection: psycopg.Connection[Any], *, run_id: str | None = None, month: str | None = None, store_id: UUID | None = None
+    connection: psycopg.Connection[Any],
+    *,
+    run_id: str | None = None,
+    month: str | None = None,
+    store_id: UUID | None = None,
+    task: str | None = None,
 ) -> Spending:
-    """Sums of the calls of a run, a month (YYYY-MM), a store."""
+    """Sums of the calls of a run, a month (YYYY-MM), a store, for a task."""
     with connection.cursor(row_factory=class_row(Spending)) as cursor:
         found = cursor.execute(
             "SELECT count(*) AS calls, coalesce(sum(coalesce(spent_usd_micro, reserved_usd_micro)), 0)::bigint AS usd_micro,"
             " coalesce(sum(reserved_usd_micro) FILTER (WHERE state = 'reserved'), 0)::bigint AS unsettled,"
             " coalesce(sum(tokens_in), 0)::bigint AS tokens_in, coalesce(sum(tokens_out), 0)::bigint AS tokens_out"
             " FROM language_calls WHERE state <> 'released' AND (%(run)s::text IS NULL OR run_id = %(run)s)"
-            " AND (%(month)s::text IS NULL OR month = %(month)s) AND (%(store)s::uuid IS NULL OR spender = %(store)s)",
-            {"run": run_id, "month": month, "store": store_id},
+            " AND (%(month)s::text IS NULL OR month = %(month)s) AND (%(store)s::uuid IS NULL OR spender = %(store)s)"
+            " AND (%(task)s::text IS NULL OR task = %(task)s)",
+            {"run": run_id, "month": month, "store": store_id, "task": task},
         ).fetchone()
     if found is None:
         raise AssertionError("an aggregate gives a row")

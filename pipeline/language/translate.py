@@ -44,6 +44,11 @@ class _Judged:
     missing: list[Item] = field(default_factory=list)
 
 
+def part(progress: Progress, before: int, size: int, total: int) -> Progress:
+    """The progress of a whole, told by that of a part: `size` of `total`, after `before` that are done."""
+    return lambda done, of: progress(before + (size * done // of if of else 0), total)
+
+
 async def translate(asker: Asker, plans: Sequence[Plan], progress: Progress, received: Sequence[Received] = ()) -> Work:
     """Ask for every item of the plans, read what batches answered, and put the results into the plans."""
     worker = _Worker(asker, plans, progress, sum(len(each.items) for each in received))

@@ -21,7 +21,7 @@ from pipeline.listings.build import ListingsResult, build_listings, one_import
 from pipeline.listings.categories.inputs import given_now
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.knowledge import read_knowledge
-from pipeline.listings.localize import Localizer, translates
+from pipeline.listings.localize import TASK, Localizer, translates
 from pipeline.listings.lookups import Asked
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.overrides import Overlay, read_overrides, undo
@@ -51,6 +51,7 @@ from pipeline.platform.resources import ExportOptions, Workspace, expected_failu
 from pipeline.platform.tables import Table, empty_frame, stage
 from pipeline.quality.summary import fix_sample, score_histogram_svg, top_issues
 from pipeline.stores.credits import deducted_by
+from pipeline.stores.notifications import notify
 
 GROUP = "listings"
 OWNERS = ["team:listings"]
@@ -112,9 +113,14 @@ def localized_products(
             partition = context.partition_key
             context.log_event(dg.AssetObservation("localized_products", partition=partition, metadata=expected))
             payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
-            report = counted(reporter(context, "localized_products"), "batches of products")
+            report = counted(reporter(context, "localized_products"), "products")
             table, outcome = work.write(folder, import_id, None if export_options.dry_run else payer, report)
-            spent = spending(connection, run_id=context.run.run_id)
+            spent = spending(connection, run_id=context.run.run_id, task=TASK)
+            if spent.calls or outcome.stopped:
+                told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
+                left = outcome.states.total() - outcome.states["translated"]
+                subject = f"products of {cell.store.key} are translated for {cell.site.key}; {left} of them not wholly"
+                notify(connection, cell.store.id, "products_translated", context.run.run_id, subject, told)
             credits = deducted_by(connection, context.run.run_id)
     yield dg.Output(
         table,

@@ -31,6 +31,7 @@ from pipeline.language.memory import memory_version
 from pipeline.language.plan import Estimate, Pair, Plan, estimate, make_plan
 from pipeline.language.run import Model, ask_model
 from pipeline.language.segments import TEXT, Result, Segment
+from pipeline.language.translate import part
 from pipeline.listings.cell import Cell
 from pipeline.listings.facts import facts
 from pipeline.listings.overlays import LOCALIZED
@@ -131,19 +132,23 @@ class Localizer:
     def write(
         self, folder: Path, import_id: str, account: Account | None, progress: Callable[[int, int], None]
     ) -> tuple[StagedTable, Outcome]:
-        """The overlay, a row group for each one of the products. `account` pays; without one nobody is asked (a dry run)."""
+        """The overlay, a row group for each one of the products. `account` pays; without one nobody is asked (a dry run).
+        `progress` gets (products done, products in all)."""
         outcome, about = Outcome(), {"import_id": import_id, "language": self.target}
         with TableWriter(folder, "localized_products", LOCALIZED, about) as writer:
-            for number, batch in enumerate(self._batches(), 1):
+            ready = 0
+            for batch in self._batches():
                 parts = self._parts(batch)
                 if account is not None and self.model is not None and outcome.stopped is None:
-                    done = ask_model(self.connection, self.model, account, TASK, [part.plan for part in parts], _quietly)
+                    report = part(progress, ready, len(batch.ids), self.products.rows)
+                    done = ask_model(self.connection, self.model, account, TASK, [each.plan for each in parts], report)
                     outcome.stopped = done.stopped
-                rows = [row for part in parts for row in self._rows(part, batch, outcome)]
+                rows = [row for each in parts for row in self._rows(each, batch, outcome)]
                 outcome.reused += len(batch.ids) - len(rows)
                 table = pa.concat_tables([_table(rows), *batch.reused])
                 writer.write(table.take(pc.index_in(pa.array(batch.ids), value_set=table["product_id"].combine_chunks())))
-                progress(number, self.products.batches)
+                ready += len(batch.ids)
+                progress(ready, self.products.rows)
         return writer.staged, outcome
 
     @cached_property
@@ -288,7 +293,3 @@ def _with_brands(glossary: Glossary, products: Table) -> Glossary:
     known = {term.term.casefold() for term in glossary.terms}
     brands = [Term(vendor, "", None) for vendor in sorted(vendors) if len(vendor) > 2 and vendor.casefold() not in known]
     return Glossary((*glossary.terms, *brands))
-
-
-def _quietly(done: int, total: int) -> None:
-    """Progress is told by batches of products."""

@@ -10,6 +10,7 @@ import psycopg
 from pipeline.language.ledger import spending
 from pipeline.listings.cell import find_cell
 from pipeline.stores.connections import get_connection, list_connections
+from pipeline.stores.stores import get_store, list_stores
 from pipeline.submissions import statistics
 
 #: The newest exports that are shown of one connection.
@@ -38,7 +39,8 @@ def stats(connection: psycopg.Connection[Any], store: str | None = None, site: s
         rows.append(row)
     month = datetime.now(timezone.utc).strftime("%Y-%m")
     language = []
-    for key, store_id in sorted({(one.store_key, one.store_id) for one in chosen}):
+    stores = [get_store(connection, store)] if store is not None else list_stores(connection)  # labels need no connection
+    for key, store_id in sorted((one.key, one.id) for one in stores):
         spent = {"month": spending(connection, month=month, store_id=store_id), "total": spending(connection, store_id=store_id)}
         costs = {name: round(sums.usd_micro / 1e6, 6) for name, sums in spent.items()}
         language.append({"store": key, "month": month, "usd_month": costs["month"], "usd_total": costs["total"],

@@ -167,6 +167,10 @@ def test_the_bill_and_the_scores_are_metadata(place: Place, model: FakeOpenAI) -
         assert event is not None and event.asset_materialization is not None
         said = event.asset_materialization.metadata
     assert said["calls"].value == len(model.requests) and said["spent_usd"].value > 0
+    (told,) = place.rows("SELECT kind, subject, details ->> 'suggested' FROM notifications")
+    assert told == ("texts_suggested", f"better texts for shop on {SITE}: {told[2]} products wait for a decision", told[2])
+    export(place)
+    assert len(place.rows("SELECT 1 FROM notifications")) == 1  # nothing was asked
     assert {"score_before", "score_after", "by_state", "estimated_calls", "refused_because"} <= set(said)
 
 

@@ -12,6 +12,7 @@ from pipeline.listings.assets import GROUP, OWNERS, connected
 from pipeline.listings.categories import model as choosing
 from pipeline.listings.categories import overlay, suggestions
 from pipeline.listings.categories.inputs import proposer_of
+from pipeline.listings.categories.model import TASK
 from pipeline.listings.cell import Cell
 from pipeline.listings.schema import CATEGORIES
 from pipeline.partitions import store_marketplaces
@@ -96,7 +97,7 @@ def _let_choose(
         context.log_event(dg.AssetObservation(overlay.NAME, partition=str(context.partition_key), metadata=seen))
         report = counted(reporter(context, "listing_categories"), "products shown to the model")
         choosing.carry_out(connection, cell.store, model, chooser, context.run.run_id, report)
-        spent = spending(connection, run_id=context.run.run_id)
+        spent = spending(connection, run_id=context.run.run_id, task=TASK)
     threshold = cell.connection.export_settings.category_confidence
     chosen = choosing.with_choices(table, chooser.found, threshold, workspace.scratch("chosen_categories"))
     facts = {"calls": spent.calls, "spent_usd": spent.usd_micro / 1e6, "stopped": chooser.stopped or "no"}

@@ -11,6 +11,7 @@ from pipeline.language import facts
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account, read_budgets, spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
+from pipeline.language.optimize import TASK
 from pipeline.language.run import configured_model
 from pipeline.listings.assets import GROUP, OWNERS, connected
 from pipeline.listings.build import one_import
@@ -24,6 +25,7 @@ from pipeline.platform.progress import counted, reporter
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
 from pipeline.platform.tables import Table, empty_frame, stage
 from pipeline.quality.summary import score_histogram_svg
+from pipeline.stores.notifications import notify
 
 NAME = "optimized_products"
 _SAMPLE = 20
@@ -74,9 +76,14 @@ def optimized_products(
             context.log_event(dg.AssetObservation(NAME, partition=context.partition_key, metadata=expected))
             payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
             pays = not export_options.dry_run and export_options.ai is not False
-            report = counted(reporter(context, NAME), "batches of products")
+            report = counted(reporter(context, NAME), "products")
             table, outcome = work.write(folder, import_id, payer if pays else None, report)
-            spent = spending(connection, run_id=context.run.run_id)
+            spent = spending(connection, run_id=context.run.run_id, task=TASK)
+            if spent.calls or outcome.stopped:
+                told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
+                waiting = outcome.states["suggested"]
+                subject = f"better texts for {cell.store.key} on {cell.site.key}: {waiting} products wait for a decision"
+                notify(connection, cell.store.id, "texts_suggested", context.run.run_id, subject, told)
     place = f"{cell.store.key} {cell.site.key}"
     yield dg.Output(
         table,

@@ -25,6 +25,7 @@ from pipeline.language.ledger import Account
 from pipeline.language.optimize import Brief, Draft, Product, Writer, ask_drafts, estimate_drafts, plan_drafts
 from pipeline.language.plan import Estimate
 from pipeline.language.run import Model
+from pipeline.language.translate import part
 from pipeline.listings.build import PRODUCT_COLUMNS, VARIANT_COLUMNS
 from pipeline.listings.categories.overlay import USED
 from pipeline.listings.cell import Cell
@@ -109,11 +110,13 @@ class Optimizer:
     def write(
         self, folder: Path, import_id: str, account: Account | None, progress: Callable[[int, int], None]
     ) -> tuple[StagedTable, Outcome]:
-        """The overlay, a row group for each one of the products. `account` pays; without one nobody is asked."""
+        """The overlay, a row group for each one of the products. `account` pays; without one nobody is asked. `progress` gets
+        (products done, products in all)."""
         outcome = Outcome()
         with TableWriter(folder, "optimized_products", OPTIMIZED, {"import_id": import_id}) as writer:
-            for number, batch in enumerate(self._batches(), 1):
-                made = self._drafts(batch, account, outcome)
+            ready = 0
+            for batch in self._batches():
+                made = self._drafts(batch, account, outcome, part(progress, ready, len(batch.ids), self.catalog.products.rows))
                 now = datetime.now(timezone.utc)
                 rows = [{**row, "made_at": now} for row in self._rows(batch, made)] if batch.changed else []
                 outcome.reused += len(batch.ids) - len(rows)
@@ -121,7 +124,8 @@ class Optimizer:
                 table = table.take(pc.index_in(pa.array(batch.ids, pa.string()), value_set=table["product_id"].combine_chunks()))
                 outcome.add(table)
                 writer.write(table)
-                progress(number, self.catalog.products.batches)
+                ready += len(batch.ids)
+                progress(ready, self.catalog.products.rows)
         return writer.staged, outcome
 
     @cached_property
@@ -211,13 +215,15 @@ class Optimizer:
             writer.open = [product for product in writer.open if product.key in self.scope]
         return writer
 
-    def _drafts(self, batch: _Batch, account: Account | None, outcome: Outcome) -> Mapping[str, Draft]:
+    def _drafts(
+        self, batch: _Batch, account: Account | None, outcome: Outcome, progress: Callable[[int, int], None]
+    ) -> Mapping[str, Draft]:
         """What the model says of the changed products; those without an answer yet have an empty revision."""
         writer = self._writer(batch)
         if writer is None:
             return {}
         if account is not None and self.model is not None and outcome.stopped is None:
-            ask_drafts(self.connection, self.model, account, writer, lambda done, total: None)
+            ask_drafts(self.connection, self.model, account, writer, progress)
             outcome.stopped = writer.stopped
         for product in batch.changed:
             if product.title and product.key not in writer.drafts:

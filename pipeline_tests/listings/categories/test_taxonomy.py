@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from pipeline.listings.categories import release
 from pipeline.listings.categories import taxonomy as module
 from pipeline.listings.categories.taxonomy import read_taxonomy, shipped_words, shopify
 from pipeline.model.errors import BadInputError
@@ -142,3 +144,26 @@ def test_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 5)
     with pytest.raises(BadInputError, match="more than 5; is it the right file"):
         read_taxonomy(file)
+
+
+def test_the_shipped_file_is_what_the_release_command_makes_of_its_sources(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The two files of Shopify's repository, rebuilt from the shipped one in their own form."""
+    shipped, known = (FOLDER / "shopify.tsv").read_text("utf-8"), shopify()
+    rows = [f"gid://shopify/TaxonomyCategory/{key:<17}: {known.full(row)}" for row, key in enumerate(known.ids)]
+    head = "# Shopify Product Taxonomy - Categories: 2025-08-unstable\n# Format: {GID} : {Ancestor name} > ...\n\n"
+    rules = [
+        {"input": {"product_category_id": key}, "output": {"product_category_id": [number]}}
+        for key, number in zip(known.ids, known.google, strict=True)
+        if number
+    ]
+    sources = [tmp_path / "categories.txt", tmp_path / "from_shopify.yml"]
+    sources[0].write_text(head + "\n".join(rows) + "\n", "utf-8")
+    sources[1].write_text(json.dumps({"output_taxonomy": "google/2021-09-21", "rules": rules}))
+    assert release.main([str(file) for file in sources]) == 0
+    assert capsys.readouterr().out == shipped
+    for wrong in ([str(sources[1]), str(sources[0])], [str(tmp_path / "none"), str(sources[1])]):
+        assert release.main(wrong) == 1
+        assert capsys.readouterr().err.startswith("error: ")
+    assert release.main([]) == 2
