@@ -48,14 +48,16 @@ class Lines:
         return float(self._source.tell() / self._stored)
 
     def __iter__(self) -> Iterator[Line]:
-        number = 0
         for block in self.blocks():
+            number = self.total
             for line in io.BytesIO(block):  # the fastest way to cut
                 number += 1
                 yield number, line
+            self.total = number
 
     def blocks(self) -> Iterator[bytes]:
-        """The same lines in pieces of many; a line without line feed ends its piece, an open end is a piece of its own."""
+        """The same lines in pieces of many; a line without line feed ends its piece, an open end is a piece of its own.
+        Who takes them adds their lines to `total`."""
         stream: Any = pa.CompressedInputStream(self._source, "zstd")
         reader = io.BufferedReader(stream, _BLOCK)
         mark = reader.peek(3)
@@ -74,14 +76,10 @@ class Lines:
                         pass
                 else:
                     if whole := block[:-size]:
-                        yield self._count(whole)
+                        yield whole
                     self.open_end = True
                     block = block[-size:] + b"\n"
-            yield self._count(block)
-
-    def _count(self, block: bytes) -> bytes:
-        self.total += block.count(b"\n") + (block[-1] != _LINE_FEED)
-        return block
+            yield block
 
 
 class _Utf16(io.RawIOBase):

@@ -73,7 +73,8 @@ class Regrouped:
             found: list[_Links] = []
             for data in self._steps():
                 file.write(data)
-                found.append(_links(data, sum(len(links.sizes) for links in found)))
+                found.append(_links(data, self._lines.total))
+                self._lines.total += len(found[-1].sizes)
             file.flush()
             links = _Links(*map(np.concatenate, zip(*found, strict=True)))
             yield from self._read(_Spool(file, links.sizes), links)
@@ -83,6 +84,8 @@ class Regrouped:
         size = 0
         for block in self._lines.blocks():
             if self._lines.open_end:
+                yield b"".join(step)  # so that all lines before it are counted
+                step = []
                 self._must_be_whole(block)
             step.append(block)
             size += len(block)
@@ -96,7 +99,7 @@ class Regrouped:
         try:
             orjson.loads(line)
         except ValueError:
-            number = self._lines.total
+            number = self._lines.total + 1
             raise BadInputError(f"{self._name} is cut off in the middle of line {number}: download or export it again") from None
 
     def _read(self, spool: _Spool, links: _Links) -> Iterator[Line]:
@@ -144,21 +147,19 @@ def _links(data: bytes, first: int) -> _Links:
         ends = np.append(ends, len(data))
     sizes = np.diff(ends, prepend=0).astype(np.int32)
 
-    def line(place: int) -> bytes:
-        end = int(ends[place])
-        return data[end - int(sizes[place]) : end]
-
     last, quote = (content[np.maximum(ends - distance, 0)] for distance in (4, 3))  # of `123"}` and a line feed
     closed = np.flatnonzero((last >= ord("0")) & (last <= ord("9")) & (quote == ord('"')))
     types, parents = _find(content, sizes, ends, closed, PARENT_LAST)
-    for place in np.flatnonzero(parents == _UNFOUND).tolist():
-        parent = written_parent(line(place))
+    starts = ends - sizes
+    unfound = np.flatnonzero(parents == _UNFOUND)
+    for place, start, end in zip(unfound.tolist(), starts[unfound].tolist(), ends[unfound].tolist(), strict=True):
+        parent = written_parent(data[start:end])
         if parent:
             types[place], parents[place] = _split(plain(parent))
     heads = np.flatnonzero((types == _PRODUCT) | (parents == _UNFOUND))
     own_types, own = _find(content, sizes, ends, heads, OWN_FIRST)
     for place in heads[own[heads] == _UNFOUND].tolist():
-        own_types[place], own[place] = _split(find_own_gid(line(place)))
+        own_types[place], own[place] = _split(find_own_gid(data[starts[place] : ends[place]]))
     products = np.flatnonzero((own_types == _PRODUCT) & (parents == _UNFOUND))
     variants = np.flatnonzero((own_types == _VARIANT) & (types == _PRODUCT))
     return _Links(sizes, types, parents, first + products, own[products], first + variants, own[variants])
