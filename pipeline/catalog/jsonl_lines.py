@@ -48,6 +48,16 @@ class Lines:
         return float(self._source.tell() / self._stored)
 
     def __iter__(self) -> Iterator[Line]:
+        for block in self.blocks():
+            number = self.total
+            for line in io.BytesIO(block):  # the fastest way to cut
+                number += 1
+                yield number, line
+            self.total = number
+
+    def blocks(self) -> Iterator[bytes]:
+        """The same lines in pieces of many; a line without line feed ends its piece, an open end is a piece of its own.
+        Who takes them adds their lines to `total`."""
         stream: Any = pa.CompressedInputStream(self._source, "zstd")
         reader = io.BufferedReader(stream, _BLOCK)
         mark = reader.peek(3)
@@ -57,20 +67,19 @@ class Lines:
             reader.read(3)
         while block := reader.read(_BLOCK):
             if begun := len(block) - block.rfind(b"\n") - 1:
-                block += reader.readline(MAX_LINE + 1 - begun)
-            number = self.total
-            for line in io.BytesIO(block):  # the fastest way to cut
-                number += 1
-                if line[-1] == _LINE_FEED:
-                    yield number, line
-                elif len(line) > MAX_LINE:
+                block += (rest := reader.readline(MAX_LINE + 1 - begun))
+                size = begun + len(rest)
+                if rest[-1:] == b"\n":
+                    pass
+                elif size > MAX_LINE:
                     while (rest := reader.readline(MAX_LINE)) and rest[-1] != _LINE_FEED:
                         pass
-                    yield number, line
                 else:
+                    if whole := block[:-size]:
+                        yield whole
                     self.open_end = True
-                    yield number, line + b"\n"
-            self.total = number
+                    block = block[-size:] + b"\n"
+            yield block
 
 
 class _Utf16(io.RawIOBase):

@@ -16,7 +16,6 @@ from typing import IO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import orjson
-import pyarrow as pa
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pipeline.catalog.jsonl_lines import Line, Lines
@@ -36,7 +35,8 @@ from pipeline.model.errors import BadInputError
 Ints = npt.NDArray[np.int64]
 
 #: Bytes of lines that are looked at, and read again, at once.
-_STEP = 4 << 20
+_STEP = 2 << 20
+_LINE_FEED = 10
 #: So many shapes of lines are looked at together, the other lines one by one.
 _SHAPES = 24
 #: Types of ids that tell whose child a line is.
@@ -71,33 +71,35 @@ class Regrouped:
     def __iter__(self) -> Iterator[Line]:
         with tempfile.TemporaryFile(dir=self._folder) as file:
             found: list[_Links] = []
-            count = 0
-            for lines in self._steps():
-                data = b"".join(lines)
+            for data in self._steps():
                 file.write(data)
-                found.append(_links(lines, data, count))
-                count += len(lines)
+                found.append(_links(data, self._lines.total))
+                self._lines.total += len(found[-1].sizes)
             file.flush()
             links = _Links(*map(np.concatenate, zip(*found, strict=True)))
             yield from self._read(_Spool(file, links.sizes), links)
 
-    def _steps(self) -> Iterator[list[bytes]]:
+    def _steps(self) -> Iterator[bytes]:
         step: list[bytes] = []
         size = 0
-        for number, line in self._lines:
+        for block in self._lines.blocks():
             if self._lines.open_end:
-                self._must_be_whole(number, line)
-            step.append(line)
-            size += len(line)
-            if size >= _STEP:
-                yield step
+                yield b"".join(step)  # so that all lines before it are counted
+                step = []
+                self._must_be_whole(block)
+            step.append(block)
+            size += len(block)
+            # What has no line feed must end a step, since steps are cut at them.
+            if size >= _STEP or block[-1] != _LINE_FEED:
+                yield b"".join(step)
                 step, size = [], 0
-        yield step
+        yield b"".join(step)
 
-    def _must_be_whole(self, number: int, line: bytes) -> None:
+    def _must_be_whole(self, line: bytes) -> None:
         try:
             orjson.loads(line)
         except ValueError:
+            number = self._lines.total + 1
             raise BadInputError(f"{self._name} is cut off in the middle of line {number}: download or export it again") from None
 
     def _read(self, spool: _Spool, links: _Links) -> Iterator[Line]:
@@ -116,7 +118,7 @@ class _Spool:
         self._file, self._ends = file, np.cumsum(sizes, dtype=np.int64)
         self._sizes = sizes
 
-    def read(self, places: Ints) -> list[bytes]:
+    def read(self, places: Ints) -> Iterator[bytes]:
         """These lines; those that stand together are read together."""
         ordered = np.sort(places)
         breaks = np.flatnonzero(np.diff(ordered) > 1)
@@ -126,10 +128,9 @@ class _Spool:
         data = b"".join(
             os.pread(descriptor, end - start, start) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
         )
-        bounds = np.append(0, np.cumsum(self._sizes[ordered])).astype(np.int32)
-        lines = pa.Array.from_buffers(pa.binary(), len(ordered), [None, pa.py_buffer(bounds), pa.py_buffer(data)])
-        found: list[bytes] = lines.take(pa.array(np.searchsorted(ordered, places))).to_pylist()
-        return found
+        at = np.searchsorted(ordered, places)
+        ends = np.cumsum(self._sizes[ordered])[at]
+        return map(data.__getitem__, map(slice, (ends - self._sizes[places]).tolist(), ends.tolist()))
 
 
 def _parts(sizes: npt.NDArray[np.int32], places: Ints) -> list[Ints]:
@@ -138,22 +139,27 @@ def _parts(sizes: npt.NDArray[np.int32], places: Ints) -> list[Ints]:
     return np.split(places, np.flatnonzero(np.diff(steps)) + 1)
 
 
-def _links(lines: list[bytes], data: bytes, first: int) -> _Links:
-    """`data` is the lines in one piece, `first` the place of the first of them."""
-    sizes = np.fromiter(map(len, lines), np.int32, len(lines))
-    ends = np.cumsum(sizes, dtype=np.int64)
+def _links(data: bytes, first: int) -> _Links:
+    """`data` is whole lines, `first` the place of the first of them."""
     content = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(content == _LINE_FEED) + 1
+    if data and data[-1] != _LINE_FEED:
+        ends = np.append(ends, len(data))
+    sizes = np.diff(ends, prepend=0).astype(np.int32)
+
     last, quote = (content[np.maximum(ends - distance, 0)] for distance in (4, 3))  # of `123"}` and a line feed
     closed = np.flatnonzero((last >= ord("0")) & (last <= ord("9")) & (quote == ord('"')))
     types, parents = _find(content, sizes, ends, closed, PARENT_LAST)
-    for place in np.flatnonzero(parents == _UNFOUND).tolist():
-        parent = written_parent(lines[place])
+    starts = ends - sizes
+    unfound = np.flatnonzero(parents == _UNFOUND)
+    for place, start, end in zip(unfound.tolist(), starts[unfound].tolist(), ends[unfound].tolist(), strict=True):
+        parent = written_parent(data[start:end])
         if parent:
             types[place], parents[place] = _split(plain(parent))
     heads = np.flatnonzero((types == _PRODUCT) | (parents == _UNFOUND))
     own_types, own = _find(content, sizes, ends, heads, OWN_FIRST)
     for place in heads[own[heads] == _UNFOUND].tolist():
-        own_types[place], own[place] = _split(find_own_gid(lines[place]))
+        own_types[place], own[place] = _split(find_own_gid(data[starts[place] : ends[place]]))
     products = np.flatnonzero((own_types == _PRODUCT) & (parents == _UNFOUND))
     variants = np.flatnonzero((own_types == _VARIANT) & (types == _PRODUCT))
     return _Links(sizes, types, parents, first + products, own[products], first + variants, own[variants])
