@@ -131,7 +131,7 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, reason: str) 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     for place in (tmp_path / "nothing.tsv", tmp_path):
-        with pytest.raises(BadInputError, match=r"cannot be read: .*; name another with: pipeline connection set"):
+        with pytest.raises(BadInputError, match=r"cannot be read: .*; name another with the connection.s setting category_file"):
             read_taxonomy(place)
 
 
