@@ -119,7 +119,7 @@ def grant(
         found = _locked(connection, store_id)
         if found is None:
             key = _key(connection, store_id)
-            raise UsageError(f"its credits are not switched on, so it works without limit: pipeline credits on {key}")
+            raise UsageError(f"credits of {key} are not switched on, so it works without limit: pipeline credits on {key}")
         if not 0 < credits <= MOST or found.balance + credits > MOST:
             raise UsageError(f"credits must be a whole number from 1, and a balance at most {MOST:,}")
         known = connection.execute(
@@ -165,7 +165,7 @@ def take_back(connection: psycopg.Connection[Any], store_id: UUID, credits: int,
         found = _locked(connection, store_id)
         if found is None:
             key = _key(connection, store_id)
-            raise UsageError(f"its credits are not switched on, so nothing can be deducted: pipeline credits on {key}")
+            raise UsageError(f"credits of {key} are not switched on, so nothing can be deducted: pipeline credits on {key}")
         if not 0 < credits <= found.balance:
             raise UsageError(f"{found.store} has {found.balance} credits; deduct a whole number from 1 to that")
         _book(connection, found, "deduct", BY_HAND, 1, -credits, uuid4().hex, None, person.why)
