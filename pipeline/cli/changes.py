@@ -32,6 +32,7 @@ NoExport = Annotated[bool, typer.Option("--no-export", help="Only decide; a late
 
 _TEXT = ("sku", "product_id", "role", "parent_sku", "changes", "reason")
 _VALUES = ("price", "list_price", "quantity")
+_FIELDS_UNKNOWN = "which fields change is not known: the export that said the content before is not kept any more"
 _WHEN = ("before", "after", "wanted")
 _CSV = (*_TEXT, *(f"{name}_{when}" for name in _VALUES for when in _WHEN), "content_changes", "images_change")
 
@@ -271,6 +272,8 @@ def _add_fields(current: Session, cell: Cell, plan: Any, rows: list[dict[str, An
         plans = kept_plans(connection, cell.lane, current.settings.storage())
     for row in rows:
         row["fields"] = fields_changed(plan, plans, row, listings)
+        if not row["fields"] and not {"update", "images"}.isdisjoint(row["changes"]):
+            row["fields_unknown"] = _FIELDS_UNKNOWN
 
 
 def _public(row: dict[str, Any], currency: str) -> dict[str, Any]:
@@ -284,7 +287,7 @@ def _public(row: dict[str, Any], currency: str) -> dict[str, Any]:
         **{name: {when: value(name, row[column]) for when, column in _columns(name)} for name in _VALUES},
         "content_changes": "update" in row["changes"] or "create" in row["changes"],
         "images_change": "images" in row["changes"] or "create" in row["changes"],
-        **({"fields": row["fields"]} if "fields" in row else {}),
+        **{name: row[name] for name in ("fields", "fields_unknown") if name in row},
     }
 
 
@@ -318,6 +321,8 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
         for one in row.get("fields", ()):
             before = "(no export has said it)" if one["before"] is None else one["before"]
             say(f"{row['sku']} {one['field']}: {before} -> {one['after']}")
+        if "fields_unknown" in row:
+            say(f"{row['sku']}: {row['fields_unknown']}")
     if total > len(rows):
         say(f"{total - len(rows)} more; all of them: --limit {total}, or --csv FILE")
 

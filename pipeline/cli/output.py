@@ -81,7 +81,10 @@ def cell(value: Any) -> str:
 
 def short(value: Any, width: int) -> str:
     """A value in one line, cut between words if it is longer than `width`; the whole of it is in --json."""
-    return textwrap.shorten(cell(value), width, placeholder=" …") or cell(value)[:width]
+    text = " ".join(cell(value).split())
+    if len(text) > width and " " not in text[: width - 1]:  # one long word
+        return f"{text[: width - 1]}…"
+    return textwrap.shorten(text, width, placeholder=" …")
 
 
 def duration(seconds: float | None) -> str:

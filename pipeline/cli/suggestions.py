@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, person
-from pipeline.cli.output import say, show_json, show_table
+from pipeline.cli.output import say, short, show_json, show_table
 from pipeline.cli.session import session
 
 if TYPE_CHECKING:
@@ -203,4 +203,4 @@ def _decided(count: int, store: str, marketplace: str) -> None:
 
 def _short(value: Any) -> Any:
     text = "; ".join(value) if isinstance(value, list) else value
-    return f"{text[:_MOST_SHOWN]}..." if isinstance(text, str) and len(text) > _MOST_SHOWN else text
+    return short(text, _MOST_SHOWN) if isinstance(text, str) else text

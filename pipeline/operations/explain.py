@@ -324,7 +324,7 @@ def _next(cell: Cell, found: Row, sku: str) -> str:
         hints = " ".join(dict.fromkeys(row["hint"] for row in found["rules"] if row["severity"] in ("critical", "error")))
         return f"it is blocked: {listing['reason']} {hints} Then: {_again(found['rules'], store, site)}"
     if waiting:
-        return "it is on its way; the verdict is read by itself, or now with: pipeline submissions poll"
+        return _waits(found["sent"])
     if plan.get("status") == "waiting_approval":
         return f"its plan waits for approval: pipeline export {store} {site} --approve {plan['export_id']}"
     if "hold" in (plan.get("changes") or ()):
@@ -332,6 +332,15 @@ def _next(cell: Cell, found: Row, sku: str) -> str:
     if found["state"] is None or plan.get("status") in ("planned", "dry_run"):
         return f"pipeline export {store} {site}"
     return "nothing to do"
+
+
+def _waits(sent: Iterable[Row]) -> str:
+    """What a listing on its way waits for."""
+    waiting = next((one for one in sent if one["outcome"] == "waiting"), None)
+    if waiting is not None and waiting["state"] == "held":
+        return f"it waits for your decision about submission {waiting['submission']}: {waiting['reason']}"
+    why = f" (submission {waiting['submission']}: {waiting['reason']})" if waiting is not None and waiting["reason"] else ""
+    return f"it is on its way{why}; the verdict is read by itself, or now with: pipeline submissions poll"
 
 
 def _again(rules: Iterable[Row], store: str, site: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ def picture(svg: str, alt: str) -> dg.MarkdownMetadataValue:
 
 
 def table(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | dg.TextMetadataValue:
-    """The first rows of a small frame, cells cut to a readable length; the word "none" instead of an empty table."""
+    """The first rows of a small frame, long cells cut between words; the word "none" instead of an empty table."""
     records = rows.head(MAX_ROWS).to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)[:MAX_ROWS]
     if not records:
         return dg.MetadataValue.text("none")
@@ -38,4 +39,6 @@ def _cell(value: Any) -> str | int | float | bool:
     if isinstance(value, (bool, int, float)):
         return value
     text = "" if value is None or value is pd.NA else str(value)
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    if len(text) <= MAX_TEXT:
+        return text
+    return textwrap.shorten(text, MAX_TEXT, placeholder=" …") if " " in text[: MAX_TEXT - 1] else text[: MAX_TEXT - 1] + "…"

@@ -118,7 +118,8 @@ def grant(
     with connection.transaction():
         found = _locked(connection, store_id)
         if found is None:
-            raise UsageError("the store's credits are not switched on, so it works without limit: pipeline credits on STORE")
+            key = _key(connection, store_id)
+            raise UsageError(f"credits of {key} are not switched on, so it works without limit: pipeline credits on {key}")
         if not 0 < credits <= MOST or found.balance + credits > MOST:
             raise UsageError(f"credits must be a whole number from 1, and a balance at most {MOST:,}")
         known = connection.execute(
@@ -163,7 +164,8 @@ def take_back(connection: psycopg.Connection[Any], store_id: UUID, credits: int,
     with connection.transaction():
         found = _locked(connection, store_id)
         if found is None:
-            raise UsageError("the store's credits are not switched on, so there is nothing to deduct: pipeline credits on STORE")
+            key = _key(connection, store_id)
+            raise UsageError(f"credits of {key} are not switched on, so nothing can be deducted: pipeline credits on {key}")
         if not 0 < credits <= found.balance:
             raise UsageError(f"{found.store} has {found.balance} credits; deduct a whole number from 1 to that")
         _book(connection, found, "deduct", BY_HAND, 1, -credits, uuid4().hex, None, person.why)
@@ -208,6 +210,11 @@ def deducted_by(connection: psycopg.Connection[Any], run_id: str) -> int:
     """Credits that a run deducted."""
     row = connection.execute("SELECT coalesce(-sum(amount), 0) FROM credit_ledger WHERE run_id = %s", (run_id,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def _key(connection: psycopg.Connection[Any], store_id: UUID) -> str:
+    row = connection.execute("SELECT key FROM stores WHERE id = %s", (store_id,)).fetchone()
+    return str(row[0]) if row else "STORE"
 
 
 def _locked(connection: psycopg.Connection[Any], store_id: UUID) -> CreditAccount | None:

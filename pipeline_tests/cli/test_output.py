@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cli.output import cell, clean, duration, plain, show_facts, show_json, show_table
+from pipeline.cli.output import cell, clean, duration, plain, short, show_facts, show_json, show_table
 from pipeline.stores.export_settings import ExportSettings
 
 
@@ -35,6 +35,12 @@ def test_nothing_that_a_terminal_would_obey_is_printed(text: str) -> None:
     assert len(shown) == len(text)
     shown.encode()
     assert not any(ord(character) < 32 and character not in "\t\n" for character in shown)
+
+
+def test_sentences_are_cut_between_words() -> None:
+    assert short("give new credentials to the connection", 20) == "give new …"
+    assert short("give\nnew credentials", 20) == "give new credentials"
+    assert (short("x" * 30, 20), short(None, 20)) == ("x" * 19 + "…", "")
 
 
 def test_tables_show_markup_and_escapes_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import dagster as dg
 import pytest
 
 from pipeline.definitions import defs
+from pipeline.listings.plan_files import plan_folder
 from pipeline.partitions import cell
 from pipeline.platform.locks import advisory_lock
 from pipeline_tests.fakes.amazon import MARKETPLACE, FakeAmazon, running
@@ -176,7 +178,9 @@ def test_rollback_of_a_part_and_where_there_is_nothing_to_go_back_to(place: Plac
     changed = sorted(sku for sku, now in listed(amazon).items() if now != before[sku])
     done = place.summary("rollback", "shop", SITE, "--to", first, "--sku", changed[1], "--kind", "price", "--why", "test")
     assert (done["pinned"], sent(done["marketplaces"][SITE])) == ({"price": 1}, {"price": 1})
-    assert "has no export nonsense" in place.cli("rollback", "shop", SITE, "--to", "nonsense", "--why", "x").error
+    assert "has no export nonsense" in place.cli("rollback", "shop", SITE, "--to", "nonsense", "--why", "x", code=2).error
+    unknown = place.cli("changes", "show", "shop", SITE, "--sku", "NONE-1", code=2).error
+    assert unknown == f"shop has no SKU NONE-1 on {SITE}; look for it with: pipeline explain shop NONE-1"
     assert "quantity is no kind" in place.cli("rollback", "shop", SITE, "--to", first, "--kind", "quantity", "--why", "x").error
 
 
@@ -205,6 +209,11 @@ def test_what_is_rejected_waits_until_it_changes(place: Place, amazon: FakeAmazo
         assert [row["changes"] for row in csv.DictReader(stream)] == [row["changes"][0] for row in shown["changes"]]
     one = place.summary("changes", "show", "shop", SITE, "--sku", by_kind["update"]["sku"])["changes"][0]
     assert {field["field"]: field["after"] for field in one["fields"]}["title"].startswith("=Another Mug")
+    for older in (plan_folder(place.settings.storage(), "shop", SITE, waiting["export_id"]).parent).iterdir():
+        if older.name != waiting["export_id"]:
+            shutil.rmtree(str(older))
+    one = place.summary("changes", "show", "shop", SITE, "--sku", by_kind["update"]["sku"])["changes"][0]
+    assert one["fields"] == [] and "is not kept any more" in one["fields_unknown"]
 
     sku = by_kind["price"]["sku"]
     assert "waits as a whole" in place.cli("changes", "approve", "shop", SITE, "--sku", sku).error

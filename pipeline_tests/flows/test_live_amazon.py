@@ -63,6 +63,18 @@ def failure(place: Place) -> str:
     return str(error)
 
 
+def decide(place: Place, **config: Any) -> bool:
+    """The job of the UI's launchpad."""
+    from pipeline.definitions import defs
+
+    loggers = {"console": {"config": {"log_level": "CRITICAL"}}}
+    with place.instance() as instance:
+        return defs.resolve_job_def("decide_submission").execute_in_process(
+            {"ops": {"decide_about_submission": {"config": config}}, "loggers": loggers}, instance=instance,
+            raise_on_error=False,
+        ).success  # fmt: skip
+
+
 def later(place: Place, amazon: FakeAmazon, seconds: int) -> None:
     """Time passes for Amazon and for the ledger."""
     amazon.clock.advance(seconds)
@@ -139,8 +151,12 @@ def test_another_marketplace_than_the_sellers(place: Place, amazon: FakeAmazon, 
 
 def test_amazon_cannot_be_asked(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
     amazon.faults = [Fault("getMarketplaceParticipations", 400)]
-    found = connect(place, credentials(tmp_path, amazon), code=1)
-    assert found["status"] == "testing"
+    settings = ("--set", "default_category=PRODUCT", "--set", f"seller_id={SELLER}")
+    tried = place.cli("connect", "shop", SITE, *settings, "--credentials", credentials(tmp_path, amazon), code=1)
+    said = " ".join((tried.out + tried.err).split())
+    assert "whether its credentials are good could not be asked" in said and "HTTP 400" in said
+    assert f"next: pipeline connection test shop {SITE}" in said
+    assert place.summary("connection", "show", "shop", SITE)["status"] == "testing"
     assert "is being tested" in failure(place)
     place.cli("connection", "test", "shop", SITE, code=0)
     assert place.summary("connection", "show", "shop", SITE)["status"] == "active"
@@ -176,6 +192,10 @@ def test_a_person_decides(place: Place, amazon: FakeAmazon, tmp_path: Path) -> N
     later(place, amazon, 70)
     (held,) = place.summary("submissions", "poll")["open"]
     assert (held["state"], ours.feed_id in held["reason"]) == ("held", True)
+    explained = place.summary("explain", "shop", "SKU-1", "--marketplace", SITE)["marketplaces"][SITE]
+    assert explained["next"] == f"it waits for your decision about submission {number}: {held['reason']}"
+    assert (explained["sent"][0]["state"], explained["sent"][0]["outcome"]) == ("held", "waiting")
+    assert "as a feed" in place.cli("submissions", "list", code=0).out
     assert "knows no feed" in place.cli("submissions", "adopt", number, "nonsense").error
     place.summary("submissions", "adopt", number, ours.feed_id, "--why", "seen in Seller Central")
     later(place, amazon, 60)
@@ -193,7 +213,11 @@ def test_cancelling_in_the_queue(place: Place, amazon: FakeAmazon, tmp_path: Pat
     connect(place, credentials(tmp_path, amazon))
     place.summary("export", "shop", SITE)
     (submission,) = place.summary("submissions", "list")["submissions"]
-    place.summary("submissions", "cancel", str(submission["id"]), "--why", "wrong prices")
+    config = {"submission": submission["id"], "action": "cancel", "who": "ann", "why": "wrong prices"}
+    assert decide(place, **config | {"action": "adopt"}) is False  # which feed is not said
+    assert decide(place, **config)
+    (audited,) = place.summary("audit", "--action", "cancel")["actions"]
+    assert (audited["who"], audited["why"], audited["details"]) == ("ann", "wrong prices", {"submission": submission["id"]})
     place.summary("submissions", "poll")
     shown = place.summary("submissions", "show", str(submission["id"]))
     assert (shown["state"], shown["counts"]) == ("cancelled", {"rejected": 10})

@@ -104,6 +104,10 @@ def test_without_amazon_the_cache_decides(place: Place, amazon: FakeAmazon, tmp_
     place.cli("connection", "set", "shop", SITE, said({**WANTED, "department": "cats"}), code=0)
     amazon.faults = [Fault("getDefinitionsProductType", 400, times=9)]
     assert counts(place, "--dry-run")[:2] == (0, 6)
+    printed = place.cli("export", "shop", SITE, "--dry-run")
+    shown = " ".join((printed.out + printed.err).split())
+    assert "6 of 6 listings are blocked: 6 times " in shown and "One by one: pipeline explain shop SKU" in shown
+    assert "attributes.DRINKING_CUP.department" in shown and "nothing changed since" not in shown
     lookups = place.table("marketplace_lookups", "shop", SITE).read()
     assert set(lookups["outcome"]) == {"failed"}
     assert set(issues(place)["rule"]) == {"AMZ_TYPE_VALUE"}

@@ -116,6 +116,8 @@ def test_at_most_twice_then_it_waits_with_a_hint(shop: Place, amazon: FakeAmazon
     assert overrides(shop) == [
         (SKU, "title", 1, "Stoneware Mug Number", "replaced"), (SKU, "title", 2, "Stoneware Mug", None),
     ]  # fmt: skip
+    listed = shop.summary("repairs", "list", "shop", SITE, "--all")["repairs"]
+    assert sorted(one["state"] for one in listed) == ["refused again", "replaced"]
     found = status_of(shop)
     assert found["state"] == "rejected"
     assert found["hint"].startswith(f"{SKU} of shop: {SITE} refused it (90225: 'item_name' has 13 characters")
