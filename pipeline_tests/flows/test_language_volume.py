@@ -23,7 +23,7 @@ from pipeline_tests.flows.place import Place
 
 COUNT = int(os.environ.get("LANGUAGE_VOLUME", "10000"))
 LOCALES = ("de", "fr", "es", "it", "nl")
-#: Most resident memory of a run, in MiB; measured 416 (labels) and 480 (better texts). It must not grow with the answers.
+#: Most resident memory of a run, in MiB; measured 416 (labels) and 480 (better texts).
 MOST_MIB = 1_000
 
 
