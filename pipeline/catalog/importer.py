@@ -54,7 +54,7 @@ def import_catalog(
     Raises BadInputError when the source cannot be read to its end or should hold products and does not, PipelineError when the
     control totals do not hold: every variant of the source is a row or a rejected row, every line is accounted for.
     """
-    with _no_collector():
+    with no_collector():
         try:
             result = _write(source, raw, folder, import_id, currency, stock, progress, scattered=False)
         except Scattered:
@@ -117,7 +117,7 @@ def _check_totals(result: ImportResult, raw: RawImport) -> None:
 
 
 @contextmanager
-def _no_collector() -> Iterator[None]:
+def no_collector() -> Iterator[None]:
     """Millions of small lists make the cycle collector a third of the cost; nothing here makes cycles."""
     enabled = gc.isenabled()
     gc.disable()

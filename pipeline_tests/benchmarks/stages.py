@@ -37,6 +37,37 @@ def import_(catalog: Path, folder: Path) -> Call:
     return lambda: import_catalog(source, source.fetch(folder / "raw"), folder, import_id="bench", currency="USD")
 
 
+def join(catalog: Path, folder: Path) -> Call:
+    """Raw copy to products with their children, decoded and joined; no rows are made of them."""
+    from pipeline.catalog.builder import Builder
+    from pipeline.catalog.importer import no_collector
+    from pipeline.catalog.jsonl_lines import Lines
+    from pipeline.catalog.shopify_jsonl import Assembler, Collections
+    from pipeline.catalog.shopify_scattered import Regrouped
+    from pipeline.catalog.source import copy_raw
+
+    class Joined(Assembler):
+        def flush(self) -> None:
+            if self._product is not None:
+                self._builder.counts["joined"] += 1 + self._product.children
+                self._product = None
+
+    raw, builder = copy_raw(catalog, folder / "raw", "products"), Builder("USD")
+    lines = Lines(raw)
+
+    def call() -> None:
+        ordered = Regrouped(lines, folder, raw.name)
+        joined = Joined(builder, Collections(), ordered, raw.name, scattered=True)
+        with no_collector():
+            for _ in joined.run(ordered):
+                pass
+        joined.flush()
+        if builder.counts["joined"] != lines.total:
+            raise SystemExit(f"{builder.counts['joined']} of {lines.total} lines were joined")
+
+    return call
+
+
 def live(address: Path, folder: Path) -> Call:
     """A full import of a shop of Shopify that listens at a port of this machine: bulk operations, download, tables."""
     from pipeline.catalog.normalize import normalize
@@ -72,7 +103,7 @@ def quality(folder: Path) -> Call:
     return lambda: run_quality(products, variants, target, store_key="bench", currency="USD", language="en")
 
 
-STAGES: dict[str, Callable[..., Call]] = {"unit": unit, "import": import_, "live": live, "quality": quality}
+STAGES: dict[str, Callable[..., Call]] = {"unit": unit, "import": import_, "join": join, "live": live, "quality": quality}
 
 
 def measure(call: Call) -> dict[str, float]:

@@ -58,6 +58,7 @@ def test_the_committed_goals_are_those_of_the_project() -> None:
     goals = {(goal.stage, goal.size, goal.metric): goal.at_most for goal in load_goals()}
     assert goals == {
         ("import", "100k", "units"): 3.5,
+        ("join", "100k", "units"): 3.5,
         ("live", "100k", "gib"): 0.586,
         ("quality", "100k", "units"): 3.0,
         ("feeds", "100k", "units"): 16.0,

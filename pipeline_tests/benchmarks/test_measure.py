@@ -41,8 +41,9 @@ def test_stages_do_their_work_and_report_its_cost(tmp_path: Path) -> None:
     catalog, folder = tmp_path / "catalog.jsonl", tmp_path / "tables"
     folder.mkdir()
     write_catalog(catalog, 50)
-    for arguments in (["unit", str(catalog)], ["import", str(catalog), str(folder)], ["quality", str(folder)]):
-        command = [sys.executable, "-m", "pipeline_tests.benchmarks.stages", *arguments]
+    paths = {"unit": [catalog], "import": [catalog, folder], "join": [catalog, folder], "quality": [folder]}
+    for stage, arguments in paths.items():
+        command = [sys.executable, "-m", "pipeline_tests.benchmarks.stages", stage, *map(str, arguments)]
         assert orjson.loads(run(command, os.environ).output).keys() == {"cpu", "wall"}
     assert Table(folder / "variants.parquet").rows == 50
     assert Table(folder / "quality" / "product_scores.parquet").rows == 50

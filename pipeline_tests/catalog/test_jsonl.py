@@ -365,3 +365,15 @@ def as_lines(catalog: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_metafield_values_are_texts() -> None:
     found = import_lines(SHIRT, RED, {**METAFIELD, "value": {"unit": "cm", "value": 1}})
     assert json.loads(found.product("1")["metafields"]) == {"custom.material": '{"unit":"cm","value":1}'}
+
+
+@pytest.mark.parametrize("end", [b"", b'{"open": 1}'])
+def test_lines_put_in_order_are_the_lines_of_the_file(tmp_path: Path, end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonl_lines, "MAX_LINE", 400_000)
+    content = b'{"first": 1}\n\n' + b"x" * 900_000 + b'\n{"last": 1}\n' + end
+    raw = store_raw([content], tmp_path, "products", "x.jsonl")
+    lines = Lines(raw)
+    found = list(shopify_scattered.Regrouped(lines, tmp_path, raw.name))
+    assert found == list(Lines(raw))
+    assert lines.total == len(found) == 4 + bool(end)
+    assert lines.open_end is bool(end)
