@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import date
-from functools import cache, cached_property
-from hashlib import blake2b
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,93 +22,29 @@ import pyarrow.compute as pc
 from pipeline.listings.assortment import Collections, excluded
 from pipeline.listings.categories.overlay import USED, used
 from pipeline.listings.families import parent_like, parent_skus
-from pipeline.listings.knowledge import NOTHING, Knowledge
 from pipeline.listings.matches import catalog_items
 from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes, optimized
 from pipeline.listings.overrides import Overlay
 from pipeline.listings.price_facts import price_facts
-from pipeline.listings.prices import Place, rate_doubts, site_prices
+from pipeline.listings.prices import site_prices
+from pipeline.listings.recipe import PRODUCT_COLUMNS, VARIANT_COLUMNS, Recipe
 from pipeline.listings.reuse import revisions
 from pipeline.listings.rows import listing_rows, owners
 from pipeline.listings.schema import LISTINGS, SCHEMAS
 from pipeline.listings.stock import quantity_to_send, stock_of
 from pipeline.listings.verdict import Finding, of_category, status_and_reason, with_findings
-from pipeline.marketplaces.base import Marketplace
 from pipeline.model.errors import PipelineError
-from pipeline.model.listing import Account, Site
-from pipeline.model.quality import RuleSet, Severity
+from pipeline.model.quality import Severity
 from pipeline.platform.tables import StagedTable, Table, TableWriter, to_arrow, to_frame, writers
-from pipeline.quality.context import Context
 from pipeline.quality.engine import Engine
 from pipeline.quality.reuse import Reusable
-from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS
-from pipeline.stores.export_settings import ExportSettings
 
-#: Bump when this stage makes other rows from the same inputs.
-VERSION = "2"
 NO_VARIANTS = "no variants"
-#: What listings are made from: the rows of the quality stage without what only other stages read.
-PRODUCT_COLUMNS = [
-    name for name in FIXED_PRODUCTS.names if name not in {"handle", "seo_title", "seo_description", "source_hash", "line"}
-]
-VARIANT_COLUMNS = [name for name in FIXED_VARIANTS.names if name not in {"position", "price_text", "requires_shipping", "line"}]
-
 _TEXT = pd.StringDtype("pyarrow")
 #: Columns of `site_prices` that are for people, and the rule that each becomes.
 _OF_PRICES: tuple[tuple[str, str, Severity], ...] = (
     ("problem", "LISTING_PRICE", "error"), ("warning", "LISTING_PRICE_DOUBT", "warning"), ("note", "LISTING_PRICE_BOUND", "info"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that shapes the listings of a connection beside the catalog itself. Of `knowledge` only what a product needs is in its
-    revision: what is learned of one category changes no other."""
-
-    store: str  # key
-    currency: str  # of the store's prices
-    marketplace: Marketplace
-    site: Site
-    account: Account
-    settings: ExportSettings
-    ruleset: RuleSet
-    today: date  # for the age of a currency rate
-    knowledge: Knowledge = NOTHING
-    live: bool = False  # exports are sent, and the marketplace can be asked
-    mappings: Mapping[str, str] = field(default_factory=dict)  # our SKU -> the account's, under which it is listed
-
-    @property
-    def place(self) -> Place:
-        return Place(self.site.key, self.site.currency, self.currency, self.today)
-
-    @property
-    def matching(self) -> bool:
-        """Variants are looked for in the marketplace's catalog, and wait until they were."""
-        return self.live and self.settings.match_existing_asins
-
-    @cached_property
-    def market(self) -> Marketplace:
-        """The marketplace, knowing what its categories want."""
-        return self.marketplace.informed(self.knowledge.definitions)
-
-    @cached_property
-    def context(self) -> Context:
-        flags = frozenset({"gtin_exempt"} if self.settings.gtin_exempt else ())
-        return Context(self.store, self.site.language, self.site.currency, flags)
-
-    @cached_property
-    def project_settings(self) -> Mapping[str, object]:
-        return {**self.settings.model_dump(), **self.account.settings}
-
-    @cached_property
-    def fingerprint(self) -> bytes:
-        """Changes when any product may come out differently."""
-        facts = [
-            VERSION, self.store, self.currency, self.marketplace.name, self.marketplace.version, asdict(self.site),
-            asdict(self.account), self.settings.model_dump(mode="json"), self.ruleset.name, self.ruleset.version,
-            *([dict(self.mappings)] if self.mappings else []), rate_doubts(self.settings, self.place),
-        ]  # fmt: skip
-        return blake2b(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS, default=str), digest_size=32).digest()
 
 
 @dataclass

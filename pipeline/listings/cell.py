@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 
 from pipeline.listings.account import read_mappings
-from pipeline.listings.build import Recipe
 from pipeline.listings.knowledge import NOTHING, Knowledge, read_knowledge
 from pipeline.listings.lane import Lane
+from pipeline.listings.recipe import Recipe
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.base import Marketplace
 from pipeline.model.listing import Account, Site

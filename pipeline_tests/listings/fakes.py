@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.catalog.schema import COLLECTIONS, INVENTORY
-from pipeline.listings.build import Recipe
 from pipeline.listings.categories.overlay import build_categories
 from pipeline.listings.categories.propose import Proposer
+from pipeline.listings.recipe import Recipe
 from pipeline.listings.schema import LISTINGS
 from pipeline.marketplaces.base import Definitions, ListingProblem, Outcome, outcome
 from pipeline.model.credentials import CredentialNames

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline.listings.build import ListingsResult, Recipe, build_listings
+from pipeline.listings.build import ListingsResult, build_listings
+from pipeline.listings.recipe import Recipe
 from pipeline.listings.schema import SCHEMAS
 from pipeline.model.errors import PipelineError
 from pipeline_tests.listings.fakes import Catalog, FakeMarketplace, mapped, product, recipe, stock, variant

@@ -26,7 +26,6 @@ from pipeline.language.optimize import Brief, Draft, Product, Writer, ask_drafts
 from pipeline.language.plan import Estimate
 from pipeline.language.run import Model
 from pipeline.language.translate import part
-from pipeline.listings.build import PRODUCT_COLUMNS, VARIANT_COLUMNS
 from pipeline.listings.categories.overlay import USED
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import Knowledge
@@ -35,6 +34,7 @@ from pipeline.listings.optimized.decisions import Recorded, read_decisions
 from pipeline.listings.optimized.judge import Judge, first_rows, limits_of
 from pipeline.listings.optimized.settle import Proposal, settle
 from pipeline.listings.overlays import OPTIMIZED, batch_of, digests
+from pipeline.listings.recipe import PRODUCT_COLUMNS, VARIANT_COLUMNS
 from pipeline.platform.tables import StagedTable, Table, TableWriter
 from pipeline.quality.engine import Engine
 from pipeline.quality.reuse import Reusable

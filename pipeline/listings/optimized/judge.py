@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.language.optimize import Limit
-from pipeline.listings.build import Recipe
 from pipeline.listings.categories.overlay import used
 from pipeline.listings.overlays import lay, localized, localized_attributes
+from pipeline.listings.recipe import Recipe
 from pipeline.listings.rows import listing_rows, owners
 from pipeline.listings.schema import PRICES
 from pipeline.model.quality import RuleSet
