@@ -13,7 +13,7 @@ demo: .venv/.stamp
 	$(BIN)/pipeline demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # Every failure mode of every flow; `make test` has one or some of each.
 test-long: .venv/.stamp
