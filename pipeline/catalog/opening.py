@@ -80,7 +80,9 @@ def open_import(
         base, watermark = _base(connection, store, stored)
         if base is None and after is not None:
             raise PipelineError(f"{store.key} has no good import to add to: pipeline import {store.key} --full")
-        start = after or (watermark - source.overlap if watermark else None)
+        start = watermark - source.overlap if watermark else None
+        if after is not None and start is not None:
+            start = min(after, start)  # a later time would leave out what changed in between, for good
     reconcile = start is not None and _reconcile_due(connection, store)
     import_id = begin_import(
         connection, store.id, kind, store.source, run_id=run_id, settings_hash=settings, since=start, base_import_id=base,

@@ -64,7 +64,11 @@ def run_job(
         instance=instance, partition_key=partition, run_config=config, tags=dict(tags), raise_on_error=False, run_id=run_id
     )
     seconds = time.monotonic() - started
-    error = None if result.success else get_run(instance, result.run_id).error or "the run failed; see: pipeline jobs status"
+    error = None
+    if not result.success:
+        run = get_run(instance, result.run_id)
+        what = "was canceled" if run.status == "canceled" else "failed"
+        error = run.error or f"the run {what}; see: pipeline jobs status {result.run_id[:8]}"
     site = partition.keys_by_dimension["marketplace"] if isinstance(partition, dg.MultiPartitionKey) else None
     return Outcome(result.run_id, job, str(partition or ""), site, result.success, round(seconds, 2), error)
 

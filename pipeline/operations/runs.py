@@ -183,6 +183,9 @@ def _percent(value: object) -> float:
     return min(100.0, max(0.0, float(value))) if isinstance(value, (int, float)) else 0.0
 
 
+_INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+
+
 def _error(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     """What the first failed step said, else what Dagster said of the run."""
     if run.status != Status.FAILURE:
@@ -198,6 +201,8 @@ def _error(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
             while info is not None and info.cause is not None:
                 info = info.cause
             text = info.message if info is not None else event.message
+            if info is not None and info.cls_name in _INTERRUPTED:
+                return "it was interrupted; run the same again, it goes on where it was"
             if info is not None and info.cls_name == "DagsterAssetCheckFailedError":
                 text = _failed_checks(instance, run) or text
             return " ".join(str(text).split())[:_MAX_TEXT] or None

@@ -46,18 +46,26 @@ class Tokens:
             "client_id": self._credentials["client_id"].reveal(),
             "client_secret": self._credentials["client_secret"].reveal(),
         }
-        answer = self._service.send("POST", "/admin/oauth/access_token", form=form, headers={"Accept": "application/json"})
-        if not answer.ok:
-            raise self._service.refused(
-                answer,
-                f"does not give {self._domain} an access token: the client id or secret is wrong, or the app is not installed "
-                f"in a store of its own organization; {self._new}",
-            )
-        try:
-            found = answer.json()
-            token, lifetime = Secret(found["access_token"]), float(found["expires_in"])
-        except (ValueError, KeyError, TypeError):
-            # What it said may hold a token, so none of it is told.
-            raise ApiError("Shopify", f"Shopify gave no access token for {self._domain}; import again later") from None
+        patience, attempt = self._service.patience, 0
+        started = patience.clock()
+        while True:
+            attempt += 1
+            answer = self._service.send("POST", "/admin/oauth/access_token", form=form, headers={"Accept": "application/json"})
+            if not answer.ok:
+                raise self._service.refused(
+                    answer,
+                    f"does not give {self._domain} an access token: the client id or secret is wrong, or the app is not "
+                    f"installed in a store of its own organization; {self._new}",
+                )
+            try:
+                found = answer.json()
+                token, lifetime = Secret(found["access_token"]), float(found["expires_in"])
+                break
+            except (ValueError, KeyError, TypeError):
+                wait = patience.wait(attempt)
+                if patience.clock() - started + wait > patience.deadline_seconds:
+                    # What it said may hold a token, so none of it is told.
+                    raise ApiError("Shopify", f"Shopify gave no access token for {self._domain}; import again later") from None
+                patience.sleep(wait)
         self._ends = self._service.patience.clock() + lifetime
         return token

@@ -134,7 +134,8 @@ class Shop:
             return self._error(answer, told, code), None
         if code == "SHOP_INACTIVE":
             return self._error(answer, f"says that the shop {self.domain} is not active", code), None
-        return self._error(answer, f"refused the query: {message}", code or None), None
+        # Shopify names a code for what is wrong with a query; an error without one is its own trouble.
+        return self._error(answer, f"refused the query: {message}", code or None), None if code else 0.0
 
     def _error(self, answer: Answer, what: str, code: str | None) -> ApiError:
         return ApiError("Shopify", f"Shopify {what}", status=answer.status, code=code, request_id=answer.request_id)
@@ -170,7 +171,8 @@ class Shop:
     def _note_version(self, answer: Answer) -> None:
         """A retired version falls forward to the oldest that is supported, silently but for this header."""
         served = answer.headers.get("x-shopify-api-version")
-        note = f"Shopify served API version {redact(served or '')} instead of {self.version}; set it with --api-version"
+        note = f"Shopify served API version {redact(served or '')} instead of {self.version}; "
+        note += f"set it with: pipeline store set {self.store} --api-version {redact(served or '')}"
         if served and served != self.version and note not in self.notes:
             self.notes.append(note)
 

@@ -29,7 +29,10 @@ def problems(shop: Shop, *, currency: str, location_ids: Collection[str] | None)
     supported = {version["handle"] for version in found["publicApiVersions"] if version["supported"]}
     if shop.version not in supported:
         newest = max((handle for handle in supported if handle[:1].isdigit()), default="a newer one")
-        said.append(f"Shopify no longer supports API version {shop.version}; set {newest} with --api-version")
+        said.append(
+            f"Shopify no longer supports API version {shop.version}; set another: pipeline store set {shop.store} "
+            f"--api-version {newest}"
+        )
     if (problem := currency_problem(shop.store, found["shop"]["currencyCode"], currency)) is not None:
         said.append(problem)
     if "read_locations" not in missing_scopes(found, SCOPES):
