@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from pipeline.marketplaces import find_site
+from pipeline.marketplaces.amazon.values import facts
 from pipeline.model.listing import Account, InvalidMessage
 from pipeline_tests.marketplaces.rows import frame, packable, unpacked
 from pipeline_tests.marketplaces.schemas import amazon_feed, ebay_file
@@ -121,3 +122,8 @@ def test_any_sku_that_was_live_can_be_ended(skus):
         account = Account("demo", "A1", dict(market.account_settings))
         for found in (market.deletions(rows, site, account), market.zero_quantities(rows, site, account)):
             assert found["sku"].to_pylist() == skus
+
+
+def test_names_that_are_no_attributes_are_not_said():
+    document = json.dumps({'"': [], "x\x18": ["a"], "Material": ["b"], "material": [{"value": "c"}]})
+    assert list(facts(document)) == [("material", "json", '[{"value":"c"}]')]

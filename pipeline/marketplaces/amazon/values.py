@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -250,7 +251,7 @@ def facts(document: str) -> Iterator[tuple[str, str, str]]:
     except orjson.JSONDecodeError:
         return
     for name, value in given.items() if isinstance(given, dict) else ():
-        if isinstance(value, list):
+        if isinstance(value, list) and _ATTRIBUTE.fullmatch(name):
             yield name, "json", _json(value)
     for name, row in tables()["facts"].items() if isinstance(given, dict) else ():
         value = given.get(name)
@@ -258,6 +259,10 @@ def facts(document: str) -> Iterator[tuple[str, str, str]]:
             continue
         if row["kind"] == "text" or (len(value) == 2 and value.isascii() and value.isalpha() and value.isupper()):
             yield row["attribute"], row["kind"], value
+
+
+#: A name of an attribute, as Amazon's product types have them.
+_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def _json(value: Any) -> str:
