@@ -124,6 +124,8 @@ def test_any_sku_that_was_live_can_be_ended(skus):
             assert found["sku"].to_pylist() == skus
 
 
-def test_names_that_are_no_attributes_are_not_said():
-    document = json.dumps({'"': [], "x\x18": ["a"], "Material": ["b"], "material": [{"value": "c"}]})
-    assert list(facts(document)) == [("material", "json", '[{"value":"c"}]')]
+def test_names_that_are_no_attributes_are_still_json():
+    document = json.dumps({'"': [], "x\x18": ["a"], "material": [{"value": "c"}]})
+    assert list(facts(document)) == [
+        (r"\"", "json", "[]"), (r"x\u0018", "json", '["a"]'), ("material", "json", '[{"value":"c"}]'),
+    ]  # fmt: skip

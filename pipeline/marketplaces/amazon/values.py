@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -251,18 +250,14 @@ def facts(document: str) -> Iterator[tuple[str, str, str]]:
     except orjson.JSONDecodeError:
         return
     for name, value in given.items() if isinstance(given, dict) else ():
-        if isinstance(value, list) and _ATTRIBUTE.fullmatch(name):
-            yield name, "json", _json(value)
+        if isinstance(value, list):
+            yield _json(name)[1:-1], "json", _json(value)  # a name may hold anything; the schema refuses what is none
     for name, row in tables()["facts"].items() if isinstance(given, dict) else ():
         value = given.get(name)
         if not isinstance(value, str) or not value.strip() or not value.isprintable() or "<" in value:
             continue
         if row["kind"] == "text" or (len(value) == 2 and value.isascii() and value.isalpha() and value.isupper()):
             yield row["attribute"], row["kind"], value
-
-
-#: A name of an attribute, as Amazon's product types have them.
-_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def _json(value: Any) -> str:
