@@ -319,7 +319,7 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
     )
     for row in rows:
         for one in row.get("fields", ()):
-            before = "(no export has said it)" if one["before"] is None else one["before"]
+            before = one["before"] if one["said_before"] else "(no export has said it)"
             say(f"{row['sku']} {one['field']}: {before} -> {one['after']}")
         if "fields_unknown" in row:
             say(f"{row['sku']}: {row['fields_unknown']}")

@@ -87,7 +87,9 @@ def fields_changed(plan: Plan, plans: Iterable[Plan], row: dict[str, Any], listi
             new = _listed(listings, row["sku"], after, column)
         if old is not None and new is not None:
             fields = [name for name in KINDS[kind] if name != column and old.get(name) != new[name]]
-            changed += [{"field": name, "before": old.get(name), "after": new[name]} for name in fields]
+            changed += [
+                {"field": name, "before": old.get(name), "after": new[name], "said_before": bool(before)} for name in fields
+            ]
     return changed
 
 

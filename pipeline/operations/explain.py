@@ -24,6 +24,7 @@ from pipeline.listings.overrides import plain, read_overrides
 from pipeline.listings.plan_files import plan_folder
 from pipeline.listings.provenance import provenance
 from pipeline.listings.schema import CATEGORIES, CHANGES, LISTINGS
+from pipeline.listings.unsent import CHANGES as CARRIED
 from pipeline.model.errors import UsageError
 from pipeline.model.money import format_minor
 from pipeline.platform.io_manager import stored_table
@@ -60,8 +61,7 @@ _OPEN = b"""
     SELECT s.id AS submission, s.kind AS feed, s.export_id, s.feed_id, s.state, s.submitted_at, s.ended_at,
         NULL::integer AS message_id, 'waiting' AS outcome, s.reason
     FROM submissions s WHERE s.store_id = %s AND s.site = %s AND s.transport = %s AND s.ended_at IS NULL AND EXISTS (
-        SELECT 1 FROM listing_changes_sent c JOIN (VALUES ('create', 'product'), ('update', 'product'), ('delete', 'product'),
-            ('price', 'price'), ('quantity', 'inventory'), ('images', 'images')) AS carried (change, feed) USING (change)
+        SELECT 1 FROM listing_changes_sent c JOIN unnest(%s::text[], %s::text[]) AS carried (change, feed) USING (change)
         WHERE (c.store_id, c.site, c.transport, c.export_id, c.via, carried.feed)
             = (s.store_id, s.site, s.transport, s.export_id, s.via, s.kind) AND c.sku = %s AND c.status = 'pending')
     ORDER BY s.id DESC
@@ -244,9 +244,9 @@ def _market(
     plan = _first(book.rows("listing_changes", CHANGES, site, sku=sku))
     lane = (*cell.lane.key, sku)
     with connection.cursor(row_factory=dict_row) as cursor:
-        open_, sent, way, state, said = (
-            cursor.execute(query, lane).fetchall() for query in (_OPEN, _SENT, _ON_ITS_WAY, _STATE, _SAID)
-        )
+        carried = [(change, feed) for feed, changes in CARRIED.items() for change in changes]
+        open_ = cursor.execute(_OPEN, (*cell.lane.key, *map(list, zip(*carried, strict=True)), sku)).fetchall()
+        sent, way, state, said = (cursor.execute(query, lane).fetchall() for query in (_SENT, _ON_ITS_WAY, _STATE, _SAID))
     export = _export(connection, settings, cell, sku)
     found: Row = {
         "mode": cell.lane.transport,
