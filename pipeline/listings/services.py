@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from typing import Any, cast
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import TypeVar, cast
 
 from pipeline.listings.cell import Cell
 from pipeline.marketplaces.live import CredentialsRefused, FeedService, ListingsService, LiveMarketplace, LookupService
@@ -14,35 +14,22 @@ from pipeline.platform.rate_limits import Buckets
 from pipeline.platform.vault.envelope import Vault
 from pipeline.stores.connections import open_credentials, set_outcome
 
+Service = TypeVar("Service", FeedService, LookupService, ListingsService)
 
-@contextmanager
-def feed_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[FeedService]:
+
+def feed_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> AbstractContextManager[FeedService]:
     """What feeds are sent with. Raises UsageError for a connection in file mode: without credentials nothing is opened."""
-    with (
-        _live(database, vault, cell) as (market, credentials, buckets),
-        closing(market.feed_service(cell.site, cell.account, credentials, buckets)) as service,
-    ):
-        yield service
+    return _opened(database, vault, cell, lambda market: market.feed_service)
 
 
-@contextmanager
-def lookup_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[LookupService]:
+def lookup_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> AbstractContextManager[LookupService]:
     """Questions to the marketplace's catalog; likewise."""
-    with (
-        _live(database, vault, cell) as (market, credentials, buckets),
-        closing(market.lookup_service(cell.site, cell.account, credentials, buckets)) as service,
-    ):
-        yield service
+    return _opened(database, vault, cell, lambda market: market.lookup_service)
 
 
-@contextmanager
-def listings_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[ListingsService]:
+def listings_service(database: Database, vault: Callable[[], Vault], cell: Cell) -> AbstractContextManager[ListingsService]:
     """The account's own listings; likewise."""
-    with (
-        _live(database, vault, cell) as (market, credentials, buckets),
-        closing(market.listings_service(cell.site, cell.account, credentials, buckets)) as service,
-    ):
-        yield service
+    return _opened(database, vault, cell, lambda market: market.listings_service)
 
 
 def require_live(cell: Cell) -> None:
@@ -64,9 +51,12 @@ def note_refusal(database: Database, cell: Cell, refused: CredentialsRefused) ->
 
 
 @contextmanager
-def _live(database: Database, vault: Callable[[], Vault], cell: Cell) -> Iterator[tuple[LiveMarketplace, Any, Buckets]]:
+def _opened(
+    database: Database, vault: Callable[[], Vault], cell: Cell, opening: Callable[[LiveMarketplace], Callable[..., Service]]
+) -> Iterator[Service]:
     require_live(cell)
     with database.connect() as connection:
         credentials = open_credentials(connection, vault(), cell.connection)
-    with Buckets(database.connect) as buckets:
-        yield cast(LiveMarketplace, cell.marketplace), credentials, buckets
+    open_service = opening(cast(LiveMarketplace, cell.marketplace))
+    with Buckets(database.connect) as buckets, closing(open_service(cell.site, cell.account, credentials, buckets)) as service:
+        yield service
