@@ -5,8 +5,6 @@ A decision counts from the next time that `listing_categories` is made.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,8 @@ from pipeline.listings.categories.inputs import category_file
 from pipeline.listings.categories.overlay import NAME
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.schema import CATEGORIES
-from pipeline.model.errors import BadInputError, PipelineError, UsageError
+from pipeline.listings.spreadsheets import read_rows, unknown, write_rows
+from pipeline.model.errors import PipelineError, UsageError
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.tables import Table
 from pipeline.quality.schema import FIXED_PRODUCTS
@@ -33,12 +32,11 @@ COLUMNS = (
     "product_id", "title", "product_type", "category", "name", "status", "confidence", "engine", "reason", "taxonomy",
     "taxonomy_name", "google_category", "candidates", "decision",
 )  # fmt: skip
+_NEEDED = ("product_id", "category", "decision")
 _OF_PRODUCT = ["product_id", "title", "product_type"]
 _MOST_BYTES = 64_000_000
 #: Decisions that one line of the audit names; all of them are in `category_decisions`.
 _MOST_AUDITED = 20
-#: What a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t")
 
 
 @dataclass(frozen=True)
@@ -146,17 +144,7 @@ def forget(connection: psycopg.Connection[Any], cell: Cell, keys: Mapping[Scope,
 
 def write_csv(rows: Iterator[dict[str, Any]], file: Path) -> int:
     """For a spreadsheet: write `accept` or `reject` into the column `decision`, or another category and `accept`."""
-    count = 0
-    try:
-        with file.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(COLUMNS)
-            for row in rows:
-                writer.writerow([_cell(row.get(name)) for name in COLUMNS])
-                count += 1
-    except OSError as error:
-        raise PipelineError(f"{file} cannot be written: {error.strerror or error}") from None
-    return count
+    return write_rows(file, COLUMNS, rows, lambda value: " ".join(value) if isinstance(value, (list, tuple)) else str(value))
 
 
 def read_csv(file: Path, cell: Cell, categories: Table) -> tuple[list[Decision], list[Refused]]:
@@ -165,15 +153,16 @@ def read_csv(file: Path, cell: Cell, categories: Table) -> tuple[list[Decision],
     taxonomy = category_file(cell.connection.export_settings)
     found: dict[str, Decision] = {}
     refused = []
-    for line, row in _rows(file):
-        product_id, said, category = row["product_id"], row["decision"].lower(), row["category"]
+    for line, row in read_rows(file, _NEEDED, "pipeline categories list --csv", _MOST_BYTES):
+        product_id, category, said = (row[name].strip() for name in _NEEDED)
+        said = said.lower()
         if not said:
             continue
         problem = None
         if said not in ("accept", "reject"):
             problem = f"decision must be accept or reject, not {shown(said)}"
         elif product_id not in known:
-            problem = "there is no such product"
+            problem = unknown(product_id, "there is no such product")
         elif not category:
             problem = "there is no category"
         elif said == "accept" and taxonomy is not None and category not in taxonomy.by_id:
@@ -198,30 +187,3 @@ def _check_category(cell: Cell, categories: Sequence[str]) -> None:
 
 def _decision(row: Mapping[str, Any], accepted: bool) -> Decision:
     return Decision("product", row["product_id"], row["category"], accepted)
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else " ".join(value) if isinstance(value, (list, tuple)) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise BadInputError(f"{file} is larger than {_MOST_BYTES} bytes; is it the right file?")
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadInputError(f"{file} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise BadInputError(f"{file} is not UTF-8 text; save it as CSV UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        missing = [name for name in ("product_id", "category", "decision") if name not in header]
-        if missing:
-            raise BadInputError(f"{file} has no column {' and no '.join(missing)}; make it with: pipeline categories list --csv")
-        for fields in reader:
-            values = dict(zip(header, fields, strict=False))
-            yield reader.line_num, {name: values.get(name, "").strip().removeprefix("'") for name in header}
-    except csv.Error as error:
-        raise BadInputError(f"{file} is not a CSV file (line {reader.line_num}: {error})") from None

@@ -5,8 +5,6 @@ A decision counts from the next time that `optimized_products` is made.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,8 @@ from pipeline.listings.optimized.decisions import Decision, decide
 from pipeline.listings.optimized.judge import limits_of
 from pipeline.listings.overlays import OPTIMIZED
 from pipeline.listings.schema import CATEGORIES
-from pipeline.model.errors import BadInputError, PipelineError
+from pipeline.listings.spreadsheets import read_rows, unknown, write_rows
+from pipeline.model.errors import PipelineError
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.tables import Table
 from pipeline.settings import Settings
@@ -37,8 +36,6 @@ _NEEDED = ("product_id", "field", "after", "source_hash", "decision")
 _MOST_BYTES = 256_000_000
 #: Fields that one line of the audit names; all of them are in `suggestion_decisions`.
 _MOST_AUDITED = 20
-#: What a spreadsheet would take for a formula, and the sign that tells it not to.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 __all__ = ["COLUMNS", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "read_csv", "reject"]
 
@@ -140,17 +137,7 @@ def record(connection: psycopg.Connection[Any], cell: Cell, decisions: Sequence[
 
 def write_csv(rows: Iterable[Mapping[str, Any]], file: Path) -> int:
     """For a spreadsheet: write `accept` or `reject` into the column `decision`; `after` may be edited before."""
-    count = 0
-    try:
-        with file.open("w", encoding="utf-8-sig", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(COLUMNS)
-            for row in rows:
-                writer.writerow([_cell(row.get(name)) for name in COLUMNS])
-                count += 1
-    except OSError as error:
-        raise PipelineError(f"{file} cannot be written: {error.strerror or error}") from None
-    return count
+    return write_rows(file, COLUMNS, rows, lambda value: "; ".join(value) if isinstance(value, list) else str(value))
 
 
 def read_csv(file: Path, cell: Cell, shelf: Shelf) -> tuple[list[Decision], list[Refused]]:
@@ -161,7 +148,7 @@ def read_csv(file: Path, cell: Cell, shelf: Shelf) -> tuple[list[Decision], list
     limits = limits_of(cell.recipe().ruleset)
     found: dict[tuple[str, str], Decision] = {}
     refused = []
-    for line, row in _lines(file):
+    for line, row in read_rows(file, _NEEDED, "pipeline suggestions export", _MOST_BYTES):
         said, key, text = row["decision"].strip().lower(), (row["product_id"], row["field"]), row["after"].strip()
         if not said:
             continue
@@ -170,7 +157,7 @@ def read_csv(file: Path, cell: Cell, shelf: Shelf) -> tuple[list[Decision], list
         if said not in ("accept", "reject"):
             problem = f"decision must be accept or reject, not {shown(said)}"
         elif row["field"] not in FIELDS or present is None:
-            problem = "nothing is suggested for this field of this product"
+            problem = unknown(row["product_id"], "nothing is suggested for this field of this product")
         elif row["source_hash"] != present["source_hash"]:
             problem = "the product was changed after the file was made; export again"
         elif key in found:
@@ -186,34 +173,3 @@ def read_csv(file: Path, cell: Cell, shelf: Shelf) -> tuple[list[Decision], list
         engine = present["engine"] if text == (present["after"] or "").strip() else "human"
         found[key] = Decision(*key, present["source_hash"], said == "accept", text, engine)
     return list(found.values()), refused
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else "; ".join(value) if isinstance(value, list) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not isinstance(value, float) else text
-
-
-def _plain(text: str) -> str:
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
-
-
-def _lines(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise BadInputError(f"{file} is larger than {_MOST_BYTES} bytes; is it the right file?")
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadInputError(f"{file} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise BadInputError(f"{file} is not UTF-8 text; save it as CSV UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        missing = [name for name in _NEEDED if name not in header]
-        if missing:
-            raise BadInputError(f"{file} has no column {' and no '.join(missing)}; make it with: pipeline suggestions export")
-        for fields in reader:
-            values = dict(zip(header, fields, strict=False))
-            yield reader.line_num, {name: _plain(values.get(name, "")).replace("\r\n", "\n") for name in header}
-    except csv.Error as error:
-        raise BadInputError(f"{file} is not a CSV file (line {reader.line_num}: {error})") from None

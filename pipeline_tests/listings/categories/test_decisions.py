@@ -138,7 +138,7 @@ def test_choosing_one_that_the_marketplace_has(connection: psycopg.Connection, c
 
 
 def edited(file: Path, changes: dict[str, dict[str, str]]) -> None:
-    with file.open(newline="") as opened:
+    with file.open(newline="", encoding="utf-8-sig") as opened:
         rows = list(csv.DictReader(opened))
     with file.open("w", newline="") as opened:
         writer = csv.DictWriter(opened, rows[0].keys())
@@ -177,7 +177,11 @@ def test_a_file_there_and_back(connection: psycopg.Connection, cell: Cell, shelf
     [
         (b"", "has no column product_id and no category and no decision"),
         (b"product_id,category\n1,A\n", "has no column decision"),
-        (b"\xff\xfe", "is not UTF-8 text"),
+        (b"\xff\xfe", "has no column product_id and no category and no decision .it is empty; commas, semicolons or tabs"),
+        ("product_id;category;decision\n1;Sch\u00fcssel;accept\n".encode("cp1252"), "is neither UTF-8 nor UTF-16 text; save it"),
+        ("product_id\tcategory\tdecision\n".encode("utf-16-le"), "is neither UTF-8 nor UTF-16 text"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "is neither UTF-8 nor UTF-16 text"),
+        (b"product_id|category|decision\n", "its first line begins 'product_id.category.decision'"),
         (b'product_id,category,decision\n1,"A,accept\n', "is not a CSV file"),
     ],
 )
