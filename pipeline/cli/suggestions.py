@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +15,7 @@ from pipeline.cli.output import say, short, show_json, show_table
 from pipeline.cli.session import session
 
 if TYPE_CHECKING:
-    from pipeline.listings.optimized.review import Which
+    from pipeline.listings.optimized.review import Shelf, Which
     from pipeline.stores.actions import Person
 
 app = typer.Typer(help="Suggested texts of products: list, edit, accept, reject.", no_args_is_help=True)
@@ -50,13 +52,14 @@ def list_(
 ) -> None:
     """List suggested texts: before, after, what they bring, and why others were refused."""
     which = _which(state, field, product, min_gain, guard, engine)
-    with session() as current:
-        shown = list(islice(_rows(current, store, marketplace, which), limit))
+    with _shelf(store, marketplace) as shelf:
+        shown = list(islice(shelf.rows(which), limit))
+        empty = "" if shown or as_json else shelf.why_none()
     if as_json:
         show_json({"suggestions": shown})
         return
     rows = [tuple(_short(row[name]) for name in _SHOWN) for row in shown]
-    show_table(_SHOWN, rows, empty="there are none; see use_ai_optimization: pipeline connection show")
+    show_table(_SHOWN, rows, empty=empty)
     if len(shown) == limit:
         say(f"the first {limit}; all of them with: pipeline suggestions export {store} {marketplace} FILE")
 
@@ -78,8 +81,8 @@ def export(
     from pipeline.listings.optimized.review import write_csv
 
     which = _which(state, field, product, min_gain, guard, engine)
-    with session() as current:
-        count = write_csv(_rows(current, store, marketplace, which), file)
+    with _shelf(store, marketplace) as shelf:
+        count = write_csv(shelf.rows(which), file)
     back = f"pipeline suggestions import {store} {marketplace} {file}"
     show_json({"file": str(file), "fields": count}) if as_json else say(
         f"{count} fields are in {file}; write accept or reject into the column decision (after may be edited), then: {back}"
@@ -98,10 +101,9 @@ def import_(
     """Take the decisions of an edited file. Lines that do not fit are told; the others count."""
     from pipeline.listings.optimized import review
 
-    with session() as current, current.connect() as connection:
-        cell = review.connected_cell(connection, store, marketplace)
-        decisions, refused = review.read_csv(file, cell, review.open_table(current.settings, cell))
-        count = review.record(connection, cell, decisions, person(who, why))
+    with _shelf(store, marketplace) as shelf:
+        decisions, refused = review.read_csv(file, shelf)
+        count = review.record(shelf.connection, shelf.cell, decisions, person(who, why))
     if as_json:
         show_json({"decided": count, "refused": refused})
         return
@@ -174,12 +176,13 @@ def _which(
     return Which(state, frozenset(fields or ()), frozenset(products or ()), gain, problem, engine)
 
 
-def _rows(current: Any, store: str, marketplace: str, which: Which) -> Any:
+@contextmanager
+def _shelf(store: str, marketplace: str) -> Iterator[Shelf]:
+    """The suggestions of a connection; what is decided meanwhile is kept at the end."""
     from pipeline.listings.optimized.review import connected_cell, open_table
 
-    with current.connect() as connection:
-        cell = connected_cell(connection, store, marketplace)
-    return open_table(current.settings, cell).rows(which)
+    with session() as current, current.connect() as connection:
+        yield open_table(connection, current.settings, connected_cell(connection, store, marketplace))
 
 
 def _decide(action: str, store: str, marketplace: str, which: Which, everything: bool, by: Person, as_json: bool) -> None:
@@ -189,9 +192,8 @@ def _decide(action: str, store: str, marketplace: str, which: Which, everything:
     if not (which.product_ids or everything):
         raise UsageError("say which: --product, or --all (with --field, --min-gain, --engine to narrow it)")
     act = review.accept if action == "accept" else review.reject
-    with session() as current, current.connect() as connection:
-        cell = review.connected_cell(connection, store, marketplace)
-        count = act(connection, cell, review.open_table(current.settings, cell).rows(which), by)
+    with _shelf(store, marketplace) as shelf:
+        count = act(shelf.connection, shelf.cell, shelf.rows(which), by)
     show_json({"decided": count}) if as_json else _decided(count, store, marketplace)
 
 

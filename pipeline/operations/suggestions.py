@@ -36,7 +36,7 @@ def decide_about_suggestions(context: dg.OpExecutionContext, workspace: Workspac
         cell = review.connected_cell(connection, config.store, config.marketplace)
         minimum = config.min_gain if config.action == "accept" or config.min_gain > 0 else None
         which = review.Which(fields=config.fields, product_ids=config.product_ids, minimum=minimum)
-        rows = review.open_table(workspace.settings, cell).rows(which)
+        rows = review.open_table(connection, workspace.settings, cell).rows(which)
         act = review.accept if config.action == "accept" else review.reject
         count = act(connection, cell, rows, Person(config.who, config.why, context.run.run_id))
     context.add_output_metadata({"decided": count, "who": config.who, "why": config.why})

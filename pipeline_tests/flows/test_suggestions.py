@@ -160,6 +160,48 @@ def test_a_file_is_edited_and_given_back(place: Place, model: FakeOpenAI, tmp_pa
     assert (found["title"]["engine"], found["keywords"]["state"]) == ("human", "rejected")
 
 
+def test_what_is_decided_is_listed_at_once(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
+    export(place)
+    mug = listing(place)["product_id"]
+    place.cli("suggestions", "accept", *WHERE, "--product", mug, "--field", "title", "--why", "reads well", code=0)
+    file = tmp_path / "review.csv"
+    place.cli("suggestions", "export", *WHERE, str(file), "--product", mug, "--state", "suggested", code=0)
+    with file.open(encoding="utf-8-sig", newline="") as source:
+        rows = {row["field"]: row for row in csv.DictReader(source)}
+    assert set(rows) == {"description", "bullets", "keywords"}
+    edited = "\n".join(reversed(GOOD["bullets"]))
+    rows["bullets"] |= {"after": edited, "decision": "accept"}
+    rows["keywords"]["decision"] = "reject"
+    with file.open("w", encoding="utf-16", newline="") as out:
+        writer = csv.DictWriter(out, list(rows["bullets"]), delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows.values())
+    assert place.summary("suggestions", "import", *WHERE, str(file)) == {"decided": 2, "refused": []}
+    found = suggestions(place)
+    assert {name: row["state"] for name, row in found.items()} == {
+        "title": "accepted", "description": "suggested", "bullets": "accepted", "keywords": "rejected",
+    }  # fmt: skip
+    assert (found["title"]["who"], found["title"]["why"]) != (None, None) and found["title"]["gain"] is not None
+    bullets = found["bullets"]
+    assert (bullets["after"], bullets["engine"], bullets["gain"]) == (edited, "human", None)
+    assert set(suggestions(place, "--state", "accepted")) == {"title", "bullets"}
+    assert place.summary("suggestions", "accept", *WHERE, "--product", mug)["decided"] == 1  # what was still open
+    assert place.summary("suggestions", "reject", *WHERE, "--product", mug, "--field", "title")["decided"] == 1
+    assert suggestions(place)["title"]["state"] == "rejected"
+    told = {name: row["state"] for name, row in suggestions(place).items()}
+    export(place)
+    assert {name: row["state"] for name, row in suggestions(place).items()} == told
+
+
+def test_an_empty_list_says_why(place: Place, model: FakeOpenAI) -> None:
+    export(place)
+    found = place.cli("suggestions", "list", *WHERE, "--state", "accepted", code=0).out
+    assert "none of them is so; there are " in found and " suggested" in found and "use_ai" not in found
+    place.cli("connection", "set", *WHERE, "use_ai_optimization=false", code=0)
+    export(place)
+    assert f"pipeline connection set shop {SITE} use_ai_optimization=true" in place.cli("suggestions", "list", *WHERE, code=0).out
+
+
 def test_the_bill_and_the_scores_are_metadata(place: Place, model: FakeOpenAI) -> None:
     export(place)
     with place.instance() as instance:

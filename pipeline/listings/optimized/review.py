@@ -5,6 +5,7 @@ A decision counts from the next time that `optimized_products` is made.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import psycopg
 from pipeline.language.optimize import FIELDS, form_problems
 from pipeline.listings.categories.review import connected_cell
 from pipeline.listings.cell import Cell
-from pipeline.listings.optimized.decisions import Decision, decide
+from pipeline.listings.optimized.decisions import Decision, Recorded, decide, read_decisions
 from pipeline.listings.optimized.judge import limits_of
 from pipeline.listings.overlays import OPTIMIZED
 from pipeline.listings.schema import CATEGORIES
@@ -73,8 +74,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The stored suggestions of a connection, and its categories where there are some."""
+    """The stored suggestions of a connection as they are decided now, and its categories where there are some."""
 
+    connection: psycopg.Connection[Any]
+    cell: Cell
     table: Table
     categories: Table | None
 
@@ -86,21 +89,55 @@ class Shelf:
             if together and self.categories is not None:
                 found = self.categories.arrow_batch(number, ["product_id", "category", "reason"])
                 of_category = {row["product_id"]: (row["category"], row["reason"]) for row in found.to_pylist()}
-            for row in self.table.arrow_batch(number).to_pylist():
+            rows = [row for row in self.table.arrow_batch(number).to_pylist() if row["fields"]]
+            ids = [row["product_id"] for row in rows]
+            decided = read_decisions(self.connection, self.cell.store.id, self.cell.site.key, ids)
+            for row in rows:
                 category, why = of_category.get(row["product_id"], (None, None))
-                for one in row["fields"] or ():
-                    said = {**row, "category": category, "category_reason": why, **one}
+                hold = {one.field: one for one in decided.get(row["product_id"], ()) if one.source_hash == row["source_hash"]}
+                for one in row["fields"]:
+                    said = {**row, "category": category, "category_reason": why, **_as_decided(one, hold.get(one["field"]))}
                     if which.takes(said):
                         yield {name: said[name] for name in COLUMNS[:-1]}
 
+    def why_none(self) -> str:
+        """Why no row is shown, and what to do about it."""
+        place = f"{self.cell.store.key} {self.cell.site.key}"
+        states = Counter(row["state"] for row in self.rows(Which()))
+        if states:
+            said = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
+            return f"none of them is so; there are {said}: pipeline suggestions list {place}"
+        if not self.cell.connection.export_settings.use_ai_optimization:
+            return f"there are none; to get some: pipeline connection set {place} use_ai_optimization=true, then export"
+        return f"there are none: nothing better was found for any product; to look again: pipeline export {place}"
 
-def open_table(settings: Settings, cell: Cell) -> Shelf:
-    """Raises PipelineError while there are no suggestions yet."""
+
+def open_table(connection: psycopg.Connection[Any], settings: Settings, cell: Cell) -> Shelf:
+    """`connection` is used while rows are read. Raises PipelineError while there are no suggestions yet."""
     table = stored_table(settings, "optimized_products", OPTIMIZED, cell.site.key, cell.store.key)
     place = f"{cell.store.key} {cell.site.key}"
     if table is None:
         raise PipelineError(f"there are no suggestions for {place} yet; make them with: pipeline export {place} --dry-run")
-    return Shelf(table, stored_table(settings, "listing_categories", CATEGORIES, cell.site.key, cell.store.key))
+    categories = stored_table(settings, "listing_categories", CATEGORIES, cell.site.key, cell.store.key)
+    return Shelf(connection, cell, table, categories)
+
+
+def _as_decided(entry: Mapping[str, Any], decision: Recorded | None) -> Mapping[str, Any]:
+    """A field as it will be made the next time: a decision that is newer than the table goes before what the table says."""
+    if decision is None or decision.decided_at == entry["decided_at"]:
+        return entry
+    same = decision.value == entry["after"]
+    return {
+        **entry,
+        "state": "accepted" if decision.accepted else "rejected",
+        "after": decision.value,
+        "engine": decision.engine,
+        "gain": entry["gain"] if same else None,
+        "problems": entry["problems"] if same else [],
+        "who": decision.who,
+        "why": decision.why,
+        "decided_at": decision.decided_at,
+    }
 
 
 def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterable[Mapping[str, Any]], person: Person) -> int:
@@ -140,12 +177,12 @@ def write_csv(rows: Iterable[Mapping[str, Any]], file: Path) -> int:
     return write_rows(file, COLUMNS, rows, lambda value: "; ".join(value) if isinstance(value, list) else str(value))
 
 
-def read_csv(file: Path, cell: Cell, shelf: Shelf) -> tuple[list[Decision], list[Refused]]:
+def read_csv(file: Path, shelf: Shelf) -> tuple[list[Decision], list[Refused]]:
     """The decisions of an edited file; lines without one are left alone. A text that a person changed is the person's.
 
     Raises BadInputError for a file that is none."""
     known = {(row["product_id"], row["field"]): row for row in shelf.rows(Which())}
-    limits = limits_of(cell.recipe().ruleset)
+    limits = limits_of(shelf.cell.recipe().ruleset)
     found: dict[tuple[str, str], Decision] = {}
     refused = []
     for line, row in read_rows(file, _NEEDED, "pipeline suggestions export", _MOST_BYTES):
