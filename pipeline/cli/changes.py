@@ -211,7 +211,7 @@ def _export(current: Session, store: str, site: str, options: dict[str, Any]) ->
     close_dead_runs(current.instance, current.database)
     outcomes = export_store(here(current), store, [site], options=options)
     with current.connect() as connection:
-        return summarize(connection, store, outcomes), notes(connection, current.settings, store, outcomes)
+        return summarize(connection, current.instance, store, outcomes), notes(connection, current.settings, store, outcomes)
 
 
 def _end(summary: dict[str, Any], notes: Sequence[str], as_json: bool) -> None:

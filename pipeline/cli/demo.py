@@ -54,7 +54,8 @@ def demo(
             options: dict[str, Any] = {"product_ids": product_id or []}
             outcomes += export_store(here(current), store.key, list(connections), options=options)
         with current.connect() as connection:
-            summary, said = summarize(connection, store.key, outcomes), notes(connection, current.settings, store.key, outcomes)
+            summary = summarize(connection, current.instance, store.key, outcomes)
+            said = notes(connection, current.settings, store.key, outcomes)
         if new and not outcomes[0].success:
             remove_store(current, key)  # a file that cannot be read leaves nothing behind
         data_dir = current.settings.storage_uri

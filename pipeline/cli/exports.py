@@ -46,7 +46,8 @@ def export(
         close_dead_runs(current.instance, current.database)
         outcomes = export_store(here(current), store, [marketplace], options=options)
         with current.connect() as connection:
-            summary, said = summarize(connection, store, outcomes), notes(connection, current.settings, store, outcomes)
+            summary = summarize(connection, current.instance, store, outcomes)
+            said = notes(connection, current.settings, store, outcomes)
     code = show_summary(summary, said, as_json=as_json)
     if code:
         raise typer.Exit(code)

@@ -69,7 +69,7 @@ def import_(
             accept_shrink=accept_shrink,
         )
         with current.connect() as connection:
-            summary = summarize(connection, store, [outcome])
+            summary = summarize(connection, current.instance, store, [outcome])
     code = show_summary(summary, as_json=as_json)
     if code:
         raise typer.Exit(code)

@@ -76,7 +76,9 @@ def show_summary(summary: Mapping[str, Any], notes: Sequence[str] = (), *, as_js
     if as_json:
         show_json(summary)
     else:
-        _show(summary, notes)
+        from pipeline.operations.texts import text_notes
+
+        _show(summary, [*notes, *text_notes(summary)])
     return 0 if summary["status"] == "ok" else 1
 
 

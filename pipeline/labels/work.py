@@ -16,6 +16,7 @@ import psycopg
 from pipeline.labels.groups import groups_of
 from pipeline.labels.translation import TASK, LabelPlan, plan_labels, read_locales, rows_of
 from pipeline.language.batches import unasked
+from pipeline.language.charging import would_cost
 from pipeline.language.glossary import read_glossary
 from pipeline.language.ledger import Account, limited, read_budgets
 from pipeline.language.metadata import estimate_metadata
@@ -34,11 +35,12 @@ class Prepared:
     locales: Sequence[str]
     plans: Sequence[LabelPlan]
     estimate: Estimate
+    credits: int  # of the estimate
 
     @property
     def metadata(self) -> dict[str, Any]:
         """The estimate as operators see it before anything is spent."""
-        return estimate_metadata(self.estimate, self.model)
+        return estimate_metadata(self.estimate, self.model, self.credits)
 
 
 def prepare(
@@ -67,7 +69,8 @@ def prepare(
         again=again,
     )
     expected = estimate(unasked(connection, [each.plan for each in plans], TASK), model.asking_price if model else None)
-    return Prepared(store, model, locales, plans, expected)
+    credits = would_cost(connection, store.id, TASK, expected.texts)
+    return Prepared(store, model, locales, plans, expected, credits)
 
 
 def carry_out(

@@ -61,6 +61,14 @@ def unpaid_answers(connection: psycopg.Connection[Any], store_id: UUID, task: st
     return int(row[0]) if row else 0
 
 
+def would_cost(connection: psycopg.Connection[Any], store_id: UUID, task: str, texts: int) -> int:
+    """Credits of so many accepted answers; 0 for a store without credits."""
+    account = read_account(connection, store_id)
+    if task not in SERVICES or account is None or not account.active:
+        return 0
+    return texts * price(connection, store_id, task)
+
+
 def allowance(connection: psycopg.Connection[Any], store_id: UUID, task: str) -> int | None:
     """How many more answers the store can pay for; None for any number. Two runs at once may both use it: what they cannot pay
     then is paid from the next grant."""

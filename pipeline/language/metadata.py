@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from pipeline.language.run import Model
 
 
-def estimate_metadata(estimate: Estimate, model: Model | None) -> dict[str, Any]:
+def estimate_metadata(estimate: Estimate, model: Model | None, credits: int) -> dict[str, Any]:
+    """`credits`: what the answers would cost the store, see `charging.would_cost`."""
     return {
         "model": model.endpoint.model if model else "none",
         "transport": model.endpoint.transport if model else "none",
@@ -18,6 +19,7 @@ def estimate_metadata(estimate: Estimate, model: Model | None) -> dict[str, Any]
         "estimated_calls": estimate.calls,
         "estimated_usd": (estimate.usd_micro or 0) / 1e6,
         "reserved_usd": (estimate.most_usd_micro or 0) / 1e6,
+        "estimated_credits": credits,
     }
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from upath import UPath
 
 from pipeline.catalog.imports import require_verdict
+from pipeline.language.charging import would_cost
 from pipeline.language.ledger import Account, read_budgets, spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
 from pipeline.language.run import configured_model
@@ -108,7 +109,9 @@ def localized_products(
             catalog = (fixed_products, fixed_variants)
             languages = (cell.store.language, cell.site.language)
             work = Localizer(connection, cell.store.id, *languages, model, *catalog, before, export_options.product_ids)
-            expected = {"translated": " to ".join(languages), **estimate_metadata(work.expect(), model)}
+            estimate = work.expect()
+            price = would_cost(connection, cell.store.id, TASK, estimate.texts)
+            expected = {"translated": " to ".join(languages), **estimate_metadata(estimate, model, price)}
             # Seen in the UI before anything is spent.
             partition = context.partition_key
             context.log_event(dg.AssetObservation("localized_products", partition=partition, metadata=expected))

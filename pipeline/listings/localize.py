@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.language import guards, prompts
+from pipeline.language.batches import unasked
 from pipeline.language.glossary import Glossary, Term, read_glossary
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account
@@ -96,7 +97,7 @@ class Texts:
 
 @dataclass
 class Outcome:
-    """What a run did; `states` and `engines` count products."""
+    """What a run did; `states` and `engines` count products, those that were taken over too."""
 
     states: Counter[str] = field(default_factory=Counter)
     engines: Counter[str] = field(default_factory=Counter)
@@ -123,7 +124,8 @@ class Localizer:
     def expect(self) -> Estimate:
         """What asking would take. Equal texts of products far apart are counted twice, so it is rather too much."""
         price = self.model.asking_price if self.model else None
-        found = [estimate([part.plan for part in self._parts(batch)], price) for batch in self._batches()]
+        plans = ([part.plan for part in self._parts(batch)] for batch in self._batches())
+        found = [estimate(unasked(self.connection, each, TASK), price) for each in plans]
         spent = None if price is None else sum(each.usd_micro or 0 for each in found)
         most = None if price is None else sum(each.most_usd_micro or 0 for each in found)
         texts, calls = sum(each.texts for each in found), sum(each.calls for each in found)
@@ -146,7 +148,10 @@ class Localizer:
                 rows = [row for each in parts for row in self._rows(each, batch, outcome)]
                 outcome.reused += len(batch.ids) - len(rows)
                 table = pa.concat_tables([_table(rows), *batch.reused])
-                writer.write(table.take(pc.index_in(pa.array(batch.ids), value_set=table["product_id"].combine_chunks())))
+                table = table.take(pc.index_in(pa.array(batch.ids), value_set=table["product_id"].combine_chunks()))
+                outcome.states.update(table["state"].to_pylist())
+                outcome.engines.update(table["engine"].drop_null().to_pylist())
+                writer.write(table)
                 ready += len(batch.ids)
                 progress(ready, self.products.rows)
         return writer.staged, outcome
@@ -194,8 +199,6 @@ class Localizer:
             row = _row(texts, own, self.target)
             waits = sum(each.state == "untranslated" and each.engine == "none" for each in own) if self.model else 0
             outcome.pending += waits
-            outcome.states[row["state"]] += 1
-            outcome.engines.update(filter(None, [row["engine"]]))
             yield {**row, "revision": "" if waits else batch.revisions[texts.product_id]}
 
 

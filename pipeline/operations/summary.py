@@ -6,7 +6,7 @@ Read from the ledgers of imports and exports, so it says the same whoever ran th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -15,11 +15,15 @@ from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.state import Export, latest_export
 from pipeline.model.quality import BLOCKING
 from pipeline.operations.launch import Outcome
+from pipeline.operations.texts import texts_of
 from pipeline.platform.io_manager import stored_table
 from pipeline.quality.schema import ISSUES
 from pipeline.quality.summary import top_issues
 from pipeline.settings import Settings
 from pipeline.stores.stores import get_store
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 SCHEMA_VERSION = 1
 _SHOWN = 3
@@ -27,15 +31,17 @@ _NO_ISSUES = {"critical": 0, "error": 0, "warning": 0, "info": 0}
 _NO_CHANGES = {kind: 0 for kind in ("create", "update", "price", "quantity", "images", "delete", "unchanged")}
 
 
-def summarize(connection: psycopg.Connection[Any], store_key: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def summarize(
+    connection: psycopg.Connection[Any], instance: dg.DagsterInstance, store_key: str, outcomes: Sequence[Outcome]
+) -> dict[str, Any]:
     """The store's newest import, and the newest export to each site that `outcomes` exported to; `status` is ok or failed."""
     store = get_store(connection, store_key)
     found = latest_import(connection, store.id)
     counts: Mapping[str, Any] = found.counts if found is not None else {}
     quality: Mapping[str, Any] = counts.get("quality", {})
     failures = [f"{item.job} of {item.partition}: {item.error}" for item in outcomes if not item.success]
-    sites = [item.site for item in outcomes if item.site is not None and item.success]
-    cells = {site: find_cell(connection, store_key, site) for site in sites}
+    exported = {item.site: item for item in outcomes if item.site is not None and item.success}
+    cells = {site: find_cell(connection, store_key, site) for site in exported}
     return {
         "schema_version": SCHEMA_VERSION,
         "status": "failed" if failures else "ok",
@@ -46,7 +52,11 @@ def summarize(connection: psycopg.Connection[Any], store_key: str, outcomes: Seq
         "fixes": quality.get("fixes", 0),
         "issues": {**_NO_ISSUES, **quality.get("issues", {})},
         "score": {"mean": quality.get("score_mean"), "publishable": quality.get("publishable", 0)},
-        "marketplaces": {site: _export(connection, cell) for site, cell in cells.items() if cell is not None},
+        "marketplaces": {
+            site: {**_export(connection, cell), "texts": texts_of(connection, instance, store_key, exported[site])}
+            for site, cell in cells.items()
+            if cell is not None
+        },
         "runs": [
             {"id": item.run_id, "job": item.job, "partition": item.partition, "success": item.success, "seconds": item.seconds}
             for item in outcomes
@@ -60,6 +70,7 @@ def _export(connection: psycopg.Connection[Any], cell: Cell) -> dict[str, Any]:
     counts: Mapping[str, Any] = export.counts if export is not None else {}
     return {
         "export_id": export.export_id if export is not None else None,
+        "status": export.status if export is not None else None,
         **{name: counts.get(name, 0) for name in ("listings", "ready", "blocked", "held", "out_of_scope")},
         "changes": {**_NO_CHANGES, **counts.get("changes", {})},
         "feeds": list(export.feed_files) if export is not None else [],

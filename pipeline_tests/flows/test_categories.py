@@ -161,6 +161,8 @@ def test_a_model_chooses_once(filed: Place, monkeypatch: pytest.MonkeyPatch) -> 
         filed.cli("connection", "set", *PLACE, "category_confidence=0.9", "use_ai_optimization=false", code=0)
         before = mapped(filed)
         assert before["suggested"] == 30 and fake.requests == []  # nobody asked for a model
+        dry = export(filed, "--ai", "--dry-run")["texts"]["categories"]
+        assert (dry["estimate"]["requests"], dry["estimate"]["texts"], fake.requests) == (3, 30, [])  # nor did a dry run
         assert mapped(filed, "--ai")["accepted"] == 30
         asked = len(fake.requests)
         assert asked == 3

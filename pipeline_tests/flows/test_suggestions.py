@@ -224,6 +224,20 @@ def test_a_dry_run_pays_nothing_and_a_store_without_it_has_no_suggestions(place:
     assert model.requests == [] and place.table("optimized_products", *WHERE).rows == 0
 
 
+def test_an_export_says_what_was_suggested_and_what_to_type_next(place: Place, model: FakeOpenAI) -> None:
+    line = told(place, "--dry-run")
+    assert "texts would cost: 5 products to optimize in 5 requests, about $0.0" in line and model.requests == []
+    line = told(place)
+    texts = export(place)["texts"]["optimization"]["products"]
+    assert f"better texts are there for {texts['suggested']} of 5 products; those of {texts['suggested']} wait" in line
+    assert f"wait for a decision: pipeline suggestions list shop {SITE} --state suggested; spent $0.0" in line
+
+
+def told(place: Place, *options: str) -> str:
+    (line,) = [line for line in place.cli("export", *WHERE, *options, code=0).out.splitlines() if " texts " in line]
+    return line
+
+
 def test_explain_says_where_each_text_comes_from(place: Place, model: FakeOpenAI) -> None:
     model.write = lambda asked: (
         {**GOOD, "description": f"{GOOD['description']} Free shipping!"} if "Mug" in asked["product"]["title"] else {}

@@ -176,3 +176,63 @@ def test_explain_says_what_is_translated_and_by_what(place: Place, model: FakeOp
     export(place)
     again = place.summary("explain", "shop", "SKU-1", "--marketplace", SITE)["marketplaces"][SITE]["texts"]
     assert next(step["at"] for step in again if step["by"] == "translation") == made
+
+
+def told(place: Place, *options: str) -> str:
+    """The line about texts that an export ends with."""
+    shown = place.cli("export", "shop", SITE, *options, code=0).out
+    (line,) = [line for line in shown.splitlines() if "texts would cost" in line or "products are translated" in line]
+    return line
+
+
+def test_what_it_would_cost_is_said_before_and_what_it_did_after(place: Place, model: FakeOpenAI) -> None:
+    place.cli("credits", "on", "shop", code=0)
+    place.cli("credits", "grant", "shop", "100", code=0)
+    found = export(place, "--dry-run")
+    texts = found["texts"]
+    assert (found["status"], model.requests) == ("dry_run", [])
+    estimate = texts["translation"]["estimate"]
+    assert estimate["requests"] == 1 and 0 < estimate["usd"] < estimate["most_usd"]
+    assert (estimate["credits"], texts["credits"]) == (estimate["texts"], {"deducted": 0, "balance": 100})
+    assert texts["translation"]["spent"]["requests"] == 0 and "optimization" not in texts
+    line = told(place, "--dry-run")
+    assert f"texts would cost: {estimate['texts']} texts to translate in 1 requests, about $0.000" in line
+    assert f"and {estimate['texts']} credits; the store has 100 credits. Nothing is asked or spent before: " in line
+    assert line.endswith(f"pipeline export shop {SITE}") and model.requests == []
+    line = told(place)
+    assert "5 of 5 products are translated; spent $0.000" in line and "in 1 requests" in line
+    assert line.endswith(f" and {estimate['texts']} credits ({100 - estimate['texts']} are left)")
+    again = export(place)["texts"]
+    assert again["translation"]["products"] == {"translated": 5} and again["translation"]["estimate"]["requests"] == 0
+    assert told(place).endswith("5 of 5 products are translated; nothing was spent")
+    assert told(place, "--dry-run").endswith("texts would cost nothing: there is nothing to ask a model for")
+    place.cli("connection", "set", "shop", SITE, "auto_translate=false", code=0)
+    assert export(place)["texts"] == {}
+
+
+def test_what_stays_in_the_source_language_is_said_with_the_reason(place: Place, model: FakeOpenAI) -> None:
+    model.say = lambda item, locale: translated(item, locale).replace("300", "500")
+    line = told(place)
+    assert "4 of 5 products are translated; 1 are not, or only partly: description: " in line and "number" in line
+    assert "(one by one: pipeline explain shop SKU); spent $" in line
+
+
+def test_without_a_model_it_says_so_and_costs_nothing(place: Place) -> None:
+    line = told(place, "--dry-run")
+    assert "texts would cost nothing: no model is configured" in line
+    line = told(place)
+    assert "0 of 5 products are translated; 5 are not" in line and "no model is configured, and neither memory" in line
+    assert "nothing was spent (no model is configured" in line
+
+
+def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
+    place.cli("language", "budget", "shop", "--run", "0.000001", code=0)
+    line = told(place)
+    assert "5 are not, or only partly: the budget of $0.000001 for this run" in line and "nothing was spent" in line
+
+
+def test_what_waits_in_a_batch_is_not_estimated_again(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_TRANSPORT", "batch")
+    line = told(place)
+    assert "it was asked in a batch; answers come within a day" in line and "reserved for answers that are not there yet" in line
+    assert export(place, "--dry-run")["texts"]["translation"]["estimate"]["requests"] == 0

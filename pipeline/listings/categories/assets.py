@@ -63,8 +63,7 @@ def listing_categories(
         )
         spent: dict[str, Any] = {}
         if model is not None:
-            wanted = frozenset(export_options.product_ids)
-            table, spent = _let_choose(context, workspace, cell, model, table.open(), fixed_products, wanted)
+            table, spent = _let_choose(context, workspace, cell, model, table.open(), fixed_products, export_options)
     of_titles = {
         "titles_asked": suggested.suggested,
         "titles_left_for_the_next_run": suggested.left,
@@ -80,11 +79,11 @@ def _let_choose(
     model: Model,
     table: Table,
     products: Table,
-    wanted: frozenset[str],
+    options: ExportOptions,
 ) -> tuple[StagedTable, dict[str, Any]]:
-    """The table with what the model chose of its suggestions, and what that cost."""
+    """The table with what the model chose of its suggestions, and what that cost. A dry run asks nothing new."""
     with workspace.database.connect(autocommit=True) as connection:
-        chooser = choosing.prepare(connection, cell.store, model, table, products, wanted)
+        chooser = choosing.prepare(connection, cell.store, model, table, products, frozenset(options.product_ids))
         expected = estimate_choices(chooser, model.price)
         seen: dict[str, Any] = {
             "model": model.endpoint.model,
@@ -96,7 +95,8 @@ def _let_choose(
         # Seen in the UI before anything is spent.
         context.log_event(dg.AssetObservation(overlay.NAME, partition=str(context.partition_key), metadata=seen))
         report = counted(reporter(context, "listing_categories"), "products shown to the model")
-        choosing.carry_out(connection, cell.store, model, chooser, context.run.run_id, report)
+        if not options.dry_run:
+            choosing.carry_out(connection, cell.store, model, chooser, context.run.run_id, report)
         spent = spending(connection, run_id=context.run.run_id, task=TASK)
     threshold = cell.connection.export_settings.category_confidence
     chosen = choosing.with_choices(table, chooser.found, threshold, workspace.scratch("chosen_categories"))

@@ -8,6 +8,7 @@ import dagster as dg
 import pyarrow.compute as pc
 
 from pipeline.language import facts
+from pipeline.language.charging import would_cost
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account, read_budgets, spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
@@ -71,7 +72,9 @@ def optimized_products(
             catalog = Catalog(fixed_products, fixed_variants, localized_products, listing_categories)
             knowledge = read_knowledge(connection, cell.store.id, cell.site.key, items=False)
             work = Optimizer(connection, cell, knowledge, model, catalog, previous, export_options.product_ids)
-            expected = {"optimized": _language(cell), **estimate_metadata(work.expect(), model)}
+            estimate = work.expect()
+            price = would_cost(connection, cell.store.id, TASK, estimate.texts)
+            expected = {"optimized": _language(cell), **estimate_metadata(estimate, model, price)}
             # Seen in the UI before anything is spent.
             context.log_event(dg.AssetObservation(NAME, partition=context.partition_key, metadata=expected))
             payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
