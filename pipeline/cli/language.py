@@ -107,18 +107,22 @@ def batches(
     from pipeline.model.errors import PipelineError
 
     with session() as current:
-        errors = []
         if poll:
             from pipeline.cli.results import here
             from pipeline.operations.chain import poll_language_batches
+            from pipeline.operations.language_batches import lines
 
-            errors = [outcome.error for outcome in poll_language_batches(here(current)) if outcome.error]
+            polled = poll_language_batches(here(current))
+            done, errors = {"polled": polled.batches, "follow_ups": polled.follow_ups}, polled.errors
+            said = lines(polled)
+        else:
+            done, errors, said = {}, [], []
         with current.connect() as connection:
             found = list_batches(connection, limit=limit)
     if errors:
-        raise PipelineError("; ".join(errors))
+        raise PipelineError("; ".join([*errors, *said]))
     if as_json:
-        show_json({"batches": found})
+        show_json({"batches": found, **done})
         return
     show_table(
         ("batch", "task", "model", "requests", "status", "since", "ended", "problem"),
@@ -128,6 +132,8 @@ def batches(
         ],
         empty="no batches; ask in one with: pipeline labels translate STORE --batch, or LLM_TRANSPORT=batch",
     )
+    for line in said:
+        say(line)
 
 
 @terms.command("add", epilog='Example: pipeline glossary add my-shop "Cart" --locale de --as Warenkorb')

@@ -90,6 +90,7 @@ class LabelOptions(dg.Config):
     again: bool = Field(default=False, description="Ask once more for what the model could not do before.")
     transport: str | None = Field(default=None, description="sync or batch; empty: LLM_TRANSPORT.")
     max_usd: float | None = Field(default=None, ge=0, description="Spend at most this in the run; empty: the store's budget.")
+    batches: list[str] = Field(default=[], description="Use the answers of these batches, and ask only for what they left.")
 
 
 @dg.asset(
@@ -120,6 +121,7 @@ def translated_labels(
             asked=config.locales,
             again=config.again,
             transport=config.transport,
+            batches=config.batches,
         )
         # Seen in the UI before anything is spent.
         context.log_event(dg.AssetObservation("translated_labels", partition=store.key, metadata=prepared.metadata))

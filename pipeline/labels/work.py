@@ -15,7 +15,7 @@ import psycopg
 
 from pipeline.labels.groups import groups_of
 from pipeline.labels.translation import TASK, LabelPlan, plan_labels, read_locales, rows_of
-from pipeline.language.batches import unasked
+from pipeline.language.batches import keep_of, unasked
 from pipeline.language.charging import would_cost
 from pipeline.language.glossary import read_glossary
 from pipeline.language.ledger import Account, limited, read_budgets
@@ -52,8 +52,10 @@ def prepare(
     asked: Sequence[str] = (),
     again: bool = False,
     transport: str | None = None,
+    batches: Sequence[str] = (),
 ) -> Prepared:
-    """Plans of the rows of `ui_labels` for all languages of the store; the model is asked only for those in `asked` (empty: all).
+    """Plans of the rows of `ui_labels` for all languages of the store; the model is asked only for those in `asked` (empty: all),
+    and where `batches` are named (by `run_key`) only for what they were asked.
 
     Nothing is spent."""
     locales = read_locales(connection, store.id)
@@ -68,6 +70,9 @@ def prepare(
         asked=asked or locales,
         again=again,
     )
+    if batches:
+        why = f"it was not asked for in this run: pipeline labels translate {store.key}"
+        keep_of(connection, store.id, TASK, [each.plan for each in plans], batches, why)
     expected = estimate(unasked(connection, [each.plan for each in plans], TASK), model.asking_price if model else None)
     credits = would_cost(connection, store.id, TASK, expected.texts)
     return Prepared(store, model, locales, plans, expected, credits)

@@ -31,6 +31,8 @@ from pipeline.platform.locks import is_locked
 from pipeline.settings import ModelEndpoint
 
 _KEPT_DAYS = 30
+#: In place of an answer: the batch ended without one, so the question is open. Kept to know what a batch was asked.
+_LEFT = Jsonb({"kind": "left"})
 _COLUMNS = "run_key, store_id, task, model, base_url, requests, batch_id, status, problem, created_at, polled_at, ended_at"
 
 
@@ -68,8 +70,8 @@ def take_out(connection: psycopg.Connection[Any], plans: Sequence[Plan], task: s
         by_key = {item.question.key: item for item in plan.items}
         rows = connection.execute(
             "SELECT custom_id, keys, reply, created_at FROM language_batch_requests JOIN language_batches USING (run_key)"
-            " WHERE store_id = %s AND task = %s AND keys && %s ORDER BY created_at, custom_id",
-            (plan.pair.store_id, task, list(by_key)),
+            " WHERE store_id = %s AND task = %s AND keys && %s AND reply IS DISTINCT FROM %s ORDER BY created_at, custom_id",
+            (plan.pair.store_id, task, list(by_key), _LEFT),
         ).fetchall()
         for custom_id, keys, reply, since in rows:
             found = [by_key.pop(key) for key in keys if key in by_key]
@@ -90,12 +92,27 @@ def unasked(connection: psycopg.Connection[Any], plans: Sequence[Plan], task: st
     for plan in plans:
         rows = connection.execute(
             "SELECT unnest(keys) FROM language_batch_requests JOIN language_batches USING (run_key)"
-            " WHERE store_id = %s AND task = %s AND keys && %s",
-            (plan.pair.store_id, task, [item.question.key for item in plan.items]),
+            " WHERE store_id = %s AND task = %s AND keys && %s AND reply IS DISTINCT FROM %s",
+            (plan.pair.store_id, task, [item.question.key for item in plan.items], _LEFT),
         )
         asked = {row[0] for row in rows}
         found.append(replace(plan, items=[item for item in plan.items if item.question.key not in asked]))
     return found
+
+
+def keep_of(
+    connection: psycopg.Connection[Any], store_id: UUID, task: str, plans: Sequence[Plan], run_keys: Sequence[str], why: str
+) -> None:
+    """Take out of the plans what neither these batches nor open ones were asked; `why` it stays untranslated."""
+    rows = connection.execute(
+        "SELECT unnest(keys) FROM language_batch_requests JOIN language_batches USING (run_key)"
+        " WHERE store_id = %s AND task = %s AND (run_key = ANY(%s) OR reply IS NULL)",
+        (store_id, task, list(run_keys)),
+    )
+    asked = {row[0] for row in rows}
+    for plan in plans:
+        _leave(plan, [item for item in plan.items if item.question.key not in asked], why)
+        plan.items = [item for item in plan.items if item.question.key in asked]
 
 
 def waiting(connection: psycopg.Connection[Any], store_id: UUID, task: str) -> int:
@@ -224,9 +241,8 @@ def unread(connection: psycopg.Connection[Any], task: str) -> list[tuple[str, st
     """(key of the store, key of the batch) of batches that ended and have answers that nobody has read."""
     rows = connection.execute(
         "SELECT DISTINCT stores.key, run_key FROM language_batches JOIN stores ON stores.id = store_id"
-        " JOIN language_batch_requests USING (run_key) WHERE task = %s AND ended_at IS NOT NULL AND reply IS NOT NULL"
-        " ORDER BY 1, 2",
-        (task,),
+        " JOIN language_batch_requests USING (run_key) WHERE task = %s AND ended_at IS NOT NULL AND reply <> %s ORDER BY 1, 2",
+        (task, _LEFT),
     )
     return [(str(store), str(run_key)) for store, run_key in rows]
 
@@ -319,7 +335,7 @@ def _take(connection: psycopg.Connection[Any], price: Price, run_key: str, line:
             release(connection, reservation, reply.detail)
         else:  # not answered: it is open again
             release(connection, reservation, f"HTTP {status} in a batch" if status else "error in a batch")
-            read(connection, str(custom_id))
+            connection.execute("UPDATE language_batch_requests SET reply = %s WHERE custom_id = %s", (_LEFT, custom_id))
             return
         kept = Jsonb({"kind": reply.kind, "value": reply.value, "detail": reply.detail})
         connection.execute("UPDATE language_batch_requests SET reply = %s WHERE custom_id = %s", (kept, custom_id))
@@ -333,7 +349,8 @@ def _settle(connection: psycopg.Connection[Any], price: Price, reservation: Rese
 def _release_rest(connection: psycopg.Connection[Any], run_key: str, why: str) -> None:
     with connection.transaction():
         rows = connection.execute(
-            "DELETE FROM language_batch_requests WHERE run_key = %s AND reply IS NULL RETURNING call_id", (run_key,)
+            "UPDATE language_batch_requests SET reply = %s WHERE run_key = %s AND reply IS NULL RETURNING call_id",
+            (_LEFT, run_key),
         ).fetchall()
         for (call,) in rows:
             release(connection, reservation_of(connection, call), why)

@@ -20,6 +20,7 @@ from pipeline.submissions.requests import REQUEST_TAG, close_request, open_reque
 if TYPE_CHECKING:
     import dagster as dg
 
+    from pipeline.operations.language_batches import Polled
     from pipeline.platform.database import Database
 
 #: By the part of the catalog; None is all of it.
@@ -148,18 +149,25 @@ def for_connection(here: Here, job: str, store: str, site: str, ops: Mapping[str
     return _told(here.told, f"{job} of {store} on {site}", run)
 
 
-def poll_language_batches(here: Here) -> list[Outcome]:
-    """Look after open batches, and translate the labels whose answers are there."""
+def poll_language_batches(here: Here) -> Polled:
+    """Look after open batches, and translate the labels whose answers are there: nothing that these batches were not asked."""
     from pipeline.labels.translation import TASK
-    from pipeline.language.batches import unread
+    from pipeline.language.batches import list_batches, unread
+    from pipeline.operations.language_batches import after_batches, polled
 
     def polling() -> Outcome:
         return run_job(here.defs, here.instance, "poll_language_batches", None, tags={})
 
+    with here.database.connect() as connection:
+        seen = [batch.run_key for batch in list_batches(connection, only_open=True)]
     outcomes = [_told(here.told, "poll batches", polling)]
     with here.database.connect() as connection:
-        stores = sorted({store for store, _ in unread(connection, TASK)})
-    return outcomes + [translate_labels(here, store, {"transport": "batch"}) for store in stores]
+        ended: dict[str, list[str]] = {}
+        for store, batch in unread(connection, TASK):
+            ended.setdefault(store, []).append(batch)
+    followed = {store: translate_labels(here, store, after_batches(batches)) for store, batches in ended.items()}
+    with here.database.connect() as connection:
+        return polled(connection, seen, ended, followed, [*outcomes, *followed.values()])
 
 
 def write_legacy_xml(here: Here, store: str, site: str) -> Outcome:

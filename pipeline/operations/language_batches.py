@@ -1,5 +1,7 @@
 """`poll_language_batches`: one run that looks after all batches of questions to a model, and ends; nobody waits for answers."""
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 
+from pipeline.operations.launch import Outcome
 from pipeline.platform.resources import Workspace, expected_failures
 
 #: A batch takes minutes to a day.
@@ -40,6 +43,77 @@ def poll_batches(connection: psycopg.Connection[Any], data_dir: Path, told: Any)
     if model is None:
         raise UsageError("there are open batches and no model: set LLM_BASE_URL, LLM_API_KEY and LLM_MODEL as they were")
     return poll(connection, model.endpoint, model.price.in_batch(), told)
+
+
+def after_batches(run_keys: Sequence[str]) -> dict[str, Any]:
+    """Config of `translated_labels` after these batches ended: their answers are used, and only what they left goes into the next
+    batch. What budgets, credits or people left out before stays as it is."""
+    return {"transport": "batch", "batches": list(run_keys)}
+
+
+@dataclass(frozen=True)
+class Polled:
+    """What a look at the batches found (`batches`: those that were open or had answers that nobody had used), and the runs that
+    used answers (`follow_ups`), with what they asked again and what that costs."""
+
+    batches: list[dict[str, Any]]
+    follow_ups: list[dict[str, Any]]
+    errors: list[str]
+
+
+def polled(
+    connection: psycopg.Connection[Any],
+    seen: Collection[str],
+    ended: Mapping[str, Collection[str]],
+    followed: Mapping[str, Outcome],
+    outcomes: Sequence[Outcome],
+) -> Polled:
+    """`seen` are batches that were open, `ended` those with answers by store, `followed` the run of each of these stores."""
+    from pipeline.language.batches import list_batches
+    from pipeline.language.ledger import spending
+    from pipeline.stores.stores import list_stores
+
+    keys = {store.id: store.key for store in list_stores(connection)}
+    used = {batch for store, batches in ended.items() if followed[store].success for batch in batches}
+    follow_ups = []
+    for store, run in followed.items():
+        spent = spending(connection, run_id=run.run_id)
+        about = {"store": store, "run": run.run_id, "batches": len(ended[store]), "success": run.success}
+        cost = {"requests": spent.calls, "usd": spent.usd_micro / 1e6, "unsettled_usd": spent.unsettled / 1e6}
+        follow_ups.append({**about, **cost})
+    batches = [
+        {
+            "batch": batch.batch_id or batch.run_key[:8], "store": keys.get(batch.store_id), "task": batch.task,
+            "requests": batch.requests, "status": batch.status, "problem": batch.problem, "ended": batch.ended_at is not None,
+            "used": batch.run_key in used,
+        }
+        for batch in list_batches(connection)
+        if batch.run_key in seen or batch.run_key in used
+    ]  # fmt: skip
+    return Polled(batches, follow_ups, [outcome.error for outcome in outcomes if outcome.error])
+
+
+def lines(found: Polled) -> list[str]:
+    """The same for people."""
+    from pipeline.labels.translation import TASK
+    from pipeline.language.ledger import dollars
+
+    said = []
+    for one in found.batches:
+        problem = f" ({one['problem']})" if one["problem"] else ""
+        text = f"{one['store']}: the batch of {one['requests']} requests is {one['status']}{problem}"
+        if one["ended"] and not one["used"]:
+            again = f"labels translate {one['store']}" if one["task"] == TASK else f"export {one['store']} MARKETPLACE"
+            text += f"; what it answered is used, and what it left is asked again, by: pipeline {again}"
+        said.append(text)
+    for one in found.follow_ups:
+        if one["success"]:
+            cost, reserved = (dollars(round(one[name] * 1e6)) for name in ("usd", "unsettled_usd"))
+            open_ = f", {reserved} of it reserved until they are answered" if one["unsettled_usd"] else ""
+            asked = f"{one['requests']} requests were made for what they left: {cost}{open_}"
+            used = f"{one['store']}: the answers of {one['batches']} batches are used"
+            said.append(f"{used}; {asked if one['requests'] else 'nothing is left'}")
+    return said
 
 
 def is_due(connection: psycopg.Connection[Any]) -> bool:

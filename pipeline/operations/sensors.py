@@ -236,7 +236,7 @@ def new_exports(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest |
 def language_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     from pipeline.labels.translation import TASK
     from pipeline.language.batches import unread
-    from pipeline.operations.language_batches import is_due
+    from pipeline.operations.language_batches import after_batches, is_due
     from pipeline.platform.database import Database
     from pipeline.settings import Settings
 
@@ -249,7 +249,7 @@ def language_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
     for store, batch in answered:
         yield dg.RunRequest(
             run_key=f"batch:{batch}", job_name=translate_labels.name, partition_key=store, tags={"store": store},
-            run_config={"ops": {"translated_labels": {"config": {"transport": "batch"}}}},  # what is open goes into the next one
+            run_config={"ops": {"translated_labels": {"config": after_batches([batch])}}},
         )  # fmt: skip
     if not due and not answered:
         yield dg.SkipReason("no batch is open or unread")

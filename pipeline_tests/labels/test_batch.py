@@ -198,3 +198,64 @@ def test_killed_batches(shop: Shop, when: str) -> None:
     assert len(shop.model.requests) == 3  # nothing was paid twice
     booked, open_, real = money(shop)
     assert open_ == 0 and booked >= real // 2
+
+
+def handed_in(shop: Shop) -> list[list[str]]:
+    """The languages of each batch that the server has, the newest last."""
+    batches = shop.model.batches
+    found = []
+    for batch in batches.batches.values():
+        lines = [json.loads(line) for line in batches.files[batch["input_file_id"]].splitlines()]
+        asked = [json.loads(line["body"]["messages"][-1]["content"])["to"] for line in lines]
+        found.append([language.rpartition("(")[2].rstrip(")") for language in asked])
+    return found
+
+
+def test_after_a_batch_only_what_it_left_is_asked_for(shop: Shop) -> None:
+    shop.add("en.json", json.dumps(LABELS))
+    shop.translate("--to", "fr,it", "--batch", "--max-usd", "0.000001")  # kept for the store, left by its budget
+    shop.translate("--to", "de", "--batch")
+    assert handed_in(shop) == [["de"] * 3]
+    shop.model.batches.end("expired", share=0.7)
+    said = shop.place.cli("language", "batches", "--poll", code=0).out
+    assert handed_in(shop) == [["de"] * 3, ["de"]]
+    assert "shop: the batch of 3 requests is expired\n" in said
+    assert "shop: the answers of 1 batches are used; 1 requests were made for what they left: $0.000" in said
+    assert "of it reserved until they are answered" in said
+    assert translated(shop) == 80 and money(shop)[1] > 0
+    (text, *_) = shop.rows("fr")
+    assert (text["state"], text["problems"]) == (
+        "untranslated", ["it was not asked for in this run: pipeline labels translate shop"],
+    )  # fmt: skip
+    shop.model.batches.end()
+    done = shop.place.summary("language", "batches", "--poll")
+    assert handed_in(shop) == [["de"] * 3, ["de"]] and translated(shop) == 100 and money(shop)[1] == 0
+    assert [(one["store"], one["status"], one["used"]) for one in done["polled"]] == [("shop", "completed", True)]
+    assert [one["requests"] for one in done["follow_ups"]] == [0]
+    assert shop.place.summary("language", "batches", "--poll")["polled"] == []
+    shop.translate("--batch")
+    assert handed_in(shop)[2] == ["fr"] * 3 + ["it"] * 3  # whoever asks for all gets all
+
+
+def test_a_batch_without_any_answer_is_not_handed_in_again_by_itself(posted: Shop) -> None:
+    posted.model.batches.end("failed")
+    said = posted.place.cli("language", "batches", "--poll", code=0).out
+    assert "shop: the batch of 3 requests is failed (The file is no good); what it answered is used, and what it left" in said
+    assert "pipeline labels translate shop" in said and len(handed_in(posted)) == 1
+    posted.translate("--batch")
+    assert handed_in(posted) == [["de"] * 3] * 2
+
+
+def test_what_the_sensor_starts_asks_for_no_more_than_the_batch_left(shop: Shop) -> None:
+    from pipeline.definitions import defs
+
+    shop.add("en.json", json.dumps(LABELS))
+    shop.translate("--to", "fr", "--batch", "--max-usd", "0.000001")
+    shop.translate("--to", "de", "--batch")
+    shop.model.batches.end("expired", share=0.7)
+    with shop.place.instance() as instance:
+        assert defs.resolve_job_def("poll_language_batches").execute_in_process(instance=instance).success
+        (wanted,) = list(language_batches(dg.build_sensor_context(instance)))  # type: ignore[call-overload]
+        job = defs.resolve_job_def("translate_labels")
+        assert job.execute_in_process(wanted.run_config, instance=instance, partition_key=wanted.partition_key).success
+    assert handed_in(shop) == [["de"] * 3, ["de"]] and translated(shop) == 80
