@@ -150,6 +150,8 @@ class Source(Protocol):
     """Where a catalog comes from. A source that is a whole file needs `fetch` and `batches` only."""
 
     name: str
+    #: Whether a catalog without products is believed: an account may be empty, a file without products is a broken export.
+    may_be_empty: bool = False
     #: How far before its watermark an incremental import begins, for what was saved late.
     overlap: timedelta = timedelta(0)
 
@@ -178,6 +180,8 @@ class Source(Protocol):
 
 class LiveSource(Source, Protocol):
     """A source that is an account at a service: it can be watched, and asked whether it would work."""
+
+    may_be_empty = True
 
     def newest_change(self) -> Newest:
         """One cheap request."""

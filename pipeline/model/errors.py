@@ -7,6 +7,8 @@ class PipelineError(Exception):
     """An expected failure: the command line prints it without a traceback and exits 1."""
 
     exit_code = 1
+    #: Whether the same may work later although nobody does anything: an outage, not a refusal.
+    temporary = False
 
 
 class UsageError(PipelineError):

@@ -213,5 +213,13 @@ def test_a_shop_that_shrinks_is_kept_aside(place: Place, shop: FakeShopify) -> N
             assert tables(place) == before
         place.cli("import", "shop", "--accept-shrink", code=0)
         assert len(tables(place)["products"]) == 16
+        for identity in list(data.products):
+            data.delete_product(identity)
+        for arguments in ((), ("--full",)):
+            assert "the catalog shrank from 16 to 0 products" in refused(place, *arguments)
+        place.cli("import", "shop", "--full", "--accept-shrink", code=0)
+        assert {name: len(rows) for name, rows in tables(place).items()}["products"] == 0
+        place.cli("connect", "shop", "amazon-us", code=0)
+        assert place.summary("export", "shop", "amazon-us")["marketplaces"]["amazon-us"]["listings"] == 0
     finally:
         data.products, data.events = kept

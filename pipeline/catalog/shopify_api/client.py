@@ -87,6 +87,7 @@ class Shop:
                 self._note_version(answer)
                 data: dict[str, Any] = found["data"]
                 return data
+            error.temporary = wait is not None
             if wait is None or not (repeat or error.code == "THROTTLED"):
                 raise error
             wait = max(wait, patience.wait(attempt))
