@@ -181,7 +181,7 @@ class Source(Protocol):
 class LiveSource(Source, Protocol):
     """A source that is an account at a service: it can be watched, and asked whether it would work."""
 
-    may_be_empty = True
+    may_be_empty: bool = True
 
     def newest_change(self) -> Newest:
         """One cheap request."""
