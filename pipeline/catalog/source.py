@@ -200,7 +200,12 @@ def copy_raw(source: Path, folder: Path, stem: str) -> RawFile:
         with source.open("rb") as stream:
             packed = stream.peek(2)[:2] == GZIP_MAGIC
             blocks = _content(stream)
-            return store_raw(inflate(blocks, source.name) if packed else blocks, folder, stem, source.name)
+            return store_raw(
+                inflate(blocks, source.name, "; it must be copied or downloaded again") if packed else blocks,
+                folder,
+                stem,
+                source.name,
+            )
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise BadInputError(f"{source} cannot be read ({error.strerror}): give the path of a catalog file") from None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, person
-from pipeline.cli.output import say, short, show_facts, show_json, show_table
+from pipeline.cli.output import cell_text, say, short, show_facts, show_json, show_table
 from pipeline.cli.session import Session, session
 from pipeline.model.errors import UsageError
 from pipeline.model.money import format_minor
@@ -107,6 +107,8 @@ def show(
         _require_known(current, cell, sku or ())
         plan = load_plan(plan_folder(current.settings.storage(), store, marketplace, facts["export_id"]))
         facts["waits_for_approval"] = held_by_guards(plan)
+        facts["products"] = len(plan.product_ids) or None
+        facts["filtered"] = bool(sku or kind)
         rows: list[dict[str, Any]] = []
         total = 0
         for row in rows_of(plan, skus=sku or (), kinds=kind or ()):
@@ -300,7 +302,8 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
     show_facts(
         {
             "export": facts["export_id"], "status": facts["status"], "import": facts["import_id"], "planned": facts["planned_at"],
-            "sent": facts["committed_at"], "changes": {kind: count for kind, count in counts["changes"].items() if count},
+            "sent": facts["committed_at"], "products": facts["products"] or "all",
+            "changes": {kind: count for kind, count in counts["changes"].items() if count},
             "held": counts["held"], "blocked": counts["blocked"],
             "approved": f"by {approval['who']}: {approval['why']}" if approval else None,
         }
@@ -315,7 +318,7 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
             (row["sku"], " + ".join(row["changes"]), *(_arrow(row[name]) for name in _VALUES), short(row["reason"], 120))
             for row in rows
         ],
-        empty="it changes nothing",
+        empty="it has no such rows" if facts["filtered"] else "it changes nothing",
     )
     for row in rows:
         for one in row.get("fields", ()):
@@ -323,6 +326,11 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
             say(f"{row['sku']} {one['field']}: {before} -> {one['after']}")
         if "fields_unknown" in row:
             say(f"{row['sku']}: {row['fields_unknown']}")
+    if facts["products"]:
+        say(
+            f"this plan is of some products only; what is held or blocked in all: pipeline problems {store} {site}; other plans: "
+            f"pipeline changes list {store} {site}"
+        )
     if total > len(rows):
         say(f"{total - len(rows)} more; all of them: --limit {total}, or --csv FILE")
 
@@ -347,11 +355,6 @@ def _write_csv(file: Path, rows: Any, currency: str) -> None:
         writer.writerow(_CSV)
         for row in rows:
             public = _public(row, currency)
-            texts = [_safe(" + ".join(public[name]) if name == "changes" else public[name] or "") for name in _TEXT]
+            texts = [cell_text(" + ".join(public[name]) if name == "changes" else public[name]) for name in _TEXT]
             numbers = [public[name][when] for name in _VALUES for when in _WHEN]
             writer.writerow([*texts, *numbers, public["content_changes"], public["images_change"]])
-
-
-def _safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.lstrip(" ")[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") and text.strip() else text

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg.rows import dict_row
+from upath import UPath
 
 from pipeline.listings.lane import Lane
 from pipeline.listings.pins import KINDS
-from pipeline.listings.plan_files import Plan
+from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.rollback import find_rows
 from pipeline.platform.tables import Table
 
@@ -46,6 +48,25 @@ def exports_of(
     """Rows of the ledger of exports with who approved them, the newest first; or the one with an id."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(_EXPORTS, (*lane.key, export_id, export_id, limit)).fetchall()
+
+
+def in_force(connection: psycopg.Connection[Any], lane: Lane, root: Path | UPath) -> Iterator[tuple[Plan, Collection[str]]]:
+    """The plans that say what is held and blocked now, newest first, each with the products that newer ones speak of: those of
+    some products, and then the one of the whole store. A plan that is not kept any more is left out."""
+    rows = connection.execute(
+        b"SELECT export_id FROM exports WHERE store_id = %s AND site = %s AND transport = %s"
+        b" AND status NOT IN ('dry_run', 'superseded') ORDER BY planned_at DESC",
+        lane.key,
+    )
+    newer: set[str] = set()
+    for (export_id,) in rows:
+        folder = plan_folder(root, lane.store, lane.site, export_id)
+        if (folder / "plan.json").exists():
+            plan = load_plan(folder)
+            yield plan, frozenset(newer)
+            if not plan.product_ids:
+                return
+            newer.update(plan.product_ids)
 
 
 def standing_decisions(connection: psycopg.Connection[Any], lane: Lane) -> dict[str, list[dict[str, Any]]]:

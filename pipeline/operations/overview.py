@@ -30,9 +30,10 @@ class Row:
     blocked: int
     held: int
     waiting: int  # held changes that an approval lets pass
-    sending: int  # submissions without a verdict
+    sending: int  # SKUs of which something waits for the marketplace's verdict
     drift: int  # SKUs of which the marketplace holds something else than it acknowledged
     refused: int  # SKUs of which the marketplace refused something
+    faulty: int  # SKUs that it took, but finds an error in and may not show
     last_error: str | None
     next: str
 
@@ -60,8 +61,12 @@ _QUERY = b"""
             AND r.transport = lane.transport AND r.status = 'rejected' AND NOT EXISTS (SELECT 1 FROM listing_state l
                 WHERE l.store_id = s.id AND l.site = c.site AND l.transport = lane.transport AND l.sku = r.sku AND l.uncertain)
            ) AS refused,
-           (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
-            AND u.ended_at IS NULL) AS sending,
+           (SELECT count(DISTINCT w.sku) FROM listing_changes_sent w WHERE w.store_id = s.id AND w.site = c.site
+            AND w.transport = lane.transport AND w.status = 'pending') AS sending,
+           (SELECT count(DISTINCT f.sku) FROM marketplace_issues f JOIN listing_state l USING (store_id, site, transport, sku)
+            WHERE f.store_id = s.id AND f.site = c.site AND f.transport = lane.transport AND f.severity = 'error'
+                AND NOT l.uncertain AND l.left_at IS NULL AND NOT EXISTS (SELECT 1 FROM listing_changes_sent w
+                WHERE (w.store_id, w.site, w.transport, w.sku) = (f.store_id, f.site, f.transport, f.sku))) AS faulty,
            (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
             AND u.state = 'held') AS stuck,
            (SELECT count(DISTINCT d.sku) FROM listing_drift d WHERE d.store_id = s.id AND d.site = c.site
@@ -115,6 +120,7 @@ class _Found:
     uncertain: int
     refused: int
     sending: int
+    faulty: int
     stuck: int
     drift: int
     blocked: int
@@ -224,6 +230,7 @@ def _row(found: _Found, dead: bool) -> Row:
         found.sending,
         found.drift,
         found.refused,
+        found.faulty,
         found.last_error,
         _next(found, waiting, dead),
     )
@@ -253,8 +260,6 @@ def _next(found: _Found, waiting: bool, dead: bool) -> str:
         return f"pipeline export {found.store} {found.site}"
     if found.drift:
         return f"pipeline connection drift {found.store} {found.site}"
-    if found.held:
-        return f"pipeline changes show {found.store} {found.site}"
-    if found.refused:
-        return f"pipeline submissions list --store {found.store} --marketplace {found.site}"
+    if found.refused or found.faulty or found.held:
+        return f"pipeline problems {found.store} {found.site}"
     return ""

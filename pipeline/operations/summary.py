@@ -74,6 +74,14 @@ def notes(connection: psycopg.Connection[Any], settings: Settings, store_key: st
         export = latest_export(connection, cell.lane) if cell is not None else None
         if export is not None:
             found += _notes(export, store_key, site)
+            if export.counts.get("held"):
+                found.append(
+                    f"{site}: {export.counts['held']} listings are held; which, and why: pipeline problems {store_key} {site}"
+                )
+            if cell is not None and cell.lane.transport == "api" and export.status == "committed" and export.feed_files:
+                found.append(
+                    f"{site}: handed over; the verdicts are read by `pipeline up`, or now with: pipeline submissions poll"
+                )
             if export.counts.get("blocked"):
                 found += _blocked(export, settings, store_key, site)
     return found
@@ -110,5 +118,5 @@ def _blocked(export: Export, settings: Settings, store: str, site: str) -> list[
     counts = export.counts
     return [
         f"{site}: {counts['blocked']} of {counts['listings']} listings are blocked{': ' if why else ''}{why} "
-        f"One by one: pipeline explain {store} SKU"
+        f"One by one: pipeline problems {store} {site}"
     ]

@@ -75,6 +75,8 @@ def decide(office: Office, submission_id: int, action: Action, by: Person, *, fe
             worker.ledger.connection, by, action, found["store"], found["marketplace"], export_id=found["export_id"],
             submission=submission_id,
         )  # fmt: skip
+    if action == "resend" and found["ended_at"] is not None:
+        return f"{said}, or go now with: pipeline export {found['store']} {found['marketplace']}"
     return said
 
 

@@ -107,11 +107,20 @@ def test_from_connecting_to_the_verdict(place: Place, amazon: FakeAmazon, tmp_pa
     reports = place.table("processing_reports", "shop", SITE).read()
     assert sorted(reports["message_id"]) == list(range(1, 11))
 
+    (row,) = [one for one in place.summary("status")["connections"] if one["site"] == SITE]
+    assert (row["live"], row["refused"], row["next"]) == (9, 1, f"pipeline problems shop {SITE}")
+    (problem,) = place.summary("problems", "shop", SITE)["problems"]
+    assert (problem["sku"], problem["problem"], problem["field"]) == (sku, "refused", "title")
+    assert problem["next"] == status.loc[sku, "hint"]
+
     again = place.summary("export", "shop", SITE)["marketplaces"][SITE]
     assert (again["changes"]["unchanged"], again["held"]) == (9, 1)
     assert amazon.calls["createFeed"] == 1
     done = place.summary("submissions", "resend", str(open_["id"]), "--why", "the title is allowed now")["done"]
-    assert done == f"1 refused messages of submission {open_['id']} may be sent again: they are in the next export"
+    assert done == (
+        f"1 refused messages of submission {open_['id']} may be sent again: they are in the next export, or go now with: "
+        f"pipeline export shop {SITE}"
+    )
     amazon.catalog.refuses.clear()
     place.summary("export", "shop", SITE)
     later(place, amazon, 130)
