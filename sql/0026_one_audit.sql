@@ -6,3 +6,6 @@ SELECT d.at, d.who, d.why, CASE WHEN d.decision ~ '^(ours|theirs) ' THEN 'drift_
 FROM account_decisions d JOIN stores s ON s.id = d.store_id ORDER BY d.at;
 
 DROP TABLE account_decisions;
+
+-- A feed that an operator wanted cancelled is not sent again by itself; one that the marketplace cancelled is.
+ALTER TABLE submissions ADD COLUMN cancel_asked text;

@@ -34,7 +34,7 @@ _TEXT = ("sku", "product_id", "role", "parent_sku", "changes", "reason")
 _VALUES = ("price", "list_price", "quantity")
 _FIELDS_UNKNOWN = "which fields change is not known: the export that said the content before is not kept any more"
 _WHEN = ("before", "after", "wanted")
-_CSV = (*_TEXT, *(f"{name}_{when}" for name in _VALUES for when in _WHEN), "content_changes", "images_change")
+_CSV = (*_TEXT, *(f"{name}_{when}" for name in (*_VALUES, "sale") for when in _WHEN), "content_changes", "images_change")
 
 
 def register(parent: typer.Typer) -> None:
@@ -169,13 +169,15 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Go back to an earlier export: prices, content and pictures as they were then, never stock; until the source changes."""
+    from pipeline.listings.cell import require_running
+
     if not dry_run:
         _decide(
             store, marketplace, who, why, no_export, as_json, lambda desk: desk.roll_back(to, skus=sku or (), kinds=kind or ())
         )
         return
     with session() as current:
-        _cell(current, store, marketplace)
+        require_running(_cell(current, store, marketplace))
         options = {"dry_run": True, "rollback_to": to, "rollback_kinds": kind or [], "rollback_skus": sku or []}
         summary, notes = _export(current, store, marketplace, options)
     _end(summary, notes, as_json)
@@ -287,10 +289,19 @@ def _public(row: dict[str, Any], currency: str) -> dict[str, Any]:
     return {
         **{name: row[name] for name in _TEXT},
         **{name: {when: value(name, row[column]) for when, column in _columns(name)} for name in _VALUES},
+        "sale": {when: _sale(row, column.removeprefix("sale"), currency) for when, column in _columns("sale")},
         "content_changes": "update" in row["changes"] or "create" in row["changes"],
         "images_change": "images" in row["changes"] or "create" in row["changes"],
         **{name: row[name] for name in ("fields", "fields_unknown") if name in row},
     }
+
+
+def _sale(row: dict[str, Any], when: str, currency: str) -> str | None:
+    """A sale with dates: its price, from when until before when (UTC)."""
+    if row[f"sale_price{when}"] is None:
+        return None
+    starts, ends = (f"{row[f'{name}{when}']:%Y-%m-%d %H:%M}" for name in ("sale_start", "sale_end"))
+    return f"{format_minor(row[f'sale_price{when}'], currency)} from {starts} to {ends}"
 
 
 def _columns(name: str) -> list[tuple[str, str]]:
@@ -313,9 +324,14 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
     if facts["waits_for_approval"] or facts["status"] == "waiting_approval":
         say(f"to let it pass: pipeline changes approve {store} {site}; else: pipeline changes reject {store} {site} --why REASON")
     show_table(
-        ("SKU", "changes", "price", "list price", "quantity", "reason"),
+        ("SKU", "changes", "price", "list price", "quantity", "sale (UTC)", "reason"),
         [
-            (row["sku"], " + ".join(row["changes"]), *(_arrow(row[name]) for name in _VALUES), short(row["reason"], 120))
+            (
+                row["sku"],
+                " + ".join(row["changes"]),
+                *(_arrow(row[name]) for name in (*_VALUES, "sale")),
+                short(row["reason"], 120),
+            )
             for row in rows
         ],
         empty="it has no such rows" if facts["filtered"] else "it changes nothing",
@@ -356,5 +372,5 @@ def _write_csv(file: Path, rows: Any, currency: str) -> None:
         for row in rows:
             public = _public(row, currency)
             texts = [cell_text(" + ".join(public[name]) if name == "changes" else public[name]) for name in _TEXT]
-            numbers = [public[name][when] for name in _VALUES for when in _WHEN]
+            numbers = [public[name][when] for name in (*_VALUES, "sale") for when in _WHEN]
             writer.writerow([*texts, *numbers, public["content_changes"], public["images_change"]])

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.options import Json
-from pipeline.cli.output import say, short, show_facts, show_json, show_table
+from pipeline.cli.output import cell, say, short, show_facts, show_json, show_table
 from pipeline.cli.session import session
 
 _WIDTH = 70
@@ -73,6 +73,10 @@ def _market(site: str, sku: str, market: Mapping[str, Any], values: Mapping[str,
                 one = holds[name]
                 steps.append(f"{one.fix} (attempt {one.attempt}, submission {one.submission_id}: {one.code} {_cut(one.text)})")
             rows.append((name, _cut(listing[name]), "; ".join(steps)))
+        if listing["sale_price"] is not None:
+            rows.append(
+                ("sale", f"{listing['sale_price']} from {cell(listing['sale_start'])} to {cell(listing['sale_end'])}", "")
+            )
         show_table(("value", "listing", "fixes of this marketplace"), rows, empty="")
         say(f"{listing['status']}, score {market['score']}" + (f": {listing['reason']}" if listing["reason"] else ""))
         _rules(market["rules"])

@@ -50,7 +50,10 @@ _ORIGIN: Mapping[str, tuple[str, str]] = {
     "quantity": ("inventory", "available"),
 }  # fmt: skip
 #: Columns in minor units of a currency.
-_AMOUNTS = ("price", "compare_at_price", "list_price", "sale_price")
+_AMOUNTS = (
+    "price", "compare_at_price", "list_price", "sale_price", "price_before", "price_after", "list_price_after",
+    "sale_price_after",
+)  # fmt: skip
 _SENT = b"""
     SELECT s.id AS submission, s.kind AS feed, s.export_id, s.feed_id, s.state, s.submitted_at, s.ended_at, r.message_id,
         r.outcome, r.reason
@@ -72,11 +75,13 @@ _HELD = b"""
     ORDER BY id LIMIT 1
 """
 _ON_ITS_WAY = b"""
-    SELECT change, status, export_id, reason, repair, submission_id, price, quantity FROM listing_changes_sent
+    SELECT change, status, export_id, reason, repair, submission_id, price, list_price, sale_price, sale_start,
+        sale_end, quantity FROM listing_changes_sent
     WHERE store_id = %s AND site = %s AND transport = %s AND sku = %s ORDER BY version, change
 """
 _STATE = b"""
-    SELECT role, price, list_price, quantity, marketplace_item_id AS item_id, marketplace_status, uncertain, left_at, updated_at
+    SELECT role, price, list_price, sale_price, sale_start, sale_end, quantity, marketplace_item_id AS item_id,
+        marketplace_status, uncertain, left_at, updated_at
     FROM listing_state WHERE store_id = %s AND site = %s AND transport = %s AND sku = %s
 """
 _DRIFT = b"""
@@ -270,7 +275,7 @@ def _market(
         "score": _first(book.rows("listing_scores", SCORES, site, sku=sku)).get("display"),
         "texts": _texts(connection, book, cell, product_id, listing),
         "overrides": read_overrides(connection, cell.lane, sku=sku, ended=True),
-        "plan": {**plan, **export} if plan else None,
+        "plan": {**_priced(plan, cell.site.currency), **export} if plan else None,
         "sent": open_ + sent,
         "on_its_way": [_priced(one, cell.site.currency) for one in way],
         "state": _priced(state[0], cell.site.currency) if state else None,

@@ -113,8 +113,8 @@ def _blocked(export: Export, settings: Settings, store: str, site: str) -> list[
     if table is not None:
         rules = top_issues(table)
         rules = rules[rules["severity"].isin(BLOCKING)].sort_values("rows", ascending=False, kind="stable").head(_SHOWN)
-        columns = (rules[name].tolist() for name in ("rows", "rule", "hint"))
-        why = "; ".join(f"{rows} times {rule}: {hint}" for rows, rule, hint in zip(*columns, strict=True))
+        columns = (rules[name].tolist() for name in ("rows", "rule", "message", "hint"))
+        why = "; ".join(f"{rows} times {rule}: {message} {hint}" for rows, rule, message, hint in zip(*columns, strict=True))
     counts = export.counts
     return [
         f"{site}: {counts['blocked']} of {counts['listings']} listings are blocked{': ' if why else ''}{why} "

@@ -86,6 +86,9 @@ def hint(
     store: str, site: str, sku: str, state: str, field: str | None, reason: str | None, repair: str | None, submission: Any
 ) -> str | None:
     """What to do about a listing: it names the store, the SKU, the cause, and the next command."""
+    if state == "rejected" and (reason or "").startswith("cancelled by "):
+        again = f"pipeline submissions resend {int(submission)}" if pd.notna(submission) else f"pipeline export {store} {site}"
+        return f"{sku} of {store}: not sent to {site}, since it was {reason}; to send it after all: {again}"
     if state == "rejected":
         begin = f"{sku} of {store}: {site} refused it ({reason or 'without a reason'})"
         if repair == MENDED:
