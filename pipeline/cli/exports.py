@@ -53,7 +53,7 @@ def export(
 
 
 def _check(current: Session, store: str, marketplace: str, approve: str | None, who: str | None, why: str) -> None:
-    """Wrong use is told before anything runs; an approval is recorded with who gave it."""
+    """Wrong use and wrong configuration are told before anything runs; an approval is recorded with who gave it."""
     from pipeline.listings.cell import find_cell
     from pipeline.model.errors import UsageError
 
@@ -67,6 +67,8 @@ def _check(current: Session, store: str, marketplace: str, approve: str | None, 
             raise UsageError(
                 f"{store} on {marketplace} is paused; resume it with: pipeline connection resume {store} {marketplace}"
             )
+    if cell.lane.transport == "api":
+        current.vault.require_key()
     if approve is not None:
         from pipeline.operations.decisions import Desk
 

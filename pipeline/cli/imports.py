@@ -56,6 +56,8 @@ def import_(
             found = get_store(connection, store)
         if only is not None:
             source_kind(found.source).check_part(only.value, store)
+        if found.sealed_by is not None:
+            current.vault.require_key()  # wrong configuration is told before a run begins
         from pipeline.operations.chain import import_store
         from pipeline.operations.launch import close_dead_runs
         from pipeline.operations.summary import summarize

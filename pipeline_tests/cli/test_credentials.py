@@ -389,6 +389,33 @@ def test_a_table_without_keys_says_so_once(cli: Cli, tmp_path: Path, key_file: P
     assert cli("store", "list", "--json").json == {"stores": []}
 
 
+@pytest.mark.parametrize("wrong", ["missing", "readable by others", "no key"])
+def test_a_key_file_that_cannot_be_used_is_wrong_configuration(
+    cli: Cli, demo: str, tmp_path: Path, key_file: Path, wrong: str, connection: psycopg.Connection
+) -> None:
+    """Exit code 2 everywhere, as for any other setting, and no run that fails."""
+    file = write(tmp_path, "a.json", SHOPIFY)
+    cli("store", "add", "shop", *SHOP, "--credentials", file)
+    cli("connect", demo, "amazon-us", "--set", "seller_id=A1", "--credentials", write(tmp_path, "b.json", AMAZON))
+    connection.execute("UPDATE marketplace_credentials SET status = 'active'")
+    connection.commit()
+    if wrong == "missing":
+        key_file.unlink()
+    elif wrong == "no key":
+        key_file.write_text("k1:secret")
+    else:
+        key_file.chmod(0o644)
+    for command in (
+        ("store", "test", "shop"), ("store", "set", "shop", "--credentials", file), ("import", "shop"),
+        ("labels", "import", "shop"), ("export", demo, "amazon-us"), ("keys", "check"), ("credentials", "rotate"),
+        ("store", "add", "more", "--source", "shopify", "--domain", "more", "--credentials", file),
+    ):  # fmt: skip
+        result = cli(*command)
+        assert (result.code, result.out) == (2, ""), command
+        assert result.err.startswith("error: ") and str(key_file) in result.err and result.err.count("\n") == 1, command
+    assert cli("jobs", "list", "--json").json == {"jobs": []}
+
+
 def test_a_table_comes_alone(cli: Cli, tmp_path: Path) -> None:
     assert "leave the key and the other options away" in cli("store", "add", "shop", "--from", "x.csv").err
     assert "cannot be read" in cli("store", "add", "--from", "nothing.csv").err
