@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.credential_input import ASK, Credentials, can_ask, read_credentials, read_file
+from pipeline.cli.credential_input import ASK, WAYS_IN, Credentials, can_ask, read_credentials, read_file
 from pipeline.cli.options import Json
 from pipeline.cli.output import say, show_json
 from pipeline.cli.session import Session, session
@@ -122,7 +122,7 @@ def _credentials_of_new(option: str | None, source: str) -> dict[str, Secret]:
 
     names = source_kind(source).credentials
     if option is None and not can_ask():
-        raise UsageError(f"the source {source} needs credentials ({names}): give --credentials FILE, or - for stdin")
+        raise UsageError(f"the source {source} needs credentials ({names}): {WAYS_IN}")
     return read_credentials(option if option is not None else ASK, names, f"the source {source}")
 
 

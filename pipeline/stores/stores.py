@@ -210,7 +210,8 @@ def open_credentials(connection: psycopg.Connection, vault: Vault, store: Store)
     found = credentials.open_row(connection, vault, "stores", store.id)
     if not found:
         raise credentials.CredentialError(
-            f"store {store.key} has no credentials; enter them with: pipeline store set {store.key} --credentials FILE"
+            f"store {store.key} has no credentials; enter them with: "
+            f"pipeline store set {store.key} --credentials ask (or FILE, or - for stdin)"
         )
     return found
 

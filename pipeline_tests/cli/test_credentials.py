@@ -130,21 +130,31 @@ def test_a_live_store_by_prompt_without_an_echo(settings: Settings, connection: 
     code, shown = in_terminal(
         ["store", "add", "shop", *SHOP],
         [
-            ("which: ", "2"),
+            ("access_token (Enter to give client_id and client_secret instead): ", ""),
             ("client_id: ", "CANARY-id"),
             ("client_secret: ", "CANARY-secret"),
             ("webhook_secret (Enter if there is none): ", ""),
         ],
     )
     assert code == 0, shown
-    assert "1  access_token" in shown and "CANARY" not in shown
+    assert "CANARY" not in shown
     assert opened(connection, settings) == {"client_id": "CANARY-id", "client_secret": "CANARY-secret"}
+
+
+def test_what_is_pasted_at_the_first_prompt_is_not_shown(settings: Settings, connection: psycopg.Connection) -> None:
+    code, shown = in_terminal(
+        ["store", "add", "shop", *SHOP, "--credentials", "ask"],
+        [(": ", "CANARY-token"), ("webhook_secret (Enter if there is none): ", "CANARY-hook")],
+    )
+    assert code == 0 and "CANARY" not in shown, shown.replace("CANARY", "...")
+    assert opened(connection, settings) == {"access_token": "CANARY-token", "webhook_secret": "CANARY-hook"}
 
 
 def test_nothing_is_asked_where_nobody_can_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe(monkeypatch, "")
     result = cli("store", "add", "shop", *SHOP)
     assert result.code == 2 and "access_token, or client_id and client_secret" in result.err
+    assert all(way in result.err for way in ("--credentials ask", "--credentials FILE", "--credentials -"))
     asked = cli("store", "add", "shop", *SHOP, "--credentials", "ask")
     assert asked.code == 2 and "needs a terminal" in asked.err
     assert cli("store", "list", "--json").json == {"stores": []}
