@@ -68,7 +68,7 @@ _QUERY = b"""
             AND d.transport = lane.transport AND d.state = 'open') AS drift,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
            coalesce(s.last_error, i.quality_reason,
-               failed.error || CASE WHEN s.updated_at > failed.finished_at THEN ' (before the store was changed)' ELSE '' END,
+               failed.error || CASE WHEN s.changed_at > failed.finished_at THEN ' (before the store was changed)' ELSE '' END,
                c.last_error) AS last_error,
            failed.error IS NOT NULL AS import_failed, coalesce(planned.status, '') AS plan
     FROM stores s

@@ -147,6 +147,8 @@ def update_store(
     if language is not None:
         values["language"] = check_language(language)
     changes = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(c), sql.Placeholder(c)) for c in values)
+    if source_settings is not None or currency is not None:
+        _note_change(connection, store.id)
     query = sql.SQL("UPDATE stores SET {} WHERE key = {} RETURNING {}").format(changes, sql.Placeholder("key"), _COLUMNS)
     with connection.cursor(row_factory=class_row(Store)) as cursor:
         return cursor.execute(query, values).fetchone() or get_store(connection, key)
@@ -199,6 +201,7 @@ def save_credentials(connection: psycopg.Connection, vault: Vault, store: Store,
     """Seal the credentials of a store's source; raises UsageError when they are not what the source takes."""
     source_kind(store.source).credentials.check(f"the source {store.source}", given)
     credentials.save(connection, vault, "stores", store.id, given)
+    _note_change(connection, store.id)
 
 
 def open_credentials(connection: psycopg.Connection, vault: Vault, store: Store) -> dict[str, Secret]:
@@ -214,6 +217,11 @@ def open_credentials(connection: psycopg.Connection, vault: Vault, store: Store)
             f"pipeline store set {store.key} --credentials ask (or FILE, or - for stdin)"
         )
     return found
+
+
+def _note_change(connection: psycopg.Connection, store_id: UUID) -> None:
+    """What an earlier import failed of may be corrected."""
+    connection.execute("UPDATE stores SET changed_at = clock_timestamp() WHERE id = %s", [store_id])
 
 
 def _taken(key: str) -> str:
