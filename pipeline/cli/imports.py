@@ -72,6 +72,6 @@ def import_(
         )
         with current.connect() as connection:
             summary = summarize(connection, store, [outcome])
-    code = show_summary(summary, as_json=as_json)
+    code = show_summary(summary, [f"warning: {one}" for one in summary["warnings"]], as_json=as_json)
     if code:
         raise typer.Exit(code)
