@@ -49,10 +49,10 @@ def register(parent: typer.Typer) -> None:
 def list_(
     store: StoreKey,
     marketplace: SiteKey,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many: what waits, then the newest.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """List the exports of a connection, and what is rejected or pinned."""
+    """List the exports of a connection, what waits to be sent first, and what is rejected or pinned."""
     from pipeline.listings.preview import exports_of, standing_decisions
 
     with session() as current, current.connect() as connection:

@@ -53,7 +53,7 @@ def export(
 
 
 def _check(current: Session, store: str, marketplace: str, approve: str | None, who: str | None, why: str) -> None:
-    """Wrong use is told before anything runs; an approval is recorded with who gave it."""
+    """Wrong use and wrong configuration are told before anything runs; an approval is recorded with who gave it."""
     from pipeline.listings.cell import find_cell, require_running
     from pipeline.model.errors import UsageError
 
@@ -64,6 +64,8 @@ def _check(current: Session, store: str, marketplace: str, approve: str | None, 
                 f"{store} is not connected to {marketplace}; connect it with: pipeline connect {store} {marketplace}"
             )
         require_running(cell)
+    if cell.lane.transport == "api":
+        current.vault.require_key()
     if approve is not None:
         from pipeline.operations.decisions import Desk
 

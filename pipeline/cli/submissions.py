@@ -36,10 +36,10 @@ def list_(
     store: Annotated[str | None, typer.Option("--store", help="Only of this store.")] = None,
     marketplace: Annotated[str | None, typer.Option("--marketplace", help="Only on this site, for example amazon-us.")] = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only those without a verdict.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many: what is held, then the newest.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """List submissions, newest first."""
+    """List submissions: those that are held first, then the newest."""
     from pipeline.submissions.operators import list_submissions
 
     with session() as current, current.connect() as connection:

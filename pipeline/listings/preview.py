@@ -25,7 +25,7 @@ _EXPORTS = b"""
          FROM approvals a WHERE (a.store_id, a.site, a.transport, a.export_id) = (e.store_id, e.site, e.transport, e.export_id)
         ) AS approval
     FROM exports e WHERE e.store_id = %s AND e.site = %s AND e.transport = %s AND (%s::text IS NULL OR e.export_id = %s)
-    ORDER BY coalesce(e.committed_at, e.planned_at) DESC LIMIT %s
+    ORDER BY e.status IN ('waiting_approval', 'planned') DESC, coalesce(e.committed_at, e.planned_at) DESC LIMIT %s
 """
 _REJECTED = b"""
     SELECT who, why, export_id, count(*) AS changes, max(rejected_at) AS at FROM rejected_changes
@@ -45,7 +45,7 @@ _NOTHING: dict[str, Any] = {}
 def exports_of(
     connection: psycopg.Connection[Any], lane: Lane, *, export_id: str | None = None, limit: int = 20
 ) -> list[dict[str, Any]]:
-    """Rows of the ledger of exports with who approved them, the newest first; or the one with an id."""
+    """Rows of the ledger of exports with who approved them: what waits to be sent, then the newest; or the one with an id."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(_EXPORTS, (*lane.key, export_id, export_id, limit)).fetchall()
 

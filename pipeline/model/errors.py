@@ -12,7 +12,8 @@ class PipelineError(Exception):
 
 
 class UsageError(PipelineError):
-    """The command was used wrongly (unknown store, bad setting): exit 2."""
+    """Wrong use (unknown store, bad option) or wrong configuration (environment, settings, key file), told before anything is
+    begun: exit 2."""
 
     exit_code = 2
 

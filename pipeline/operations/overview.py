@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
@@ -12,6 +12,8 @@ from psycopg.rows import class_row
 
 from pipeline.catalog.inbox import Inbox
 from pipeline.platform.locks import is_locked, run_lock_name
+from pipeline.stores.api_versions import version_warnings
+from pipeline.stores.stores import list_stores
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ _QUERY = b"""
             AND d.transport = lane.transport AND d.state = 'open') AS drift,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
            coalesce(s.last_error, i.quality_reason,
-               failed.error || CASE WHEN s.updated_at > failed.finished_at THEN ' (before the store was changed)' ELSE '' END,
+               failed.error || CASE WHEN s.changed_at > failed.finished_at THEN ' (before the store was changed)' ELSE '' END,
                c.last_error) AS last_error,
            failed.error IS NOT NULL AS import_failed, coalesce(planned.status, '') AS plan
     FROM stores s
@@ -155,8 +157,8 @@ def dead_imports(connection: psycopg.Connection[Any]) -> dict[str, str]:
 
 
 def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
-    """What the table has no room for, one sentence each: errors, submissions that need somebody, imports that wait, and files of
-    the inbox."""
+    """What the table has no room for, one sentence each: errors, submissions that need somebody, imports that wait, files of the
+    inbox, and API versions that end."""
     said = {(row.store, row.last_error): f"{row.store}: {row.last_error}" for row in rows if row.last_error}
     died = [f"{store}: {why}" for store, why in sorted(dead_imports(connection).items())]
     troubled = connection.execute(
@@ -186,7 +188,9 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
         f"{store}: {count} file(s) of the inbox were not imported; the texts beside them say why: {inbox.failed(store)}"
         for store, count in sorted(inbox.set_aside().items())
     ]
-    return [*said.values(), *died, *stuck, *_standing(connection), *requested, *lost, *arrived, *aside]
+    now = datetime.now(timezone.utc)
+    ending = [f"{store.key}: {one}" for store in list_stores(connection) for one in version_warnings(store, now)]
+    return [*said.values(), *died, *stuck, *_standing(connection), *requested, *lost, *arrived, *aside, *ending]
 
 
 def _standing(connection: psycopg.Connection[Any]) -> list[str]:

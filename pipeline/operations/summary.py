@@ -6,6 +6,7 @@ Read from the ledgers of imports and exports, so it says the same whoever ran th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ from pipeline.platform.io_manager import stored_table
 from pipeline.quality.schema import ISSUES
 from pipeline.quality.summary import top_issues
 from pipeline.settings import Settings
+from pipeline.stores.api_versions import version_warnings
 from pipeline.stores.stores import get_store
 
 SCHEMA_VERSION = 1
@@ -28,7 +30,8 @@ _NO_CHANGES = {kind: 0 for kind in ("create", "update", "price", "quantity", "im
 
 
 def summarize(connection: psycopg.Connection[Any], store_key: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The store's newest import, and the newest export to each site that `outcomes` exported to; `status` is ok or failed."""
+    """The store's newest import, and the newest export to each site that `outcomes` exported to; `status` is ok or failed,
+    `warnings` are of the store."""
     store = get_store(connection, store_key)
     found = latest_import(connection, store.id)
     counts: Mapping[str, Any] = found.counts if found is not None else {}
@@ -51,6 +54,7 @@ def summarize(connection: psycopg.Connection[Any], store_key: str, outcomes: Seq
             {"id": item.run_id, "job": item.job, "partition": item.partition, "success": item.success, "seconds": item.seconds}
             for item in outcomes
         ],
+        "warnings": version_warnings(store, datetime.now(timezone.utc)),
         "errors": failures,
     }
 

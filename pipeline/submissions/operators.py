@@ -30,10 +30,10 @@ _LIST = """
 def list_submissions(
     connection: psycopg.Connection[Any], *, store: str | None, site: str | None, open_only: bool, limit: int
 ) -> list[dict[str, Any]]:
-    """The newest first."""
+    """Those that somebody has to decide about first, then the newest."""
     query = _LIST + (
         " WHERE (%(store)s::text IS NULL OR t.key = %(store)s) AND (%(site)s::text IS NULL OR s.site = %(site)s)"
-        " AND (NOT %(open)s OR s.ended_at IS NULL) ORDER BY s.id DESC LIMIT %(limit)s"
+        " AND (NOT %(open)s OR s.ended_at IS NULL) ORDER BY s.state = 'held' DESC, s.id DESC LIMIT %(limit)s"
     )
     return _rows(connection, query, {"store": store, "site": site, "open": open_only, "limit": limit})
 

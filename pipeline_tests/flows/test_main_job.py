@@ -21,7 +21,7 @@ from pipeline_tests.flows.place import SITES
 SNAPSHOT = Path(__file__).with_name("definitions.txt")
 TOP = {
     "schema_version", "status", "store", "products", "variants", "rejected", "fixes", "issues", "score", "marketplaces", "runs",
-    "errors",
+    "warnings", "errors",
 }  # fmt: skip
 MARKETPLACE = {"export_id", "listings", "ready", "blocked", "held", "out_of_scope", "changes", "feeds"}
 CHANGES = ["create", "update", "price", "quantity", "images", "delete", "unchanged"]

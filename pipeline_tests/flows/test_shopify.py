@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.platform.http import Patience
+from pipeline.stores import api_versions
 from pipeline_tests.catalog.shopify_api.conftest import fill
 from pipeline_tests.catalog.shopify_api.helpers import comparable, nothing
 from pipeline_tests.fakes.shopify import CLIENT_ID, CLIENT_SECRET, FakeShopify, running
@@ -122,6 +123,30 @@ def test_a_corrected_store_is_no_longer_in_error(place: Place, shop: FakeShopify
         assert {row["state"] for row in place.summary("status")["connections"]} == {"error"}
         place.cli(*press, code=0)
         assert {row["state"] for row in place.summary("status")["connections"]} == {"not connected"}
+    assert place.summary("status")["notices"] == []
+
+
+def test_an_api_version_near_its_end_is_said_wherever_the_store_is_looked_at(
+    place: Place, shop: FakeShopify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place.summary("store", "test", "shop")["warnings"] == []
+    monkeypatch.setattr(api_versions, "WARN_DAYS", 10_000)
+    tried = place.summary("store", "test", "shop")
+    (said,) = tried["warnings"]
+    assert tried["problems"] == []
+    assert said.startswith(
+        "Shopify supports API version 2026-10 until 2027-10-01; set a newer one: pipeline store set shop --api-v"
+    )
+    text = place.cli("store", "test", "shop", code=0).out
+    assert "store shop can be imported" in text and f"warning: {said}" in text
+    assert f"warning: {said}" in place.cli("import", "shop", code=0).out
+    assert place.summary("import", "shop")["warnings"] == [said]
+    assert place.summary("status")["notices"] == [f"shop: {said}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(shop, "scopes", ())
+        tried = place.cli("store", "test", "shop", "--json", code=1).json
+        assert (len(tried["problems"]), tried["warnings"]) == (3, [said])
+    monkeypatch.setattr(api_versions, "WARN_DAYS", 0)
     assert place.summary("status")["notices"] == []
 
 

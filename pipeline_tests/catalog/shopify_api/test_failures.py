@@ -279,12 +279,6 @@ def test_a_version_that_fell_forward_is_said(imports: Imports) -> None:
     )
 
 
-def test_a_version_near_its_end_is_said(shop: FakeShopify, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_WARN_DAYS", 10_000)
-    (note,) = source_of(shop).check()
-    assert note.startswith("Shopify supports API version 2026-10 until 2027-10-01")
-
-
 def test_no_kind_that_a_shop_does_not_have(shop: FakeShopify, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="has no families to import"):
         source_of(shop).fetch(tmp_path, FetchJob("families"))
