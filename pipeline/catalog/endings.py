@@ -21,10 +21,14 @@ class Ending:
 
 
 def ending_of(error: Exception, store: str) -> Ending:
-    """The source refused, or gave what cannot be read: over. This machine or its database failed: interrupted. A bug: over."""
+    """The source refused, or gave what cannot be read: over. It could not be reached, or this machine or its database failed:
+    interrupted. A bug: over."""
     again = f"then go on with: pipeline import {store}"
     if isinstance(error, PipelineError):
-        return Ending(str(error), over=True)
+        return Ending(
+            f"{error}; the next import goes on from here: pipeline import {store}" if error.temporary else str(error),
+            over=not error.temporary,
+        )
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return Ending(f"the database was lost in the middle of the import; see that it runs, {again}", over=False)
     if isinstance(error, MemoryError):

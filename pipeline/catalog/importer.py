@@ -98,7 +98,8 @@ def _write(
     if not counts["products"] and "products" in source.tables(raw) and not raw.incremental:
         if counts["rejected"]:
             raise BadInputError(f"no product of {raw.name} can be read: {'; '.join(examples[:3])}")
-        raise BadInputError(f"{raw.name} holds no products: export the products again")
+        if not source.may_be_empty:
+            raise BadInputError(f"{raw.name} holds no products: export the products again")
     return ImportResult(import_id, tables, counts, dict(kinds), dict(reasons), dict(seen))
 
 

@@ -150,6 +150,8 @@ class Source(Protocol):
     """Where a catalog comes from. A source that is a whole file needs `fetch` and `batches` only."""
 
     name: str
+    #: Whether a catalog without products is believed: an account may be empty, a file without products is a broken export.
+    may_be_empty: bool = False
     #: How far before its watermark an incremental import begins, for what was saved late.
     overlap: timedelta = timedelta(0)
 
@@ -179,6 +181,8 @@ class Source(Protocol):
 class LiveSource(Source, Protocol):
     """A source that is an account at a service: it can be watched, and asked whether it would work."""
 
+    may_be_empty: bool = True
+
     def newest_change(self) -> Newest:
         """One cheap request."""
 
@@ -196,7 +200,12 @@ def copy_raw(source: Path, folder: Path, stem: str) -> RawFile:
         with source.open("rb") as stream:
             packed = stream.peek(2)[:2] == GZIP_MAGIC
             blocks = _content(stream)
-            return store_raw(inflate(blocks, source.name) if packed else blocks, folder, stem, source.name)
+            return store_raw(
+                inflate(blocks, source.name, "; it must be copied or downloaded again") if packed else blocks,
+                folder,
+                stem,
+                source.name,
+            )
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise BadInputError(f"{source} cannot be read ({error.strerror}): give the path of a catalog file") from None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pipeline.cli import connections
-from pipeline.cli.options import Json, SiteKey, StoreKey
+from pipeline.cli.options import Json, SiteKey, StoreKey, person
 from pipeline.cli.output import say, show_json, show_table
 from pipeline.cli.session import Session, session
 from pipeline.model.errors import UsageError
@@ -81,8 +81,6 @@ def drift(
     as_json: Json = False,
 ) -> None:
     """Show where the marketplace holds something else than it acknowledged, and decide about it."""
-    import getpass
-
     if take not in (None, "ours", "theirs"):
         raise UsageError("--take is ours or theirs")
     if sku and take is None:
@@ -97,7 +95,7 @@ def drift(
         with current.connect() as connection:
             if take is not None and error is None:
                 policy: Literal["ours", "theirs"] = "ours" if take == "ours" else "theirs"
-                about = decide_drift(connection, cell, policy, sku or [], getpass.getuser(), why)
+                about = decide_drift(connection, cell, policy, sku or [], person(None, why))
             rows = drifts(connection, cell.lane)
         for row in rows:
             if row["kind"] in ("content", "images"):
@@ -141,19 +139,17 @@ def _run(current: Session, job: str, store: str, marketplace: str, ops: Any) -> 
 
 
 def _decide(current: Session, cell: Cell, pairs: dict[str, str], anyway: list[str], forget: list[str], why: str) -> None:
-    import getpass
-
     from pipeline.submissions import account
     from pipeline.submissions.live import Office
 
-    by = (getpass.getuser(), why)
+    by = person(None, why)
     office = Office(current.database, current.vault, current.settings.storage())
     with current.connect() as connection:
         if pairs:
             with office.listings(cell) as service:
-                account.map_skus(connection, cell, service, pairs, *by)
-        account.sell_anyway(connection, cell, anyway, *by)
-        account.forget(connection, cell, forget, *by)
+                account.map_skus(connection, cell, service, pairs, by)
+        account.sell_anyway(connection, cell, anyway, by)
+        account.forget(connection, cell, forget, by)
 
 
 def _show_adopted(rows: list[dict[str, Any]], store: str, marketplace: str, error: str | None, decided: bool) -> None:

@@ -28,6 +28,7 @@ from pipeline.cli import (
     language,
     matches,
     memory,
+    problems,
     product_types,
     repairs,
     stats,
@@ -68,6 +69,7 @@ for module in (
     submissions,
     repairs,
     explain,
+    problems,
     labels,
     language,
     memory,
@@ -82,7 +84,7 @@ for module in (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and leave the process with its exit code: 0 ok, 1 failed, 2 wrong use, 130 interrupted."""
+    """Run the command and leave the process with its exit code: 0 ok, 1 failed, 2 wrong use or configuration, 130 interrupted."""
     # Dagster warns of a parameter that it sets itself when sensors name asset jobs.
     warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))

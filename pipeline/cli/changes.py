@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import Json, SiteKey, StoreKey, Who, Why, person
-from pipeline.cli.output import say, short, show_facts, show_json, show_table
+from pipeline.cli.output import cell_text, say, short, show_facts, show_json, show_table
 from pipeline.cli.session import Session, session
 from pipeline.model.errors import UsageError
 from pipeline.model.money import format_minor
@@ -34,7 +34,7 @@ _TEXT = ("sku", "product_id", "role", "parent_sku", "changes", "reason")
 _VALUES = ("price", "list_price", "quantity")
 _FIELDS_UNKNOWN = "which fields change is not known: the export that said the content before is not kept any more"
 _WHEN = ("before", "after", "wanted")
-_CSV = (*_TEXT, *(f"{name}_{when}" for name in _VALUES for when in _WHEN), "content_changes", "images_change")
+_CSV = (*_TEXT, *(f"{name}_{when}" for name in (*_VALUES, "sale") for when in _WHEN), "content_changes", "images_change")
 
 
 def register(parent: typer.Typer) -> None:
@@ -49,10 +49,10 @@ def register(parent: typer.Typer) -> None:
 def list_(
     store: StoreKey,
     marketplace: SiteKey,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many: what waits, then the newest.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """List the exports of a connection, and what is rejected or pinned."""
+    """List the exports of a connection, what waits to be sent first, and what is rejected or pinned."""
     from pipeline.listings.preview import exports_of, standing_decisions
 
     with session() as current, current.connect() as connection:
@@ -107,6 +107,8 @@ def show(
         _require_known(current, cell, sku or ())
         plan = load_plan(plan_folder(current.settings.storage(), store, marketplace, facts["export_id"]))
         facts["waits_for_approval"] = held_by_guards(plan)
+        facts["products"] = len(plan.product_ids) or None
+        facts["filtered"] = bool(sku or kind)
         rows: list[dict[str, Any]] = []
         total = 0
         for row in rows_of(plan, skus=sku or (), kinds=kind or ()):
@@ -167,13 +169,15 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Go back to an earlier export: prices, content and pictures as they were then, never stock; until the source changes."""
+    from pipeline.listings.cell import require_running
+
     if not dry_run:
         _decide(
             store, marketplace, who, why, no_export, as_json, lambda desk: desk.roll_back(to, skus=sku or (), kinds=kind or ())
         )
         return
     with session() as current:
-        _cell(current, store, marketplace)
+        require_running(_cell(current, store, marketplace))
         options = {"dry_run": True, "rollback_to": to, "rollback_kinds": kind or [], "rollback_skus": sku or []}
         summary, notes = _export(current, store, marketplace, options)
     _end(summary, notes, as_json)
@@ -285,10 +289,19 @@ def _public(row: dict[str, Any], currency: str) -> dict[str, Any]:
     return {
         **{name: row[name] for name in _TEXT},
         **{name: {when: value(name, row[column]) for when, column in _columns(name)} for name in _VALUES},
+        "sale": {when: _sale(row, column.removeprefix("sale"), currency) for when, column in _columns("sale")},
         "content_changes": "update" in row["changes"] or "create" in row["changes"],
         "images_change": "images" in row["changes"] or "create" in row["changes"],
         **{name: row[name] for name in ("fields", "fields_unknown") if name in row},
     }
+
+
+def _sale(row: dict[str, Any], when: str, currency: str) -> str | None:
+    """A sale with dates: its price, from when until before when (UTC)."""
+    if row[f"sale_price{when}"] is None:
+        return None
+    starts, ends = (f"{row[f'{name}{when}']:%Y-%m-%d %H:%M}" for name in ("sale_start", "sale_end"))
+    return f"{format_minor(row[f'sale_price{when}'], currency)} from {starts} to {ends}"
 
 
 def _columns(name: str) -> list[tuple[str, str]]:
@@ -300,7 +313,8 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
     show_facts(
         {
             "export": facts["export_id"], "status": facts["status"], "import": facts["import_id"], "planned": facts["planned_at"],
-            "sent": facts["committed_at"], "changes": {kind: count for kind, count in counts["changes"].items() if count},
+            "sent": facts["committed_at"], "products": facts["products"] or "all",
+            "changes": {kind: count for kind, count in counts["changes"].items() if count},
             "held": counts["held"], "blocked": counts["blocked"],
             "approved": f"by {approval['who']}: {approval['why']}" if approval else None,
         }
@@ -310,12 +324,17 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
     if facts["waits_for_approval"] or facts["status"] == "waiting_approval":
         say(f"to let it pass: pipeline changes approve {store} {site}; else: pipeline changes reject {store} {site} --why REASON")
     show_table(
-        ("SKU", "changes", "price", "list price", "quantity", "reason"),
+        ("SKU", "changes", "price", "list price", "quantity", "sale (UTC)", "reason"),
         [
-            (row["sku"], " + ".join(row["changes"]), *(_arrow(row[name]) for name in _VALUES), short(row["reason"], 120))
+            (
+                row["sku"],
+                " + ".join(row["changes"]),
+                *(_arrow(row[name]) for name in (*_VALUES, "sale")),
+                short(row["reason"], 120),
+            )
             for row in rows
         ],
-        empty="it changes nothing",
+        empty="it has no such rows" if facts["filtered"] else "it changes nothing",
     )
     for row in rows:
         for one in row.get("fields", ()):
@@ -323,6 +342,11 @@ def _show(store: str, site: str, facts: dict[str, Any], rows: list[dict[str, Any
             say(f"{row['sku']} {one['field']}: {before} -> {one['after']}")
         if "fields_unknown" in row:
             say(f"{row['sku']}: {row['fields_unknown']}")
+    if facts["products"]:
+        say(
+            f"this plan is of some products only; what is held or blocked in all: pipeline problems {store} {site}; other plans: "
+            f"pipeline changes list {store} {site}"
+        )
     if total > len(rows):
         say(f"{total - len(rows)} more; all of them: --limit {total}, or --csv FILE")
 
@@ -347,11 +371,6 @@ def _write_csv(file: Path, rows: Any, currency: str) -> None:
         writer.writerow(_CSV)
         for row in rows:
             public = _public(row, currency)
-            texts = [_safe(" + ".join(public[name]) if name == "changes" else public[name] or "") for name in _TEXT]
-            numbers = [public[name][when] for name in _VALUES for when in _WHEN]
+            texts = [cell_text(" + ".join(public[name]) if name == "changes" else public[name]) for name in _TEXT]
+            numbers = [public[name][when] for name in (*_VALUES, "sale") for when in _WHEN]
             writer.writerow([*texts, *numbers, public["content_changes"], public["images_change"]])
-
-
-def _safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.lstrip(" ")[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") and text.strip() else text

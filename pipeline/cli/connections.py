@@ -330,6 +330,8 @@ def _mode(found: Connection) -> str:
 
 def _sending(found: Connection) -> str:
     """What becomes of an export, and why."""
+    if found.paused:
+        return "paused: nothing is planned or sent before it is resumed"
     if _mode(found) == "live":
         return "live: exports are sent"
     if not _sends(found):

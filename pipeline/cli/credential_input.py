@@ -16,6 +16,8 @@ from pipeline.model.errors import UsageError
 from pipeline.model.secret import Secret
 
 ASK, STDIN = "ask", "-"
+#: For sentences about credentials that are not there.
+WAYS_IN = "give --credentials ask to type them at a terminal, --credentials FILE, or --credentials - for stdin"
 _MAX_BYTES = 64 * 1024
 _SHAPE = 'one JSON object of names and texts, such as {"client_id": "...", "client_secret": "..."}'
 
@@ -106,18 +108,20 @@ def ask_one(name: str, names: CredentialNames, *, empty: str | None = None) -> s
 def _ask(names: CredentialNames, what: str) -> dict[str, Secret]:
     if not can_ask():
         raise UsageError("--credentials ask needs a terminal; pipe the credentials to --credentials -, or name a file")
-    chosen = names.accepted[0]
-    if len(names.accepted) > 1:
-        print(f"credentials of {what}:", file=sys.stderr)
-        for number, choice in enumerate(names.accepted, 1):
-            print(f"{number}  {', '.join(choice)}", file=sys.stderr)
-        number = typer.prompt("which", type=int, err=True)
-        if not 1 <= number <= len(names.accepted):
-            raise UsageError(f"{number} is not one of the choices; run it again")
-        chosen = names.accepted[number - 1]
-    found = {name: Secret(ask_one(name, names)) for name in chosen}
+    found = {name: Secret(value) for name, value in _ask_kind(names, what).items()}
     for name in names.optional:
         value = typer.prompt(f"{name} (Enter if there is none)", hide_input=True, default="", show_default=False, err=True)
         if value:
             found[name] = Secret(value)
     return found
+
+
+def _ask_kind(names: CredentialNames, what: str) -> dict[str, str]:
+    """The values of one of the accepted sets. Nothing is asked but values, since people paste a secret at the first prompt,
+    whatever it asks for: Enter alone goes on to the next set."""
+    print(f"credentials of {what}, hidden while they are typed:", file=sys.stderr)
+    *others, last = names.accepted
+    for choice, after in zip(others, names.accepted[1:], strict=True):
+        if first := ask_one(choice[0], names, empty=f"Enter to give {' and '.join(after)} instead"):
+            return {choice[0]: first, **{name: ask_one(name, names) for name in choice[1:]}}
+    return {name: ask_one(name, names) for name in last}

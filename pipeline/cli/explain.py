@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.options import Json
-from pipeline.cli.output import say, short, show_facts, show_json, show_table
+from pipeline.cli.output import cell, say, short, show_facts, show_json, show_table
 from pipeline.cli.session import session
 
 _WIDTH = 70
@@ -54,12 +54,13 @@ def _show(found: Mapping[str, Any]) -> None:
     if not found["marketplaces"]:
         say(f"{found['store']} is connected to no marketplace; connect it with: pipeline connect {found['store']} amazon-us")
     for site, market in found["marketplaces"].items():
-        _market(site, market, {one["field"]: one for one in found["values"]})
+        _market(site, found["sku"], market, {one["field"]: one for one in found["values"]})
 
 
-def _market(site: str, market: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]) -> None:
+def _market(site: str, sku: str, market: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]) -> None:
     say("")
-    say(f"== {site} ({'live' if market.get('mode') == 'api' else 'file mode'})")
+    sold_as = f", sold as {market['sku']}" if market.get("sku") not in (None, sku) else ""
+    say(f"== {site} ({'live' if market.get('mode') == 'api' else 'file mode'}{sold_as})")
     listing = market.get("listing")
     if listing is not None:
         holds = {one.field: one for one in market["overrides"] if one.ended is None}
@@ -72,6 +73,10 @@ def _market(site: str, market: Mapping[str, Any], values: Mapping[str, Mapping[s
                 one = holds[name]
                 steps.append(f"{one.fix} (attempt {one.attempt}, submission {one.submission_id}: {one.code} {_cut(one.text)})")
             rows.append((name, _cut(listing[name]), "; ".join(steps)))
+        if listing["sale_price"] is not None:
+            rows.append(
+                ("sale", f"{listing['sale_price']} from {cell(listing['sale_start'])} to {cell(listing['sale_end'])}", "")
+            )
         show_table(("value", "listing", "fixes of this marketplace"), rows, empty="")
         say(f"{listing['status']}, score {market['score']}" + (f": {listing['reason']}" if listing["reason"] else ""))
         _rules(market["rules"])
@@ -88,6 +93,9 @@ def _market(site: str, market: Mapping[str, Any], values: Mapping[str, Mapping[s
     if market.get("answers"):
         names = ("severity", "code", "text", "attribute", "field", "rule", "fix", "submission_id")
         show_table(names, [tuple(_cut(one[name]) for name in names) for one in market["answers"]], empty="")
+    if market.get("drift"):
+        moved = ("kind", "ours", "theirs", "state", "first_seen", "last_seen")
+        show_table(("drift", *moved[1:]), [tuple(one[name] for name in moved) for one in market["drift"]], empty="")
     say(f"next: {market['next']}")
 
 

@@ -54,8 +54,8 @@ def export(
 
 
 def _check(current: Session, store: str, marketplace: str, approve: str | None, who: str | None, why: str) -> None:
-    """Wrong use is told before anything runs; an approval is recorded with who gave it."""
-    from pipeline.listings.cell import find_cell
+    """Wrong use and wrong configuration are told before anything runs; an approval is recorded with who gave it."""
+    from pipeline.listings.cell import find_cell, require_running
     from pipeline.model.errors import UsageError
 
     with current.connect() as connection:
@@ -64,10 +64,9 @@ def _check(current: Session, store: str, marketplace: str, approve: str | None, 
             raise UsageError(
                 f"{store} is not connected to {marketplace}; connect it with: pipeline connect {store} {marketplace}"
             )
-        if cell.connection.paused:
-            raise UsageError(
-                f"{store} on {marketplace} is paused; resume it with: pipeline connection resume {store} {marketplace}"
-            )
+        require_running(cell)
+    if cell.lane.transport == "api":
+        current.vault.require_key()
     if approve is not None:
         from pipeline.operations.decisions import Desk
 

@@ -56,6 +56,8 @@ def import_(
             found = get_store(connection, store)
         if only is not None:
             source_kind(found.source).check_part(only.value, store)
+        if found.sealed_by is not None:
+            current.vault.require_key()  # wrong configuration is told before a run begins
         from pipeline.operations.chain import import_store
         from pipeline.operations.launch import close_dead_runs
         from pipeline.operations.summary import summarize
@@ -70,6 +72,6 @@ def import_(
         )
         with current.connect() as connection:
             summary = summarize(connection, current.instance, store, [outcome])
-    code = show_summary(summary, as_json=as_json)
+    code = show_summary(summary, [f"warning: {one}" for one in summary["warnings"]], as_json=as_json)
     if code:
         raise typer.Exit(code)

@@ -13,6 +13,8 @@ from pipeline.cli.output import say, show_facts, show_json, show_table
 from pipeline.cli.session import Session, session
 
 if TYPE_CHECKING:
+    from pipeline.labels.files import StoredFile
+    from pipeline.labels.model import LabelFile
     from pipeline.operations.launch import Outcome
     from pipeline.stores.stores import Store
 
@@ -45,19 +47,27 @@ def import_(
         found = _store(current, store)
         name, content, spoken = _content(current, found, file, locale)
         with current.connect() as connection:
-            stored, read = add_file(
+            stored, read, replaced = add_file(
                 connection, current.settings, found, name, content, spoken, resource=resource, source=source or file is None
             )
         outcome = _run(current, "read_labels", store)
         table = _table(current, "rejected_labels", store)
         place = (stored.resource, stored.locale)
         rejected = [row for row in table.arrow().to_pylist() if (row["resource"], row["locale"]) == place]
+        kept, unchanged = _counts(current, found, stored, read)
     _end(outcome)
     if as_json:
-        show_json({"file": stored, "labels": len(read.labels), "rejected": rejected, "run": outcome.run_id})
+        counts = {"labels": len(read.labels), "stored": kept, "unchanged": unchanged}
+        show_json({"file": stored, "replaced": replaced, **counts, "rejected": rejected, "run": outcome.run_id})
         return
     what = "source" if stored.is_source else "translations"
-    say(f"{stored.name} is imported as the {what} of {stored.resource} in {stored.locale}: {len(read.labels)} texts")
+    same = f", {unchanged} not translated in it" if unchanged else ""
+    say(
+        f"{stored.name} is imported as the {what} of {stored.resource} in {stored.locale}: {kept} texts stored{same}, "
+        f"{len(rejected)} rejected"
+    )
+    if replaced is not None and replaced.sha256 != stored.sha256:
+        say(f"it replaces {replaced.name} of {replaced.imported_at:%Y-%m-%d %H:%M}")
     show_table(
         ("line", "key", "rejected because", "begins with"),
         [(row["line"], row["key"], row["reason"], row["excerpt"]) for row in rejected[:20]],
@@ -303,6 +313,21 @@ def _content(current: Session, store: Store, file: Path | None, locale: str | No
     spoken = normalize_tag(locale)
     plurals(spoken)  # refused now, not in the middle of a translation
     return (*file_content(file), spoken)
+
+
+def _counts(current: Session, store: Store, stored: StoredFile, read: LabelFile) -> tuple[int, int]:
+    """How many texts of a file are stored, and how many of a file of translations are still the source's."""
+    from pipeline.labels.files import list_files, open_file
+    from pipeline.labels.reading import judge
+    from pipeline.language.glossary import read_glossary
+
+    if stored.is_source:
+        return len(read.labels), 0
+    with current.connect() as connection:
+        files, glossary = list_files(connection, store.id), read_glossary(connection, store.id)
+    source = next(file for file in files if file.is_source and file.resource == stored.resource)
+    judged = judge(glossary, (source, open_file(current.settings, source)), (stored, read))
+    return len(judged.good), judged.unchanged
 
 
 def _tag(locale: str | None) -> str | None:

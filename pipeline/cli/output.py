@@ -79,6 +79,12 @@ def cell(value: Any) -> str:
     return clean(str(value))
 
 
+def cell_text(value: str | None) -> str:
+    """A text in a CSV file that no spreadsheet takes for a formula."""
+    text = value or ""
+    return f"'{text}" if text.lstrip(" ")[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") and text.strip() else text
+
+
 def short(value: Any, width: int) -> str:
     """A value in one line, cut between words if it is longer than `width`; the whole of it is in --json."""
     text = " ".join(cell(value).split())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "store", "marketplace", "state", "last import", "quality", "last export", "live", "unknown", "sending", "drift", "refused",
-    "blocked", "held", "to approve", "next",
+    "faulty", "blocked", "held", "to approve", "next",
 )  # fmt: skip
 _EMPTY = "no stores yet; begin with: pipeline demo, or: pipeline store add KEY --file FILE"
 
@@ -43,4 +43,16 @@ def status(as_json: Json = False) -> None:
 
 def _cells(row: Row) -> tuple[Any, ...]:
     told = (row.store, row.site, row.state, row.imported, row.quality, row.exported)
-    return (*told, row.live, row.uncertain, row.sending, row.drift, row.refused, row.blocked, row.held, row.waiting, row.next)
+    return (
+        *told,
+        row.live,
+        row.uncertain,
+        row.sending,
+        row.drift,
+        row.refused,
+        row.faulty,
+        row.blocked,
+        row.held,
+        row.waiting,
+        row.next,
+    )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.credential_input import ASK, Credentials, can_ask, read_credentials, read_file
+from pipeline.cli.credential_input import ASK, WAYS_IN, Credentials, can_ask, read_credentials, read_file
 from pipeline.cli.options import Json
 from pipeline.cli.output import say, show_json
-from pipeline.cli.session import session
+from pipeline.cli.session import Session, session
 from pipeline.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,20 +72,22 @@ def add(
 ) -> None:
     """Add a store, or all stores of a table."""
     from pipeline.stores.sources import source_kind
-    from pipeline.stores.store_list import NewStore, read_store_list, source_settings
+    from pipeline.stores.store_list import NewStore, source_settings
 
     settings = source_settings(locals())
     if from_ is not None:
         if key is not None or settings or any((name, language, credentials)):
             raise UsageError("--from takes everything from the table; leave the key and the other options away")
-        added = _add_list(from_, read_store_list(from_), same_source=same_source)
+        added = _add_list(from_, same_source=same_source)
     else:
         if key is None:
             raise UsageError("Missing argument 'KEY'; see: pipeline store add --help")
         kind = source_kind(source)
         kind.check(settings)  # before a database is started for nothing
         secrets = _credentials_of_new(credentials, source) if kind.live or credentials is not None else {}
-        added = _add([(NewStore(key, source, settings, name, currency, language), secrets)], same_source=same_source)
+        new = NewStore(key, source, settings, name, currency, language)
+        with session() as current:
+            added = _add(current, [(new, secrets)], same_source=same_source)
     if as_json:
         show_json({"stores": [as_public(store, []) for store in added]} if from_ is not None else as_public(added[0], []))
         return
@@ -120,63 +122,65 @@ def _credentials_of_new(option: str | None, source: str) -> dict[str, Secret]:
 
     names = source_kind(source).credentials
     if option is None and not can_ask():
-        raise UsageError(f"the source {source} needs credentials ({names}): give --credentials FILE, or - for stdin")
+        raise UsageError(f"the source {source} needs credentials ({names}): {WAYS_IN}")
     return read_credentials(option if option is not None else ASK, names, f"the source {source}")
 
 
-def _add_list(path: Path, stores: Sequence[NewStore], *, same_source: bool) -> list[Store]:
-    """All stores of a table, or none of them."""
-    from pipeline.stores.sources import source_kind
-    from pipeline.stores.store_list import refuse
+def _add_list(path: Path, *, same_source: bool) -> list[Store]:
+    """All stores of a table, or none of them and a sentence with everything that is wrong."""
+    from pipeline.stores.store_list import read_store_list, refuse
+    from pipeline.stores.stores import conflicts
 
-    new, wrong = [], []
+    stores, wrong = read_store_list(path, same_source=same_source)
+    secrets: dict[int, Mapping[str, Secret]] = {}
     for store in stores:
         try:
-            secrets = {} if store.credentials is None else read_file(store.credentials)
-            if store.credentials is not None:
-                source_kind(store.source).credentials.check(f"the source {store.source}", secrets)
-            new.append((store, secrets))
+            secrets[store.line] = _credentials_in_file(store)
         except UsageError as error:
             wrong.append((store.line, str(error)))
-    refuse(path, wrong)
-    return _add(new, path, same_source=same_source)
+    with session() as current:
+        with current.connect() as connection:
+            for store in stores:
+                found = conflicts(connection, store.key, store.source, store.source_settings, same_source=same_source)
+                wrong += [(store.line, sentence) for sentence in found]
+        refuse(path, wrong)
+        # Two stores of the table with one catalog were told apart already.
+        return _add(current, [(store, secrets[store.line]) for store in stores], same_source=True)
 
 
-def _add(
-    new: Sequence[tuple[NewStore, Mapping[str, Secret]]], path: Path | None = None, *, same_source: bool = False
-) -> list[Store]:
-    from pipeline.platform.vault.keys import KeyFormatError
-    from pipeline.stores.store_list import refuse
+def _credentials_in_file(store: NewStore) -> Mapping[str, Secret]:
+    from pipeline.stores.sources import SOURCES
+
+    if store.credentials is None:
+        return {}
+    found = read_file(store.credentials)
+    if store.source in SOURCES:
+        SOURCES[store.source].credentials.check(f"the source {store.source}", found)
+    return found
+
+
+def _add(current: Session, new: Sequence[tuple[NewStore, Mapping[str, Secret]]], *, same_source: bool) -> list[Store]:
+    from pipeline.operations.partitions import register
     from pipeline.stores.stores import add_store, get_store, save_credentials
 
-    with session() as current:
-        from pipeline.operations.partitions import register
-
-        added, wrong = [], []
-        with current.connect() as connection:
-            for store, secrets in new:
-                try:
-                    one = add_store(
-                        connection,
-                        store.key,
-                        source=store.source,
-                        source_settings=store.source_settings,
-                        name=store.name,
-                        currency=store.currency,
-                        language=store.language,
-                        same_source=same_source,
-                    )
-                    if secrets:
-                        save_credentials(connection, current.vault, one, secrets)
-                    added.append(get_store(connection, store.key))
-                except UsageError as error:
-                    if path is None or isinstance(error, KeyFormatError):
-                        raise
-                    wrong.append((store.line, str(error)))
-            if path is not None:
-                refuse(path, wrong)
-            # Before the commit: a store without its partition could not be imported, a partition without a store harms nobody.
-            register(current.instance, store_keys=[store.key for store in added])
+    added = []
+    with current.connect() as connection:
+        for store, secrets in new:
+            one = add_store(
+                connection,
+                store.key,
+                source=store.source,
+                source_settings=store.source_settings,
+                name=store.name,
+                currency=store.currency,
+                language=store.language,
+                same_source=same_source,
+            )
+            if secrets:
+                save_credentials(connection, current.vault, one, secrets)
+            added.append(get_store(connection, store.key))
+        # Before the commit: a store without its partition could not be imported, a partition without a store harms nobody.
+        register(current.instance, store_keys=[store.key for store in added])
     return added
 
 

@@ -130,10 +130,15 @@ def set_(
 
 @app.command("test", epilog="Example: pipeline store test my-shop")
 def try_(key: StoreKey, as_json: Json = False) -> int:
-    """Try whether a store could be imported: its file is there, or its credentials open and the service lets them in."""
+    """Try whether a store could be imported: its file is there, or its credentials open and the service lets them in.
+
+    Exit code 1 with a problem, 0 with warnings alone."""
+    from datetime import datetime, timezone
+
     from pipeline.catalog.sources import live_source_of
     from pipeline.labels.publish import publishes_labels, shop_of
     from pipeline.labels.publishing import publishing_problems
+    from pipeline.stores.api_versions import version_warnings
     from pipeline.stores.sources import source_kind
     from pipeline.stores.stores import clear_error, get_store, open_credentials
 
@@ -144,9 +149,11 @@ def try_(key: StoreKey, as_json: Json = False) -> int:
     kind = source_kind(store.source)
     kind.check(store.source_settings)  # files are there
     problems, optional = list[str](), list[str]()
+    warnings = version_warnings(store, datetime.now(timezone.utc))
     if kind.live:
         source = live_source_of(store, credentials)
-        problems, optional = source.check(), source.missing_options()
+        problems = source.check()
+        optional = source.missing_options()
         if not problems and store.status == "error":
             with session() as current, current.connect() as connection:
                 clear_error(connection, store.id)
@@ -154,14 +161,16 @@ def try_(key: StoreKey, as_json: Json = False) -> int:
         with shop_of(store, credentials) as shop:
             problems = publishing_problems(shop)
     if as_json:
-        show_json({"store": key, "source": store.source, "problems": problems, "optional": optional})
+        show_json({"store": key, "source": store.source, "problems": problems, "warnings": warnings, "optional": optional})
     elif problems:
         for problem in problems:
             say(problem)
     else:
         say(f"store {key} can be imported: pipeline import {key}")
-    for sentence in [] if as_json else optional:
-        say(f"optional: {sentence}")
+    if not as_json:
+        for kind_of, sentences in (("warning", warnings), ("optional", optional)):
+            for sentence in sentences:
+                say(f"{kind_of}: {sentence}")
     return 1 if problems else 0
 
 

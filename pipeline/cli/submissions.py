@@ -23,6 +23,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_NOTHING = "nothing was sent yet; connections without credentials send nothing"
 _SENT = {"feed": "as a feed", "items": "one by one"}
 
 
@@ -35,10 +36,10 @@ def list_(
     store: Annotated[str | None, typer.Option("--store", help="Only of this store.")] = None,
     marketplace: Annotated[str | None, typer.Option("--marketplace", help="Only on this site, for example amazon-us.")] = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only those without a verdict.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many: what is held, then the newest.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """List submissions, newest first."""
+    """List submissions: those that are held first, then the newest."""
     from pipeline.submissions.operators import list_submissions
 
     with session() as current, current.connect() as connection:
@@ -57,7 +58,7 @@ def list_(
             )
             for one in found
         ],
-        empty="nothing was sent yet; connections without credentials send nothing",
+        empty="no submission is like that" if open_only or store or marketplace else _NOTHING,
     )  # fmt: skip
 
 
@@ -72,11 +73,12 @@ def show(submission: Id, as_json: Json = False) -> None:
         show_json(found)
         return
     events, refused = found.pop("events"), found.pop("refused")
+    told = "every message so far is fine" if found["counts"] else "no message has a verdict yet"
     show_facts(found)
     show_table(("at (UTC)", "state", "who", "note"), [tuple(one.values()) for one in events], empty="")
-    show_table(
-        ("message", "SKU", "outcome", "reason"), [tuple(one.values()) for one in refused], empty="every message so far is fine"
-    )
+    show_table(("message", "SKU", "outcome", "reason"), [tuple(one.values()) for one in refused], empty=told)
+    if found["state"] == "held":
+        say(f"decide: pipeline submissions resend {submission}, or cancel {submission}, or adopt {submission} FEED_ID")
 
 
 @app.command(epilog="Example: pipeline submissions resend 17 --why 'Amazon support says that it was lost'")

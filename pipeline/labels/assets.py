@@ -60,8 +60,8 @@ def read_labels(context: dg.AssetExecutionContext, workspace: Workspace) -> Iter
                     sources[stored.resource] = (stored, file)
                     labels += label_rows(stored, file)
                 else:
-                    _, refused = learn(connection, store.id, glossary, sources[stored.resource], (stored, file))
-                    rejected += rejected_rows(stored, refused)
+                    judged = learn(connection, store.id, glossary, sources[stored.resource], (stored, file))
+                    rejected += rejected_rows(stored, judged.refused)
         tables = dict(zip(READ, frames(labels, rejected), strict=True))
         folder = workspace.scratch("labels")
         staged = {name: stage(folder, name, tables[name], schema, {}) for name, schema in READ.items()}

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -43,6 +43,14 @@ class StoredFile:
     imported_at: datetime
 
 
+class Added(NamedTuple):
+    """A file that is the store's now, and the one whose place it took."""
+
+    stored: StoredFile
+    file: LabelFile
+    replaced: StoredFile | None
+
+
 def list_files(connection: psycopg.Connection[Any], store_id: UUID) -> list[StoredFile]:
     with connection.cursor(row_factory=class_row(StoredFile)) as cursor:
         return cursor.execute(
@@ -61,8 +69,9 @@ def add_file(
     *,
     resource: str | None = None,
     source: bool = False,
-) -> tuple[StoredFile, LabelFile]:
-    """Read a file's content, keep a copy, and note it as the store's. One of the same resource and locale is replaced.
+) -> Added:
+    """Read a file's content, keep a copy, and note it as the store's. A newer version of the same file replaces the one before;
+    another file whose name only makes the same resource is refused, unless `resource` names what it is to replace.
 
     It is the source if its language is the store's, if it replaces a source, or if `source` says so. Raises UsageError and
     BadInputError in one sentence, and then nothing is changed.
@@ -70,10 +79,16 @@ def add_file(
     file = read(content, name, locale)
     if not file.labels:
         raise BadInputError(f"{name} has no labels{_first_reason(file)}; the file before stays")
-    resource = resource or resource_of(name, locale)
+    named, resource = resource is not None, resource or resource_of(name, locale)
     if not _RESOURCE.fullmatch(resource):
         raise UsageError(f"{shown(resource)!r} cannot name a resource: use up to 63 lower-case letters, digits, dots and hyphens")
     found = {stored.locale: stored for stored in list_files(connection, store.id) if stored.resource == resource}
+    before = found.get(locale)
+    if before is not None and before.name != name and not named:
+        raise UsageError(
+            f"{before.name} is {resource} in {locale} already; say --resource {resource} if {name} is to replace it, or give "
+            f"{name} a name of its own with --resource NAME"
+        )
     present = next((stored for stored in found.values() if stored.is_source), None)
     if source and present and present.locale != locale:
         raise UsageError(
@@ -98,7 +113,7 @@ def add_file(
         ).fetchone()
     if stored is None:
         raise AssertionError("INSERT .. RETURNING gives a row")
-    return stored, file
+    return Added(stored, file, before)
 
 
 def remove_file(connection: psycopg.Connection[Any], store: Store, resource: str, locale: str | None = None) -> int:

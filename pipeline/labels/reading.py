@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -67,22 +68,35 @@ def _frame(rows: list[dict[str, Any]], schema: Any) -> pd.DataFrame:
     return to_frame(pa.Table.from_pylist(rows, schema=schema)) if rows else empty_frame(schema)
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What a file of translations says, a key at a time: translations that are good, keys whose text is still the source's or
+    empty, and what is refused."""
+
+    good: list[Translation]
+    unchanged: int
+    refused: list[RejectedLabel]
+
+
 def learn(
     connection: psycopg.Connection[Any],
     store_id: UUID,
     glossary: Glossary,
     source: tuple[StoredFile, LabelFile],
     translated: tuple[StoredFile, LabelFile],
-) -> tuple[int, list[RejectedLabel]]:
-    """Remember what a file of translations says of the source's texts of today.
+) -> Judged:
+    """Remember what a file of translations says of the source's texts of today."""
+    judged = judge(glossary, source, translated)
+    remember(connection, store_id, source[0].locale, translated[0].locale, judged.good)
+    return judged
 
-    Returns how many translations were new, and those that the guards refuse. Texts that are still the source's are no
-    translations, and are passed over.
-    """
+
+def judge(glossary: Glossary, source: tuple[StoredFile, LabelFile], translated: tuple[StoredFile, LabelFile]) -> Judged:
+    """Which translations of the source's texts of today the guards let pass. Texts that are still the source's are none."""
     (source_file, originals), (stored, file) = source, translated
     known = label_forms((label.key, label.form, label.text) for label in originals.labels)
     lines = {label.key: label.line for label in reversed(file.labels)}
-    kept, refused = [], []
+    kept, refused, unchanged = [], [], 0
     for key, texts in label_forms((label.key, label.form, label.text) for label in file.labels).items():
         if key not in known:
             refused.append(RejectedLabel(key, lines[key], f"the source file {source_file.name} has no such key"))
@@ -94,13 +108,14 @@ def learn(
             refused.append(RejectedLabel(key, lines[key], str(error), next(iter(texts.values()))[:120]))
             continue
         if target == dict(group.segment.forms) or not any(text.strip() for text in target.values()):
+            unchanged += 1
             continue
         problems = guards.check(group.segment, target, source_file.locale, stored.locale, glossary)
         if problems:
             refused.append(RejectedLabel(key, lines[key], "; ".join(problems[:3]), next(iter(texts.values()))[:120]))
         else:
             kept.append(Translation(group.segment.forms, target, group.segment.context, stored.name))
-    return remember(connection, store_id, source_file.locale, stored.locale, kept), refused
+    return Judged(kept, unchanged, refused)
 
 
 def _target(group: LabelGroup, texts: dict[str | None, str], locale: str) -> dict[str, str]:

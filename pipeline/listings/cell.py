@@ -15,6 +15,7 @@ from pipeline.listings.lane import Lane
 from pipeline.listings.recipe import Recipe
 from pipeline.marketplaces import find_site
 from pipeline.marketplaces.base import Marketplace
+from pipeline.model.errors import UsageError
 from pipeline.model.listing import Account, Site
 from pipeline.stores.connections import Connection, find_connection
 from pipeline.stores.stores import Store, get_store
@@ -55,6 +56,13 @@ class Cell:
         """The marketplace, knowing what its categories want."""
         known = read_knowledge(connection, self.store.id, self.site.key, items=False)
         return self.marketplace.informed(known.definitions)
+
+
+def require_running(cell: Cell) -> None:
+    """Raise UsageError for a connection that is paused, with what to press."""
+    if cell.connection.paused:
+        store, site = cell.store.key, cell.site.key
+        raise UsageError(f"{store} on {site} is paused; resume it with: pipeline connection resume {store} {site}")
 
 
 def find_cell(connection: psycopg.Connection[Any], store_key: str, site_key: str) -> Cell | None:

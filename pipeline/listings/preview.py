@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg.rows import dict_row
+from upath import UPath
 
 from pipeline.listings.lane import Lane
 from pipeline.listings.pins import KINDS
-from pipeline.listings.plan_files import Plan
+from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.rollback import find_rows
 from pipeline.platform.tables import Table
 
@@ -23,7 +25,7 @@ _EXPORTS = b"""
          FROM approvals a WHERE (a.store_id, a.site, a.transport, a.export_id) = (e.store_id, e.site, e.transport, e.export_id)
         ) AS approval
     FROM exports e WHERE e.store_id = %s AND e.site = %s AND e.transport = %s AND (%s::text IS NULL OR e.export_id = %s)
-    ORDER BY coalesce(e.committed_at, e.planned_at) DESC LIMIT %s
+    ORDER BY e.status IN ('waiting_approval', 'planned') DESC, coalesce(e.committed_at, e.planned_at) DESC LIMIT %s
 """
 _REJECTED = b"""
     SELECT who, why, export_id, count(*) AS changes, max(rejected_at) AS at FROM rejected_changes
@@ -43,9 +45,28 @@ _NOTHING: dict[str, Any] = {}
 def exports_of(
     connection: psycopg.Connection[Any], lane: Lane, *, export_id: str | None = None, limit: int = 20
 ) -> list[dict[str, Any]]:
-    """Rows of the ledger of exports with who approved them, the newest first; or the one with an id."""
+    """Rows of the ledger of exports with who approved them: what waits to be sent, then the newest; or the one with an id."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(_EXPORTS, (*lane.key, export_id, export_id, limit)).fetchall()
+
+
+def in_force(connection: psycopg.Connection[Any], lane: Lane, root: Path | UPath) -> Iterator[tuple[Plan, Collection[str]]]:
+    """The plans that say what is held and blocked now, newest first, each with the products that newer ones speak of: those of
+    some products, and then the one of the whole store. A plan that is not kept any more is left out."""
+    rows = connection.execute(
+        b"SELECT export_id FROM exports WHERE store_id = %s AND site = %s AND transport = %s"
+        b" AND status NOT IN ('dry_run', 'superseded') ORDER BY planned_at DESC",
+        lane.key,
+    )
+    newer: set[str] = set()
+    for (export_id,) in rows:
+        folder = plan_folder(root, lane.store, lane.site, export_id)
+        if (folder / "plan.json").exists():
+            plan = load_plan(folder)
+            yield plan, frozenset(newer)
+            if not plan.product_ids:
+                return
+            newer.update(plan.product_ids)
 
 
 def standing_decisions(connection: psycopg.Connection[Any], lane: Lane) -> dict[str, list[dict[str, Any]]]:

@@ -70,6 +70,7 @@ def site_prices(variants: pd.DataFrame, settings: ExportSettings, place: Place, 
     wanted = regular
     regular = np.where(sellable, np.minimum(np.maximum(regular, floor), ceiling), regular)
     sale = np.minimum(np.maximum(sale, floor), ceiling)
+    no_sale = dated & sellable & (sale >= regular)
     dated &= sellable & (sale < regular)
     no_list_price = ~(on_sale & (list_price > regular))
     breach = sellable & (regular < floor)
@@ -83,7 +84,7 @@ def site_prices(variants: pd.DataFrame, settings: ExportSettings, place: Place, 
             "sale_start": pd.arrays.ArrowExtensionArray(pc.if_else(pa.array(dated), starts, undated)),
             "sale_end": pd.arrays.ArrowExtensionArray(pc.if_else(pa.array(dated), ends, undated)),
             "problem": sums.problems(breach, floor, ceiling),
-            "warning": sums.warnings(),
+            "warning": sums.warnings(no_sale),
             "note": _notes(sellable & (wanted != regular), wanted, regular, floor, place.site_currency),
         },
         index=variants.index,
@@ -176,7 +177,7 @@ class _Sums:
         found[self.unconverted | (self.missing & ~self.in_site & (self.rate_problem is not None))] = self.rate_problem
         return pd.array(found, dtype=_TEXT)
 
-    def warnings(self) -> pd.api.extensions.ExtensionArray:
+    def warnings(self, no_sale: Mask) -> pd.api.extensions.ExtensionArray:
         facts, settings = self.facts, self.settings
         found: npt.NDArray[np.object_] = np.full(len(self.price), None, dtype=object)
         if self.rate_warning is not None:
@@ -193,6 +194,7 @@ class _Sums:
                 found[facts.sale.there & (never & ~facts.bad_dates)] = (
                     f"There is a sale price ({settings.sale_price_metafield}) but no dates of the sale: it is not used."
                 )
+        found[no_sale] = "The price of the sale is not below the price outside of it: there is no sale."
         return pd.array(found, dtype=_TEXT)
 
 

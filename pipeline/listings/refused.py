@@ -46,9 +46,11 @@ def hold_refused(frame: pd.DataFrame, refused: pa.Table, by: str = "The marketpl
         same = now.merge(said.reset_index()[["sku", *values, "reason"]], on=["sku", *values])
         held = frame.index.isin(same["row"])
         reasons = same.drop_duplicates("row").set_index("row")["reason"]
+        # An operator's own word stands for itself.
+        said_by = reasons.str.startswith("cancelled by ").map({True: "Not sent: ", False: f"{by} refused exactly this: "})
         frame[f"do_{change}"] &= ~held
         frame["do_hold"] |= held
-        frame.loc[held, "reason"] = (f"{by} refused exactly this: " + reasons).reindex(frame.index[held]).to_numpy()
+        frame.loc[held, "reason"] = (said_by + reasons).reindex(frame.index[held]).to_numpy()
         if change == "create":
             _hold_children(frame, frame.loc[held & frame["role"].eq("parent") & ~frame["live"], "sku"], by)
 

@@ -7,10 +7,13 @@ class PipelineError(Exception):
     """An expected failure: the command line prints it without a traceback and exits 1."""
 
     exit_code = 1
+    #: Whether the same may work later although nobody does anything: an outage, not a refusal.
+    temporary = False
 
 
 class UsageError(PipelineError):
-    """The command was used wrongly (unknown store, bad setting): exit 2."""
+    """Wrong use (unknown store, bad option) or wrong configuration (environment, settings, key file), told before anything is
+    begun: exit 2."""
 
     exit_code = 2
 

@@ -26,6 +26,7 @@ class Decision(dg.Config):
 def decide(context: dg.OpExecutionContext, config: Decision, workspace: Workspace) -> None:
     from pipeline.listings.cell import find_cell
     from pipeline.model.errors import UsageError
+    from pipeline.stores.actions import Person
     from pipeline.submissions import account
     from pipeline.submissions.live import Office
 
@@ -33,17 +34,17 @@ def decide(context: dg.OpExecutionContext, config: Decision, workspace: Workspac
         office = Office(workspace.database, workspace.vault, workspace.settings.storage())
         with workspace.connect() as connection:
             cell = find_cell(connection, config.store, config.marketplace)
-            if cell is None or not config.who.strip():
-                raise UsageError("give `who`, and a store that is connected to the marketplace")
-            by = (config.who, config.why)
+            if cell is None:
+                raise UsageError(f"{config.store} is not connected to {config.marketplace}")
+            by = Person(config.who, config.why, context.run.run_id)
             if config.map:
                 with office.listings(cell) as service:
-                    account.map_skus(connection, cell, service, config.map, *by)
-            account.sell_anyway(connection, cell, config.sell_anyway, *by)
-            account.forget(connection, cell, config.forget, *by)
+                    account.map_skus(connection, cell, service, config.map, by)
+            account.sell_anyway(connection, cell, config.sell_anyway, by)
+            account.forget(connection, cell, config.forget, by)
             about = []
             if config.drift != "none":
-                about = account.decide_drift(connection, cell, config.drift, config.drift_skus, *by)
+                about = account.decide_drift(connection, cell, config.drift, config.drift_skus, by)
     context.add_output_metadata({"decided": len(config.map) + len(config.sell_anyway) + len(config.forget) + len(about)})
 
 

@@ -22,11 +22,13 @@ from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.overlays import LOCALIZED, OPTIMIZED
 from pipeline.listings.overrides import plain, read_overrides
 from pipeline.listings.plan_files import plan_folder
+from pipeline.listings.preview import in_force, rows_of
 from pipeline.listings.provenance import provenance
 from pipeline.listings.schema import CATEGORIES, CHANGES, LISTINGS
 from pipeline.listings.unsent import CHANGES as CARRIED
 from pipeline.model.errors import UsageError
 from pipeline.model.money import format_minor
+from pipeline.operations.next_step import next_step
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.tables import Table
 from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS, FIXES, ISSUES, SCORES
@@ -34,7 +36,6 @@ from pipeline.settings import Settings
 from pipeline.stores.connections import get_connection, list_connections
 from pipeline.stores.stores import Store, get_store
 from pipeline.stores.text import known_names, shown
-from pipeline.submissions.status import hint
 
 Row = dict[str, Any]
 
@@ -49,7 +50,10 @@ _ORIGIN: Mapping[str, tuple[str, str]] = {
     "quantity": ("inventory", "available"),
 }  # fmt: skip
 #: Columns in minor units of a currency.
-_AMOUNTS = ("price", "compare_at_price", "list_price", "sale_price")
+_AMOUNTS = (
+    "price", "compare_at_price", "list_price", "sale_price", "price_before", "price_after", "list_price_after",
+    "sale_price_after",
+)  # fmt: skip
 _SENT = b"""
     SELECT s.id AS submission, s.kind AS feed, s.export_id, s.feed_id, s.state, s.submitted_at, s.ended_at, r.message_id,
         r.outcome, r.reason
@@ -66,13 +70,23 @@ _OPEN = b"""
             = (s.store_id, s.site, s.transport, s.export_id, s.via, s.kind) AND c.sku = %s AND c.status = 'pending')
     ORDER BY s.id DESC
 """
+_HELD = b"""
+    SELECT id AS submission, reason FROM submissions WHERE store_id = %s AND site = %s AND transport = %s AND state = 'held'
+    ORDER BY id LIMIT 1
+"""
 _ON_ITS_WAY = b"""
-    SELECT change, status, export_id, reason, repair, submission_id, price, quantity FROM listing_changes_sent
+    SELECT change, status, export_id, reason, repair, submission_id, price, list_price, sale_price, sale_start,
+        sale_end, quantity FROM listing_changes_sent
     WHERE store_id = %s AND site = %s AND transport = %s AND sku = %s ORDER BY version, change
 """
 _STATE = b"""
-    SELECT role, price, list_price, quantity, marketplace_item_id AS item_id, marketplace_status, uncertain, left_at, updated_at
+    SELECT role, price, list_price, sale_price, sale_start, sale_end, quantity, marketplace_item_id AS item_id,
+        marketplace_status, uncertain, left_at, updated_at
     FROM listing_state WHERE store_id = %s AND site = %s AND transport = %s AND sku = %s
+"""
+_DRIFT = b"""
+    SELECT kind, ours, theirs, state, first_seen, last_seen FROM listing_drift
+    WHERE store_id = %s AND site = %s AND transport = %s AND sku = %s ORDER BY kind
 """
 _SAID = b"""
     SELECT severity, code, text, attribute, field, rule, fix, actions, of_message, submission_id FROM marketplace_issues
@@ -239,16 +253,21 @@ def _market(
     cell = find_cell(connection, store.key, site)
     if cell is None:  # gone in between
         return {"next": f"pipeline connect {store.key} {site}"}
+    sku = _mapped(connection, cell, sku)
     listing = _first(book.rows("listings", LISTINGS, site, sku=sku))
     variant_id = listing.get("variant_id")
-    plan = _first(book.rows("listing_changes", CHANGES, site, sku=sku))
+    plan = _plan(connection, book, cell, sku)
     lane = (*cell.lane.key, sku)
     with connection.cursor(row_factory=dict_row) as cursor:
         carried = [(change, feed) for feed, changes in CARRIED.items() for change in changes]
+        held = cursor.execute(_HELD, cell.lane.key).fetchone()
         open_ = cursor.execute(_OPEN, (*cell.lane.key, *map(list, zip(*carried, strict=True)), sku)).fetchall()
-        sent, way, state, said = (cursor.execute(query, lane).fetchall() for query in (_SENT, _ON_ITS_WAY, _STATE, _SAID))
-    export = _export(connection, settings, cell, sku)
+        sent, way, state, said, drift = (
+            cursor.execute(query, lane).fetchall() for query in (_SENT, _ON_ITS_WAY, _STATE, _SAID, _DRIFT)
+        )
+    export = _export(connection, settings, cell, sku, plan.pop("export_id", ""))
     found: Row = {
+        "sku": sku,
         "mode": cell.lane.transport,
         "listing": _priced(listing, cell.site.currency) if listing else None,
         "fixes": _by_field(book.of_variant("listing_fixes", FIXES, product_id, variant_id, site)) if listing else {},
@@ -256,13 +275,15 @@ def _market(
         "score": _first(book.rows("listing_scores", SCORES, site, sku=sku)).get("display"),
         "texts": _texts(connection, book, cell, product_id, listing),
         "overrides": read_overrides(connection, cell.lane, sku=sku, ended=True),
-        "plan": {**plan, **export} if plan else None,
+        "plan": {**_priced(plan, cell.site.currency), **export} if plan else None,
         "sent": open_ + sent,
         "on_its_way": [_priced(one, cell.site.currency) for one in way],
         "state": _priced(state[0], cell.site.currency) if state else None,
+        "held_submission": held,
         "answers": said,
+        "drift": drift,
     }
-    return {**found, "next": _next(cell, found, sku)}
+    return {**found, "next": next_step(cell, found, sku)}
 
 
 def _texts(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product_id: str, listing: Row) -> list[Row]:
@@ -277,10 +298,33 @@ def _texts(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product
     return provenance(product, localized, optimized, category, listing, decisions)
 
 
-def _export(connection: psycopg.Connection[Any], settings: Settings, cell: Cell, sku: str) -> Row:
-    """The export that the newest plan is, and its messages about the SKU."""
-    table = stored_table(settings, "listing_changes", CHANGES, cell.site.key, cell.store.key)
-    export_id = table.metadata.get("export_id", "") if table is not None else ""
+def _mapped(connection: psycopg.Connection[Any], cell: Cell, sku: str) -> str:
+    """The SKU of the account that this one is sold as there; itself, unless somebody said so."""
+    row = connection.execute(
+        b"SELECT account_sku FROM account_lookups WHERE store_id = %s AND site = %s AND transport = %s AND sku = %s"
+        b" AND decided = 'map'",
+        (*cell.lane.key, sku),
+    ).fetchone()
+    return str(row[0]) if row and row[0] else sku
+
+
+def _plan(connection: psycopg.Connection[Any], book: _Book, cell: Cell, sku: str) -> Row:
+    """What the newest plan that is about the SKU does with it, and its export id."""
+    store, site = cell.store.key, cell.site.key
+    table = stored_table(book.settings, "listing_changes", CHANGES, site, store)
+    if table is None:
+        return {}
+    found = _first(list(_find(table, {"sku": sku})))
+    if found and "out_of_scope" in found["changes"]:
+        for plan, newer in in_force(connection, cell.lane, book.settings.storage()):
+            row = next(rows_of(plan, skus=[sku]), None) if found["product_id"] not in newer else None
+            if row is not None:
+                return {**{name: row[name] for name in CHANGES.names if name in row}, "export_id": plan.export_id}
+    return {**found, "export_id": table.metadata.get("export_id", "")} if found else {}
+
+
+def _export(connection: psycopg.Connection[Any], settings: Settings, cell: Cell, sku: str, export_id: str) -> Row:
+    """An export that a plan is, and its messages about the SKU."""
     row = connection.execute(
         b"SELECT status, planned_at, committed_at FROM exports WHERE store_id = %s AND site = %s AND transport = %s"
         b" AND export_id = %s",
@@ -299,54 +343,6 @@ def _export(connection: psycopg.Connection[Any], settings: Settings, cell: Cell,
 
 def _text(payload: Any) -> str:
     return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else str(payload)
-
-
-def _next(cell: Cell, found: Row, sku: str) -> str:
-    """What to do next, in one sentence."""
-    store, site = cell.store.key, cell.site.key
-    listing, plan = found["listing"], found["plan"] or {}
-    refused = next((one for one in found["on_its_way"] if one["status"] == "rejected"), None)
-    if cell.connection.paused:
-        return f"{store} on {site} is paused; resume it with: pipeline connection resume {store} {site}"
-    waiting = any(one["status"] == "pending" for one in found["on_its_way"])
-    if found["state"] is not None and found["state"]["uncertain"] and not waiting:
-        return f"nobody knows what {site} holds of it; all of it is said again by: pipeline export {store} {site}"
-    if refused is not None:
-        worst = next((one["field"] for one in found["answers"] if one["field"]), None)
-        said = hint(store, site, sku, "rejected", worst, refused["reason"], refused["repair"], refused["submission_id"])
-        return said or ""
-    if listing is None:
-        return (
-            f"{site} does not list it: it is not active or not in the assortment of the connection, or nothing was exported yet; "
-            f"pipeline export {store} {site}"
-        )
-    if listing["status"] == "blocked":
-        hints = " ".join(dict.fromkeys(row["hint"] for row in found["rules"] if row["severity"] in ("critical", "error")))
-        return f"it is blocked: {listing['reason']} {hints} Then: {_again(found['rules'], store, site)}"
-    if waiting:
-        return _waits(found["sent"])
-    if plan.get("status") == "waiting_approval":
-        return f"its plan waits for approval: pipeline export {store} {site} --approve {plan['export_id']}"
-    if "hold" in (plan.get("changes") or ()):
-        return f"it is held: {plan['reason']}"
-    if found["state"] is None or plan.get("status") in ("planned", "dry_run"):
-        return f"pipeline export {store} {site}"
-    return "nothing to do"
-
-
-def _waits(sent: Iterable[Row]) -> str:
-    """What a listing on its way waits for."""
-    waiting = next((one for one in sent if one["outcome"] == "waiting"), None)
-    if waiting is not None and waiting["state"] == "held":
-        return f"it waits for your decision about submission {waiting['submission']}: {waiting['reason']}"
-    why = f" (submission {waiting['submission']}: {waiting['reason']})" if waiting is not None and waiting["reason"] else ""
-    return f"it is on its way{why}; the verdict is read by itself, or now with: pipeline submissions poll"
-
-
-def _again(rules: Iterable[Row], store: str, site: str) -> str:
-    """What makes a blocked listing anew: what is decided on the connection needs no import."""
-    fields = {row["field"] for row in rules if row["severity"] in ("critical", "error")}
-    return f"pipeline export {store} {site}" if fields and fields <= {"category"} else f"pipeline import {store}"
 
 
 def require_arguments(store: str | None, sku: str | None) -> tuple[str, str]:

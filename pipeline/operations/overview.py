@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
@@ -12,6 +12,8 @@ from psycopg.rows import class_row
 
 from pipeline.catalog.inbox import Inbox
 from pipeline.platform.locks import is_locked, run_lock_name
+from pipeline.stores.api_versions import version_warnings
+from pipeline.stores.stores import list_stores
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,10 @@ class Row:
     blocked: int
     held: int
     waiting: int  # held changes that an approval lets pass
-    sending: int  # submissions without a verdict
+    sending: int  # SKUs of which something waits for the marketplace's verdict
     drift: int  # SKUs of which the marketplace holds something else than it acknowledged
     refused: int  # SKUs of which the marketplace refused something
+    faulty: int  # SKUs that it took, but finds an error in and may not show
     last_error: str | None
     next: str
 
@@ -60,15 +63,19 @@ _QUERY = b"""
             AND r.transport = lane.transport AND r.status = 'rejected' AND NOT EXISTS (SELECT 1 FROM listing_state l
                 WHERE l.store_id = s.id AND l.site = c.site AND l.transport = lane.transport AND l.sku = r.sku AND l.uncertain)
            ) AS refused,
-           (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
-            AND u.ended_at IS NULL) AS sending,
+           (SELECT count(DISTINCT w.sku) FROM listing_changes_sent w WHERE w.store_id = s.id AND w.site = c.site
+            AND w.transport = lane.transport AND w.status = 'pending') AS sending,
+           (SELECT count(DISTINCT f.sku) FROM marketplace_issues f JOIN listing_state l USING (store_id, site, transport, sku)
+            WHERE f.store_id = s.id AND f.site = c.site AND f.transport = lane.transport AND f.severity = 'error'
+                AND NOT l.uncertain AND l.left_at IS NULL AND NOT EXISTS (SELECT 1 FROM listing_changes_sent w
+                WHERE (w.store_id, w.site, w.transport, w.sku) = (f.store_id, f.site, f.transport, f.sku))) AS faulty,
            (SELECT count(*) FROM submissions u WHERE u.store_id = s.id AND u.site = c.site AND u.transport = lane.transport
             AND u.state = 'held') AS stuck,
            (SELECT count(DISTINCT d.sku) FROM listing_drift d WHERE d.store_id = s.id AND d.site = c.site
             AND d.transport = lane.transport AND d.state = 'open') AS drift,
            coalesce((planned.counts->>'blocked')::bigint, 0) AS blocked, coalesce((planned.counts->>'held')::bigint, 0) AS held,
            coalesce(s.last_error, i.quality_reason,
-               failed.error || CASE WHEN s.updated_at > failed.finished_at THEN ' (before the store was changed)' ELSE '' END,
+               failed.error || CASE WHEN s.changed_at > failed.finished_at THEN ' (before the store was changed)' ELSE '' END,
                c.last_error) AS last_error,
            failed.error IS NOT NULL AS import_failed, coalesce(planned.status, '') AS plan
     FROM stores s
@@ -115,6 +122,7 @@ class _Found:
     uncertain: int
     refused: int
     sending: int
+    faulty: int
     stuck: int
     drift: int
     blocked: int
@@ -149,8 +157,8 @@ def dead_imports(connection: psycopg.Connection[Any]) -> dict[str, str]:
 
 
 def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
-    """What the table has no room for, one sentence each: errors, submissions that need somebody, imports that wait, and files of
-    the inbox."""
+    """What the table has no room for, one sentence each: errors, submissions that need somebody, imports that wait, files of the
+    inbox, and API versions that end."""
     said = {(row.store, row.last_error): f"{row.store}: {row.last_error}" for row in rows if row.last_error}
     died = [f"{store}: {why}" for store, why in sorted(dead_imports(connection).items())]
     troubled = connection.execute(
@@ -180,7 +188,9 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
         f"{store}: {count} file(s) of the inbox were not imported; the texts beside them say why: {inbox.failed(store)}"
         for store, count in sorted(inbox.set_aside().items())
     ]
-    return [*said.values(), *died, *stuck, *_standing(connection), *requested, *lost, *arrived, *aside]
+    now = datetime.now(timezone.utc)
+    ending = [f"{store.key}: {one}" for store in list_stores(connection) for one in version_warnings(store, now)]
+    return [*said.values(), *died, *stuck, *_standing(connection), *requested, *lost, *arrived, *aside, *ending]
 
 
 def _standing(connection: psycopg.Connection[Any]) -> list[str]:
@@ -224,6 +234,7 @@ def _row(found: _Found, dead: bool) -> Row:
         found.sending,
         found.drift,
         found.refused,
+        found.faulty,
         found.last_error,
         _next(found, waiting, dead),
     )
@@ -253,8 +264,6 @@ def _next(found: _Found, waiting: bool, dead: bool) -> str:
         return f"pipeline export {found.store} {found.site}"
     if found.drift:
         return f"pipeline connection drift {found.store} {found.site}"
-    if found.held:
-        return f"pipeline changes show {found.store} {found.site}"
-    if found.refused:
-        return f"pipeline submissions list --store {found.store} --marketplace {found.site}"
+    if found.refused or found.faulty or found.held:
+        return f"pipeline problems {found.store} {found.site}"
     return ""

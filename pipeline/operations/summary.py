@@ -6,6 +6,7 @@ Read from the ledgers of imports and exports, so it says the same whoever ran th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,6 +21,7 @@ from pipeline.platform.io_manager import stored_table
 from pipeline.quality.schema import ISSUES
 from pipeline.quality.summary import top_issues
 from pipeline.settings import Settings
+from pipeline.stores.api_versions import version_warnings
 from pipeline.stores.stores import get_store
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ _NO_CHANGES = {kind: 0 for kind in ("create", "update", "price", "quantity", "im
 def summarize(
     connection: psycopg.Connection[Any], instance: dg.DagsterInstance, store_key: str, outcomes: Sequence[Outcome]
 ) -> dict[str, Any]:
-    """The store's newest import, and the newest export to each site that `outcomes` exported to; `status` is ok or failed."""
+    """The store's newest import, and the newest export to each site that `outcomes` exported to; `status` is ok or failed,
+    `warnings` are of the store."""
     store = get_store(connection, store_key)
     found = latest_import(connection, store.id)
     counts: Mapping[str, Any] = found.counts if found is not None else {}
@@ -61,6 +64,7 @@ def summarize(
             {"id": item.run_id, "job": item.job, "partition": item.partition, "success": item.success, "seconds": item.seconds}
             for item in outcomes
         ],
+        "warnings": version_warnings(store, datetime.now(timezone.utc)),
         "errors": failures,
     }
 
@@ -85,6 +89,14 @@ def notes(connection: psycopg.Connection[Any], settings: Settings, store_key: st
         export = latest_export(connection, cell.lane) if cell is not None else None
         if export is not None:
             found += _notes(export, store_key, site)
+            if export.counts.get("held"):
+                found.append(
+                    f"{site}: {export.counts['held']} listings are held; which, and why: pipeline problems {store_key} {site}"
+                )
+            if cell is not None and cell.lane.transport == "api" and export.status == "committed" and export.feed_files:
+                found.append(
+                    f"{site}: handed over; the verdicts are read by `pipeline up`, or now with: pipeline submissions poll"
+                )
             if export.counts.get("blocked"):
                 found += _blocked(export, settings, store_key, site)
     return found
@@ -116,10 +128,10 @@ def _blocked(export: Export, settings: Settings, store: str, site: str) -> list[
     if table is not None:
         rules = top_issues(table)
         rules = rules[rules["severity"].isin(BLOCKING)].sort_values("rows", ascending=False, kind="stable").head(_SHOWN)
-        columns = (rules[name].tolist() for name in ("rows", "rule", "hint"))
-        why = "; ".join(f"{rows} times {rule}: {hint}" for rows, rule, hint in zip(*columns, strict=True))
+        columns = (rules[name].tolist() for name in ("rows", "rule", "message", "hint"))
+        why = "; ".join(f"{rows} times {rule}: {message} {hint}" for rows, rule, message, hint in zip(*columns, strict=True))
     counts = export.counts
     return [
         f"{site}: {counts['blocked']} of {counts['listings']} listings are blocked{': ' if why else ''}{why} "
-        f"One by one: pipeline explain {store} SKU"
+        f"One by one: pipeline problems {store} {site}"
     ]

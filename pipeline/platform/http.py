@@ -48,7 +48,14 @@ class ApiError(PipelineError):
     """
 
     def __init__(
-        self, service: str, sentence: str, *, status: int | None = None, code: str | None = None, request_id: str | None = None
+        self,
+        service: str,
+        sentence: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        temporary: bool = False,
     ) -> None:
         told = f" (request {request_id})" if request_id else ""
         super().__init__(sentence if told in sentence else f"{sentence}{told}")
@@ -56,6 +63,7 @@ class ApiError(PipelineError):
         self.status = status
         self.code = code
         self.request_id = request_id
+        self.temporary = temporary
 
 
 @dataclass(frozen=True)
@@ -206,7 +214,7 @@ class Service:
         said = f": {answer.said}" if answer.said else ""
         return ApiError(
             self.name, f"{self.name} {what} (HTTP {answer.status}{said})", status=answer.status,
-            code=code or self._code(answer), request_id=answer.request_id,
+            code=code or self._code(answer), request_id=answer.request_id, temporary=is_temporary(answer.status),
         )  # fmt: skip
 
     def _patiently(self, once: Callable[[], Answer | _Result], *, repeat: bool, waits_only: bool = False) -> Any:
@@ -224,8 +232,10 @@ class Service:
                 said = retry_after(found.headers)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as lost:
                 # The cause would carry the URL with its query.
-                error = ApiError(self.name, f"{self.name} cannot be reached: {_words(lost)}; try again later")
-                if not isinstance(lost, httpx.TransportError) or isinstance(lost, httpx.UnsupportedProtocol):
+                lasting = not isinstance(lost, httpx.TransportError) or isinstance(lost, httpx.UnsupportedProtocol)
+                told = f"{self.name} cannot be reached: {_words(lost)}; try again later"
+                error = ApiError(self.name, told, temporary=not lasting)
+                if lasting:
                     raise error from None
             wait = max(said or 0.0, patience.wait(attempt))
             passed = waited if waits_only else patience.clock() - started

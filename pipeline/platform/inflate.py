@@ -15,7 +15,7 @@ MAX_RATIO = 200
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-def inflate(blocks: Iterable[bytes], name: str) -> Iterator[bytes]:
+def inflate(blocks: Iterable[bytes], name: str, advice: str = "") -> Iterator[bytes]:
     """The content of gzip `blocks`; several members in a row are one content, as for gunzip. Raises BadInputError."""
     inflater, given, taken, ended = zlib.decompressobj(31), 0, 0, False
     try:
@@ -39,6 +39,6 @@ def inflate(blocks: Iterable[bytes], name: str) -> Iterator[bytes]:
             yield block
             ended = inflater.eof
         if not (ended or inflater.eof):
-            raise BadInputError(f"{name} is a truncated gzip file; it must be copied or downloaded again")
+            raise BadInputError(f"{name} is a truncated gzip file{advice}")
     except zlib.error:
-        raise BadInputError(f"{name} is a damaged gzip file; it must be copied or downloaded again") from None
+        raise BadInputError(f"{name} is a damaged gzip file{advice}") from None

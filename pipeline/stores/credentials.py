@@ -105,7 +105,7 @@ def open_row(connection: psycopg.Connection, vault: Vault, table: str, row_id: U
     _note(connection, row, reason)
     raise CredentialError(
         f"{row.what}: {reason}; give the key that sealed it (pipeline keys check), or enter it again: "
-        f"{row.enter} --credentials FILE"
+        f"{row.enter} --credentials ask (or FILE, or - for stdin)"
     )
 
 

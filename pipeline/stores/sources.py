@@ -68,15 +68,23 @@ class SourceKind:
         return bool(self.credentials.accepted)
 
     def check(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """What is stored: the settings that were given, in normal form; None takes one away. Raises UsageError."""
+        """What is stored: the settings that were given, in normal form; None takes one away. Raises UsageError that says
+        everything that is wrong."""
         given = {name: value for name, value in settings.items() if value is not None}
-        for name in given:
-            if name not in self.settings:
-                raise UsageError(self._no_setting(name))
+        wrong = [self._no_setting(name) for name in given if name not in self.settings]
+        missing = [one.option for name, one in self.settings.items() if one.required and not given.get(name)]
+        if missing:
+            wrong.append(f"the source {self.name} needs {', and '.join(missing)}")
+        checked = {}
         for name, setting in self.settings.items():
-            if setting.required and not given.get(name):
-                raise UsageError(f"the source {self.name} needs {setting.option}")
-        return {name: self.settings[name].check(given[name]) for name in self.settings if name in given}
+            if given.get(name) or (name in given and not setting.required):
+                try:
+                    checked[name] = setting.check(given[name])
+                except UsageError as error:
+                    wrong.append(str(error))
+        if wrong:
+            raise UsageError("; ".join(wrong))
+        return checked
 
     def check_part(self, part: str, store_key: str) -> None:
         """Raises UsageError for a part that this source does not have."""

@@ -89,16 +89,16 @@ def add_store(
     Without a language it is the one of the source's locale, else English."""
     check_key(key)
     checked = check_source(source, source_settings)
-    if not same_source:
-        _refuse_same_source(connection, source, checked)
+    if refused := conflicts(connection, key, source, checked, same_source=same_source):
+        raise UsageError("; ".join(refused))
     language = language if language is not None else str(checked.get("locale", "en")).replace("_", "-")
     values = {
         "key": key,
         "name": plain_text(name if name is not None else key, "the name of the store"),
         "source": source,
         "source_settings": Jsonb(checked),
-        "currency": _check_currency(currency),
-        "language": _check_language(language),
+        "currency": check_currency(currency),
+        "language": check_language(language),
     }
     query = sql.SQL("INSERT INTO stores ({}) VALUES ({}) ON CONFLICT (key) DO NOTHING RETURNING {}").format(
         sql.SQL(", ").join(map(sql.Identifier, values)), sql.SQL(", ").join(map(sql.Placeholder, values)), _COLUMNS
@@ -106,8 +106,17 @@ def add_store(
     with connection.cursor(row_factory=class_row(Store)) as cursor:
         store = cursor.execute(query, values).fetchone()
     if store is None:
-        raise UsageError(f"there is a store {key} already; take another key, or change it with: pipeline store set {key}")
+        raise UsageError(_taken(key))
     return store
+
+
+def conflicts(
+    connection: psycopg.Connection, key: str, source: str, settings: Mapping[str, Any], *, same_source: bool = False
+) -> list[str]:
+    """Why the stores that there are leave no place for a new one, in sentences: first that its key is taken, then that its
+    catalog is another store's, unless that is meant."""
+    taken = [] if find_store(connection, key) is None else [_taken(key)]
+    return taken if same_source or not settings else taken + _same_source(connection, source, settings, key)
 
 
 def update_store(
@@ -127,17 +136,19 @@ def update_store(
         merged = {**store.source_settings, **source_settings}
         checked = check_source(store.source, merged)
         moved = any(checked.get(name) != store.source_settings.get(name) for name in source_kind(store.source).identity)
-        if moved and not same_source:
-            _refuse_same_source(connection, store.source, checked)
+        if moved and not same_source and (refused := _same_source(connection, store.source, checked, key)):
+            raise UsageError("; ".join(refused))
         values["source_settings"] = Jsonb(checked)
         clear_error(connection, store.id)  # if it was not of these, the next look or import says so again
     if name is not None:
         values["name"] = plain_text(name, "the name of the store")
     if currency is not None:
-        values["currency"] = _check_currency(currency)
+        values["currency"] = check_currency(currency)
     if language is not None:
-        values["language"] = _check_language(language)
+        values["language"] = check_language(language)
     changes = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(c), sql.Placeholder(c)) for c in values)
+    if source_settings is not None or currency is not None:
+        _note_change(connection, store.id)
     query = sql.SQL("UPDATE stores SET {} WHERE key = {} RETURNING {}").format(changes, sql.Placeholder("key"), _COLUMNS)
     with connection.cursor(row_factory=class_row(Store)) as cursor:
         return cursor.execute(query, values).fetchone() or get_store(connection, key)
@@ -190,6 +201,7 @@ def save_credentials(connection: psycopg.Connection, vault: Vault, store: Store,
     """Seal the credentials of a store's source; raises UsageError when they are not what the source takes."""
     source_kind(store.source).credentials.check(f"the source {store.source}", given)
     credentials.save(connection, vault, "stores", store.id, given)
+    _note_change(connection, store.id)
 
 
 def open_credentials(connection: psycopg.Connection, vault: Vault, store: Store) -> dict[str, Secret]:
@@ -201,35 +213,48 @@ def open_credentials(connection: psycopg.Connection, vault: Vault, store: Store)
     found = credentials.open_row(connection, vault, "stores", store.id)
     if not found:
         raise credentials.CredentialError(
-            f"store {store.key} has no credentials; enter them with: pipeline store set {store.key} --credentials FILE"
+            f"store {store.key} has no credentials; enter them with: "
+            f"pipeline store set {store.key} --credentials ask (or FILE, or - for stdin)"
         )
     return found
 
 
-def _refuse_same_source(connection: psycopg.Connection, source: str, settings: Mapping[str, Any]) -> None:
-    """Two stores with one catalog would sell everything twice; raises UsageError."""
+def _note_change(connection: psycopg.Connection, store_id: UUID) -> None:
+    """What an earlier import failed of may be corrected."""
+    connection.execute("UPDATE stores SET changed_at = clock_timestamp() WHERE id = %s", [store_id])
+
+
+def _taken(key: str) -> str:
+    return f"there is a store {key} already; take another key, or change it with: pipeline store set {key}"
+
+
+def _same_source(connection: psycopg.Connection, source: str, settings: Mapping[str, Any], key: str) -> list[str]:
+    """Two stores with one catalog would sell everything twice; a sentence if another store than `key` has this one."""
     identity = {name: settings.get(name) for name in source_kind(source).identity}
     if not identity:
-        return
+        return []
     row = connection.execute(
-        "SELECT key FROM stores WHERE source = %s AND source_settings @> %s ORDER BY key LIMIT 1",
-        [source, Jsonb(identity)],
+        "SELECT key FROM stores WHERE source = %s AND source_settings @> %s AND key <> %s ORDER BY key LIMIT 1",
+        [source, Jsonb(identity), key],
     ).fetchone()
-    if row is not None:
-        raise UsageError(
-            f"store {row[0]} has this catalog already ({', '.join(map(str, identity.values()))}); connect that one to more "
-            "marketplaces, or say --same-source if you want it twice"
-        )
+    if row is None:
+        return []
+    return [
+        f"store {row[0]} has this catalog already ({', '.join(map(str, identity.values()))}); connect that one to more "
+        "marketplaces, or say --same-source if you want it twice"
+    ]
 
 
-def _check_currency(value: str) -> str:
+def check_currency(value: str) -> str:
+    """In normal form; raises UsageError."""
     currency = value.strip().upper()
     if not _CURRENCY.fullmatch(currency):
         raise UsageError(f"{shown(value)!r} is not a currency; use an ISO 4217 code such as USD or EUR")
     return currency
 
 
-def _check_language(value: str) -> str:
+def check_language(value: str) -> str:
+    """Raises UsageError."""
     if not _LANGUAGE.fullmatch(value):
         raise UsageError(f"{shown(value)!r} is not a language; use a BCP 47 tag such as en or pt-BR")
     return value

@@ -12,12 +12,14 @@ from pipeline.listings.cell import Cell
 from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import ListingsService
 from pipeline.model.errors import UsageError
+from pipeline.stores.actions import Person, record_action
 from pipeline.submissions.adoption import enter
 from pipeline.submissions.drift import Policy, take
 
 _IN_LANE = b" WHERE store_id = %s AND site = %s AND transport = %s"
 _LIST = (
-    b"SELECT sku, found, account_sku, gtin, item_id, differs, decided, looked_at FROM account_lookups"
+    b"SELECT sku, found, account_sku, gtin, item_id, differs, decided,"
+    b" nullif(looked_at, to_timestamp(0)) AS looked_at FROM account_lookups"
     + _IN_LANE
     + b" AND (found <> 'nothing' OR decided IS NOT NULL) ORDER BY sku"
 )
@@ -37,7 +39,7 @@ def drifts(connection: psycopg.Connection[Any], lane: Lane) -> list[dict[str, An
 
 
 def map_skus(
-    connection: psycopg.Connection[Any], cell: Cell, service: ListingsService, mappings: Mapping[str, str], who: str, why: str
+    connection: psycopg.Connection[Any], cell: Cell, service: ListingsService, mappings: Mapping[str, str], by: Person
 ) -> None:
     """Sell these SKUs as the account's; raises UsageError for one that the account does not have or that is taken."""
     lane = cell.lane
@@ -57,21 +59,22 @@ def map_skus(
             b" DO UPDATE SET account_sku = excluded.account_sku, decided = 'map'",
             (*lane.key, sku, account_sku),
         )
-        _note(connection, lane, sku, f"map {account_sku}", who, why)
+    if mappings:
+        _note(connection, lane, by, "account_map", map=dict(mappings))
 
 
-def sell_anyway(connection: psycopg.Connection[Any], cell: Cell, skus: Sequence[str], who: str, why: str) -> None:
+def sell_anyway(connection: psycopg.Connection[Any], cell: Cell, skus: Sequence[str], by: Person) -> None:
     """Create these although the account sells their GTIN already, or somebody deleted them."""
-    _decide(connection, cell.lane, skus, "sell_anyway", who, why)
+    _decide(connection, cell.lane, skus, "sell_anyway", by)
 
 
-def forget(connection: psycopg.Connection[Any], cell: Cell, skus: Sequence[str], who: str, why: str) -> None:
+def forget(connection: psycopg.Connection[Any], cell: Cell, skus: Sequence[str], by: Person) -> None:
     """Take decisions about these back."""
-    _decide(connection, cell.lane, skus, None, who, why)
+    _decide(connection, cell.lane, skus, None, by)
 
 
 def decide_drift(
-    connection: psycopg.Connection[Any], cell: Cell, policy: Policy, skus: Sequence[str], who: str, why: str
+    connection: psycopg.Connection[Any], cell: Cell, policy: Policy, skus: Sequence[str], by: Person
 ) -> list[tuple[str, str]]:
     """Say ours again, or leave theirs; (SKU, kind) of what it was about."""
     about = take(connection, cell.lane, policy, skus)
@@ -81,14 +84,12 @@ def decide_drift(
             f"{', '.join(unknown[:5])} of {cell.lane.store} has no drift that waits on {cell.lane.site}; see: "
             f"pipeline connection drift {cell.lane.store} {cell.lane.site}"
         )
-    for sku, kind in about:
-        _note(connection, cell.lane, sku, f"{policy} {kind}", who, why)
+    if about:
+        _note(connection, cell.lane, by, f"drift_{policy}", values=[f"{sku} {kind}" for sku, kind in about])
     return about
 
 
-def _decide(
-    connection: psycopg.Connection[Any], lane: Lane, skus: Sequence[str], decision: str | None, who: str, why: str
-) -> None:
+def _decide(connection: psycopg.Connection[Any], lane: Lane, skus: Sequence[str], decision: str | None, by: Person) -> None:
     for sku in skus:
         count = connection.execute(
             b"UPDATE account_lookups SET decided = %s"
@@ -101,14 +102,12 @@ def _decide(
                 f"nothing is to be decided about {sku} of {lane.store} on {lane.site}; see: "
                 f"pipeline connection adopt {lane.store} {lane.site}"
             )
-        _note(connection, lane, sku, decision or "forget", who, why)
+    if skus:
+        _note(connection, lane, by, f"account_{decision or 'forget'}", skus=list(skus))
 
 
-def _note(connection: psycopg.Connection[Any], lane: Lane, sku: str, decision: str, who: str, why: str) -> None:
-    connection.execute(
-        b"INSERT INTO account_decisions (store_id, site, transport, sku, decision, who, why) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        (*lane.key, sku, decision, who, why),
-    )
+def _note(connection: psycopg.Connection[Any], lane: Lane, by: Person, action: str, **details: Any) -> None:
+    record_action(connection, by, action, lane.store, lane.site, **details)
 
 
 def _rows(connection: psycopg.Connection[Any], query: bytes, lane: Lane) -> list[dict[str, Any]]:

@@ -135,7 +135,7 @@ def forget(connection: psycopg.Connection[Any], cell: Cell) -> None:
         + b"'",
         cell.lane.key,
     )
-    connection.execute(b"UPDATE account_lookups SET looked_at = '-infinity'" + _IN_LANE, cell.lane.key)
+    connection.execute(b"UPDATE account_lookups SET looked_at = to_timestamp(0)" + _IN_LANE, cell.lane.key)
     connection.execute(
         b"UPDATE export_lanes SET reconciled_at = NULL, account = NULL, version = version + 1" + _IN_LANE, cell.lane.key
     )

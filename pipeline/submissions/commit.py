@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg.types.json import Jsonb
 
 from pipeline.listings.lane import Lane
@@ -21,6 +23,21 @@ from pipeline.submissions.withdrawal import withdraw
 
 #: Records a plan's effects in the transaction of the hand-over: (connection, version of the lane from now on).
 Record = Callable[[psycopg.Connection[Any], int], None]
+
+
+#: What an operator rejected and the source says otherwise by now, or no more.
+_NO_LONGER_REJECTED = b"""
+    DELETE FROM rejected_changes WHERE store_id = %s AND site = %s AND transport = %s AND sku <> ALL(%s)
+"""
+
+
+def _kept_back(plan: Plan) -> list[str]:
+    """SKUs of which a plan holds or blocks something."""
+    rows = plan.changes.arrow(["sku", "changes"])
+    kinds = pc.list_flatten(rows["changes"])
+    kept = pc.list_parent_indices(rows["changes"]).filter(pc.is_in(kinds, value_set=pa.array(["hold", "blocked"])))
+    skus: list[str] = rows["sku"].take(kept).to_pylist()
+    return skus
 
 
 def hand_over(
@@ -53,6 +70,7 @@ def hand_over(
         if plan.effects.rows:
             record(connection, advance(connection, lane, plan))
         if not plan.product_ids:
+            connection.execute(_NO_LONGER_REJECTED, (*lane.key, _kept_back(plan)))
             connection.execute(
                 b"UPDATE export_lanes SET source_version = %s WHERE store_id = %s AND site = %s AND transport = %s",
                 (plan.import_id, *lane.key),

@@ -71,6 +71,7 @@ class Submission:
     failures: int
     resends: int
     adopted: bool
+    cancel_asked: str | None  # by whom, and why; null: nobody wants it cancelled
     created_at: datetime
     ended_at: datetime | None
     counts: Mapping[str, Any]

@@ -25,6 +25,7 @@ from pipeline.platform.points import point
 from pipeline.submissions import single
 from pipeline.submissions.ledger import ENDED, OPEN, SENT, Ledger, Submission
 from pipeline.submissions.places import Places
+from pipeline.submissions.requests import request_export
 from pipeline.submissions.statistics import refresh
 from pipeline.submissions.verdicts import Verdict, apply, becomes_a_feed, forget, is_foreign, judge
 
@@ -253,8 +254,10 @@ class Worker:
             return self._still_waiting(row, feed.status)
         report = None
         try:
+            if feed.status == "cancelled" and row.cancel_asked is not None:
+                return self.end_unsent(row, "cancelled", row.cancel_asked)
             if feed.status == "cancelled":
-                return self.end_unsent(row, "cancelled", "cancelled before it was processed")
+                return self._say_again(row, f"the marketplace cancelled feed {row.feed_id} before it was processed")
             messages = self._messages(row)
             if feed.report_id:
                 report = self.service.report(feed.report_id)
@@ -310,10 +313,14 @@ class Worker:
 
     def _forget(self, row: Submission) -> Submission:
         """It was never sent and cannot be."""
-        why = "its feed file is gone or was changed, so nothing was sent; the next export plans it again"
-        with self.ledger.connection.transaction():
-            forget(self.ledger.connection, row)
-            return self.ledger.move(row, "cancelled", reason=why)
+        return self._say_again(row, "its feed file is gone or was changed, so nothing was sent")
+
+    def _say_again(self, row: Submission, why: str) -> Submission:
+        """It ended without any effect, and nobody wanted that: an export of what it was about is requested."""
+        connection = self.ledger.connection
+        with connection.transaction():
+            request_export(connection, Lane(row.store_id, "", row.site, row.transport), forget(connection, row), why)
+            return self.ledger.move(row, "cancelled", reason=f"{why}; an export says it again by itself")
 
     def _failed(self, row: Submission, why: str) -> Submission:
         """Try the same step later, less and less often."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal
 
 import psycopg
@@ -29,10 +30,10 @@ _LIST = """
 def list_submissions(
     connection: psycopg.Connection[Any], *, store: str | None, site: str | None, open_only: bool, limit: int
 ) -> list[dict[str, Any]]:
-    """The newest first."""
+    """Those that somebody has to decide about first, then the newest."""
     query = _LIST + (
         " WHERE (%(store)s::text IS NULL OR t.key = %(store)s) AND (%(site)s::text IS NULL OR s.site = %(site)s)"
-        " AND (NOT %(open)s OR s.ended_at IS NULL) ORDER BY s.id DESC LIMIT %(limit)s"
+        " AND (NOT %(open)s OR s.ended_at IS NULL) ORDER BY s.state = 'held' DESC, s.id DESC LIMIT %(limit)s"
     )
     return _rows(connection, query, {"store": store, "site": site, "open": open_only, "limit": limit})
 
@@ -75,6 +76,8 @@ def decide(office: Office, submission_id: int, action: Action, by: Person, *, fe
             worker.ledger.connection, by, action, found["store"], found["marketplace"], export_id=found["export_id"],
             submission=submission_id,
         )  # fmt: skip
+    if action == "resend" and found["ended_at"] is not None:
+        return f"{said}, or go now with: pipeline export {found['store']} {found['marketplace']}"
     return said
 
 
@@ -83,6 +86,12 @@ def resend(worker: Worker, submission_id: int, why: str) -> str:
     ledger = worker.ledger
     row = ledger.get(submission_id)
     if row.state == "held":
+        if _is_open(worker, row):
+            raise UsageError(
+                f"feed {row.feed_id} of submission {row.id} may still be processed, and would then come after what is sent "
+                f"again; first: pipeline submissions cancel {row.id}, or, to wait on: pipeline submissions adopt {row.id} "
+                f"{row.feed_id}"
+            )
         ledger.move(
             row, "planned", note=f"resend: {why}", feed_id=None, document_id=None, documented_at=None, sending_at=None,
             adopted=False, resends=0, polls=0,
@@ -123,14 +132,23 @@ def cancel(worker: Worker, submission_id: int, why: str) -> str:
     if row.state in ("planned", "documented", "uploaded"):
         worker.end_unsent(row, "cancelled", said)
         return f"submission {row.id} is cancelled; what it says is not sent until it changes, or until a resend"
-    if row.state == "submitted":
+    if row.state == "submitted" or (row.state == "held" and _is_open(worker, row)):
         worker.service.cancel(row.feed_id or "")
         ledger.note(row, said)
+        if row.state == "held":
+            row = ledger.move(row, "submitted", note=said, submitted_at=ledger.now(), polls=0)
+        ledger.wait(row, timedelta(0), cancel_asked=said)
         return f"the marketplace was asked to cancel feed {row.feed_id}; whether it did is read at the next poll"
     if row.state == "held":
         worker.give_up(row, said)
         return f"submission {row.id} is given up; what it touched counts as uncertain, and the next export says it as a whole"
     raise _not_now(row, "cancelled")
+
+
+def _is_open(worker: Worker, row: Submission) -> bool:
+    """Whether the marketplace has its feed, and not ended it."""
+    feed = worker.service.feed(row.feed_id) if row.feed_id else None
+    return feed is not None and feed.status in ("queued", "running")
 
 
 def _not_now(row: Submission, what: str) -> UsageError:

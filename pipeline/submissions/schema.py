@@ -19,7 +19,7 @@ ACCOUNT_LISTINGS = pa.schema(
         ("item_id", pa.string()),  # ASIN, item id
         ("differs", pa.list_(pa.string())),  # kinds in which an adopted one was not as we would say it
         ("decided", pa.string()),  # map | sell_anyway
-        ("looked_at", pa.timestamp("us", "UTC")),
+        ("looked_at", pa.timestamp("us", "UTC")),  # null: to be looked at again
     ]
 )
 

@@ -72,8 +72,13 @@ def listing_status(connection: psycopg.Connection[Any], cell: Cell) -> Iterator[
     for piece in _pieces(connection, _STATUS, cell):
         told = piece[["sku", "state", "field", "reason", "repair", "submission_id"]].itertuples(index=False)
         hints = [hint(store, site, *one) for one in told]
-        drift = f"the marketplace holds something else than it acknowledged; decide: pipeline connection drift {store} {site}"
-        piece["hint"] = [found or (drift if moved else None) for found, moved in zip(hints, piece["drift"], strict=True)]
+        live = piece["state"] == "live"
+        faulty = piece[["sku", "field", "code", "issue"]].itertuples(index=False)
+        errors = [
+            fault(store, site, *one) if wrong else None for one, wrong in zip(faulty, live & (piece["errors"] > 0), strict=True)
+        ]
+        moved = [drifted(store, site) if one else None for one in piece["drift"]]
+        piece["hint"] = [one or another or third for one, another, third in zip(hints, errors, moved, strict=True)]
         yield pd.DataFrame(piece, columns=LISTING_STATUS.names)
 
 
@@ -81,6 +86,9 @@ def hint(
     store: str, site: str, sku: str, state: str, field: str | None, reason: str | None, repair: str | None, submission: Any
 ) -> str | None:
     """What to do about a listing: it names the store, the SKU, the cause, and the next command."""
+    if state == "rejected" and (reason or "").startswith("cancelled by "):
+        again = f"pipeline submissions resend {int(submission)}" if pd.notna(submission) else f"pipeline export {store} {site}"
+        return f"{sku} of {store}: not sent to {site}, since it was {reason}; to send it after all: {again}"
     if state == "rejected":
         begin = f"{sku} of {store}: {site} refused it ({reason or 'without a reason'})"
         if repair == MENDED:
@@ -92,6 +100,20 @@ def hint(
     if state == "uncertain":
         return f"{sku} of {store}: nobody knows what {site} holds; all of it is said again by: pipeline export {store} {site}"
     return None
+
+
+def fault(store: str, site: str, sku: str, field: str | None, code: str | None, issue: str | None) -> str:
+    """What to do about a listing that was taken, but that the marketplace finds an error in: it may not be shown to buyers."""
+    what = f"the {field}" if field else "what it names"
+    return (
+        f"{sku} of {store}: {site} took it, but finds an error ({code}: {issue}) and may not show it; correct {what} at the "
+        f"source, then pipeline import {store}"
+    )
+
+
+def drifted(store: str, site: str) -> str:
+    """What to do about a listing that somebody changed there."""
+    return f"{site} holds something else than it acknowledged; decide: pipeline connection drift {store} {site}"
 
 
 def repair_states(connection: psycopg.Connection[Any], lane: Lane, overrides: Sequence[Override]) -> dict[int, str]:

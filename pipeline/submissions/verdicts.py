@@ -201,10 +201,11 @@ def becomes_a_feed(connection: psycopg.Connection[Any], row: Submission) -> None
     )
 
 
-def forget(connection: psycopg.Connection[Any], row: Submission) -> None:
-    """What was to be sent is not on its way: the next plan says it again."""
-    connection.execute(
+def forget(connection: psycopg.Connection[Any], row: Submission) -> list[str]:
+    """What was to be sent is not on its way: the next plan says it again. Returns the products that it is about."""
+    rows = connection.execute(
         b"DELETE FROM listing_changes_sent WHERE store_id = %s AND site = %s AND transport = %s AND export_id = %s"
-        b" AND status = 'pending' AND via = %s AND change = ANY(%s)",
+        b" AND status = 'pending' AND via = %s AND change = ANY(%s) RETURNING product_id",
         (row.store_id, row.site, row.transport, row.export_id, row.via, list(CHANGES[row.kind])),
     )
+    return [str(one[0]) for one in rows]

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -129,21 +130,31 @@ def test_a_live_store_by_prompt_without_an_echo(settings: Settings, connection: 
     code, shown = in_terminal(
         ["store", "add", "shop", *SHOP],
         [
-            ("which: ", "2"),
+            ("access_token (Enter to give client_id and client_secret instead): ", ""),
             ("client_id: ", "CANARY-id"),
             ("client_secret: ", "CANARY-secret"),
             ("webhook_secret (Enter if there is none): ", ""),
         ],
     )
     assert code == 0, shown
-    assert "1  access_token" in shown and "CANARY" not in shown
+    assert "CANARY" not in shown
     assert opened(connection, settings) == {"client_id": "CANARY-id", "client_secret": "CANARY-secret"}
+
+
+def test_what_is_pasted_at_the_first_prompt_is_not_shown(settings: Settings, connection: psycopg.Connection) -> None:
+    code, shown = in_terminal(
+        ["store", "add", "shop", *SHOP, "--credentials", "ask"],
+        [(": ", "CANARY-token"), ("webhook_secret (Enter if there is none): ", "CANARY-hook")],
+    )
+    assert code == 0 and "CANARY" not in shown, shown.replace("CANARY", "...")
+    assert opened(connection, settings) == {"access_token": "CANARY-token", "webhook_secret": "CANARY-hook"}
 
 
 def test_nothing_is_asked_where_nobody_can_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe(monkeypatch, "")
     result = cli("store", "add", "shop", *SHOP)
     assert result.code == 2 and "access_token, or client_id and client_secret" in result.err
+    assert all(way in result.err for way in ("--credentials ask", "--credentials FILE", "--credentials -"))
     asked = cli("store", "add", "shop", *SHOP, "--credentials", "ask")
     assert asked.code == 2 and "needs a terminal" in asked.err
     assert cli("store", "list", "--json").json == {"stores": []}
@@ -213,7 +224,9 @@ def test_a_store_gets_new_credentials_and_settings(
 
 
 def test_trying_a_store(cli: Cli, demo: str, catalog: Path, tmp_path: Path, key_file: Path) -> None:
-    assert cli("store", "test", demo, "--json").json == {"store": demo, "source": "shopify-file", "problems": [], "optional": []}
+    assert cli("store", "test", demo, "--json").json == {
+        "store": demo, "source": "shopify-file", "problems": [], "warnings": [], "optional": [],
+    }  # fmt: skip
     catalog.unlink()
     assert "does not exist" in cli("store", "test", demo).err
     cli("store", "add", "shop", *SHOP, "--credentials", write(tmp_path, "c.json", SHOPIFY))
@@ -297,7 +310,7 @@ def test_a_table_of_excel(cli: Cli, tmp_path: Path, catalog: Path) -> None:
     path.write_bytes(b"key;file;name\r\nshop-c;catalog.csv;C; the third\r\n")
     refused = cli("store", "add", "--from", str(path))
     assert refused.code == 2
-    assert "line 2 has 4 cells for 3 columns; quote texts that have a semicolon in them" in refused.err
+    assert "line 2: it has 4 cells for 3 columns; quote texts that have a semicolon in them" in refused.err
 
 
 def test_one_catalog_in_two_stores_is_refused_unless_it_is_meant(cli: Cli, tmp_path: Path) -> None:
@@ -313,7 +326,7 @@ def test_one_catalog_in_two_stores_is_refused_unless_it_is_meant(cli: Cli, tmp_p
     rows = ("x,shopify,x,a.json", "y,shopify,x,a.json", "z,shopify,my-shop,a.json")
     several = table(tmp_path, "key,source,domain,credentials", *rows)
     said = cli("store", "add", "--from", several).err
-    assert "line 3: store x has this catalog already" in said and "line 4: store one has" in said
+    assert "line 3: line 2 has this catalog already (x.myshopify.com)" in said and "line 4: store one has" in said
     assert cli("store", "add", "--from", several, "--same-source").code == 0
     moved = cli("store", "set", "x", "--domain", "my-shop")
     assert moved.code == 2 and "store one has this catalog already" in moved.err
@@ -363,13 +376,59 @@ def test_one_wrong_line_adds_nothing_and_every_wrong_line_is_named(
         assert instance.get_dynamic_partitions("stores") == [demo]
 
 
+def test_every_mistake_of_every_line_is_named_at_once(
+    cli: Cli, demo: str, tmp_path: Path, connection: psycopg.Connection, settings: Settings, catalog: Path, key_file: Path
+) -> None:
+    """Mistakes of different kinds, several in one line, and such that only files or the database can tell."""
+    good, bad = write(tmp_path, "a.json", SHOPIFY), write(tmp_path, "bad.json", {"password": "CANARY"})
+    cli("store", "add", "one", "--source", "shopify", "--domain", "taken", "--credentials", good)
+    before = key_file.read_bytes()
+    several = table(
+        tmp_path, "key,source,domain,channel,file,credentials,currency,language", "fine,shopify,fine,,,a.json,EUR,de",
+        "UPPER,shopify,shop.example.com,web,,bad.json,dollars,deutsch!", "demo,shopify,taken,,,no.json,,", "x,magento,,,,,euros,",
+        "y,shopify,fine,,,a.json,,", "fine,shopify-file,,,catalog.csv,,,", "z,akeneo,,,,,,",
+        "w,shopify-file,,,catalog.csv,,,,more",
+    )  # fmt: skip
+    refused = cli("store", "add", "--from", several)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    found = re.findall(r"line (\d+): (.*?)(?=; line \d+: |\n)", refused.err)
+    expected = [
+        (3, "'UPPER' cannot be a store key"), (3, "the source shopify takes no --channel"), (3, "'dollars' is not a currency"),
+        (3, "'deutsch!' is not a language"), (3, "the credentials of the source shopify have an unknown name"),
+        (4, "the credentials file cannot be read"), (4, "there is a store demo already"),
+        (4, "store one has this catalog already"),
+        (5, "'magento' is not a source"), (5, "'euros' is not a currency"), (6, "line 2 has this catalog already"),
+        (7, "the key fine stands on line 2 already"),
+        (8, "the source akeneo needs the address of the PIM: --url https://pim.example.com, and the channel to read"),
+        (8, "the source akeneo needs credentials"), (9, "it has 9 cells for 8 columns"),
+    ]  # fmt: skip
+    assert [(int(line), said.startswith(words)) for (line, said), (_, words) in zip(found, expected, strict=True)] == [
+        (line, True) for line, _ in expected
+    ], found
+    assert "'shop.example.com' is not a shop" in found[1][1]
+    assert [store["key"] for store in cli("store", "list", "--json").json["stores"]] == [demo, "one"]
+    assert key_file.read_bytes() == before and Path(bad).exists()
+    with open_instance(settings) as instance:
+        assert sorted(instance.get_dynamic_partitions("stores")) == [demo, "one"]
+
+
+def test_a_taken_key_is_said_before_a_taken_catalog(cli: Cli, tmp_path: Path) -> None:
+    shop = ("--source", "shopify", "--credentials", write(tmp_path, "a.json", SHOPIFY), "--domain")
+    for key in ("one", "two"):
+        assert cli("store", "add", key, *shop, key).code == 0
+    taken = "error: there is a store two already; take another key, or change it with: pipeline store set two"
+    assert cli("store", "add", "two", *shop, "two").err == cli("store", "add", "two", *shop, "new").err == f"{taken}\n"
+    assert cli("store", "add", "two", *shop, "one").err.startswith(f"{taken}; store one has this catalog already")
+    assert cli("store", "add", "two", *shop, "one", "--same-source").err == f"{taken}\n"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
         (["key,access_token", "a,CANARY"], "'access_token' is not a column"),
         (["key,key", "a,b"], "no column twice"),
         (["file", "a"], "needs a column key"),
-        (["key,file", "a,b,CANARY"], "has 3 cells for 2 columns"),
+        (["key,file", "a,b,CANARY"], "line 2: it has 3 cells for 2 columns"),
         (["key,file", 'a,"b'], "not readable CSV"),
         (["key,file"], "has no store"),
         ([], "needs a column key"),
@@ -387,6 +446,33 @@ def test_a_table_without_keys_says_so_once(cli: Cli, tmp_path: Path, key_file: P
     result = cli("store", "add", "--from", table(tmp_path, "key,source,domain,credentials", *lines))
     assert result.code == 2 and result.err.count("the key file") == 1 and "line 2" not in result.err
     assert cli("store", "list", "--json").json == {"stores": []}
+
+
+@pytest.mark.parametrize("wrong", ["missing", "readable by others", "no key"])
+def test_a_key_file_that_cannot_be_used_is_wrong_configuration(
+    cli: Cli, demo: str, tmp_path: Path, key_file: Path, wrong: str, connection: psycopg.Connection
+) -> None:
+    """Exit code 2 everywhere, as for any other setting, and no run that fails."""
+    file = write(tmp_path, "a.json", SHOPIFY)
+    cli("store", "add", "shop", *SHOP, "--credentials", file)
+    cli("connect", demo, "amazon-us", "--set", "seller_id=A1", "--credentials", write(tmp_path, "b.json", AMAZON))
+    connection.execute("UPDATE marketplace_credentials SET status = 'active'")
+    connection.commit()
+    if wrong == "missing":
+        key_file.unlink()
+    elif wrong == "no key":
+        key_file.write_text("k1:secret")
+    else:
+        key_file.chmod(0o644)
+    for command in (
+        ("store", "test", "shop"), ("store", "set", "shop", "--credentials", file), ("import", "shop"),
+        ("labels", "import", "shop"), ("export", demo, "amazon-us"), ("keys", "check"), ("credentials", "rotate"),
+        ("store", "add", "more", "--source", "shopify", "--domain", "more", "--credentials", file),
+    ):  # fmt: skip
+        result = cli(*command)
+        assert (result.code, result.out) == (2, ""), command
+        assert result.err.startswith("error: ") and str(key_file) in result.err and result.err.count("\n") == 1, command
+    assert cli("jobs", "list", "--json").json == {"jobs": []}
 
 
 def test_a_table_comes_alone(cli: Cli, tmp_path: Path) -> None:

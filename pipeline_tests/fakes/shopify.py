@@ -30,9 +30,11 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
+    Visitor,
     build_schema,
     graphql_sync,
     parse,
+    visit,
 )
 
 from pipeline_tests.fakes.shopify_bulk import Invalid, bulk_lines, roots
@@ -46,6 +48,8 @@ MAX_COST, MAX_OPERATIONS = 1000, 5
 _NEEDED = {
     "products": "read_products",
     "productVariants": "read_products",
+    "inventoryLevels": "read_inventory",
+    "location": "read_locations",
     "locations": "read_locations",
     "translatableResources": "read_translations",
     "translatableResourcesByIds": "read_translations",
@@ -150,17 +154,22 @@ class FakeShopify:
                                 "extensions": {"code": "MAX_COST_EXCEEDED"}}]}  # fmt: skip
         if cost > self._filled():
             return self._throttled(cost)
-        for item in operation.selection_set.selections:
-            missing = _NEEDED.get(item.name.value) if isinstance(item, FieldNode) else None
-            if missing and not {missing, missing.replace("read_", "write_")} & set(self.scopes):
-                message = f"Access denied for {item.name.value} field. Required access: `{missing}` access scope."
-                return {"errors": [{"message": message, "extensions": {"code": "ACCESS_DENIED"}}], "data": None}
+        if denied := self._denied(query):
+            message = f"Access denied for {denied} field. Required access: `{_NEEDED[denied]}` access scope."
+            return {"errors": [{"message": message, "extensions": {"code": "ACCESS_DENIED"}}], "data": None}
         self._level = self._filled() - cost
         found = graphql_sync(schema(), query, self, variable_values=variables, field_resolver=_resolve)
         answer: Any = {"data": found.data}
         if found.errors:
             answer["errors"] = [{"message": error.message} for error in found.errors]
         return {**answer, "extensions": self._extensions(cost)}
+
+    def _denied(self, query: str) -> str | None:
+        """The first field of a query, at any depth, for which the app lacks the permission; to write includes to read."""
+        found = _Fields()
+        visit(parse(query), found)
+        granted = {*self.scopes, *(scope.replace("write_", "read_") for scope in self.scopes)}
+        return next((name for name in found.names if name in _NEEDED and _NEEDED[name] not in granted), None)
 
     def _filled(self) -> float:
         now = self.clock()
@@ -293,7 +302,16 @@ class FakeShopify:
             gid("BulkOperation", next(self._numbers)), query, lines, self.data.tick(0), self.polls,
             endings.pop(0) if endings else "COMPLETED",
         )  # fmt: skip
+        if self._denied(query):  # accepted all the same, and found out at once
+            operation.left, operation.ending = 1, "FAILED:ACCESS_DENIED"
         self.operations[operation.id] = operation
+        return {"bulkOperation": self._public(operation), "userErrors": []}
+
+    def bulkOperationCancel(self, id: str) -> Object:
+        operation = self.operations.get(id)
+        if operation is None or operation.status not in ("CREATED", "RUNNING"):
+            return {"bulkOperation": None, "userErrors": [{"field": ["id"], "message": "Bulk operation does not exist"}]}
+        operation.status, operation.ending = "CANCELED", "CANCELED"
         return {"bulkOperation": self._public(operation), "userErrors": []}
 
     def bulkOperation(self, id: str) -> Object | None:
@@ -324,6 +342,17 @@ class FakeShopify:
             "fileSize": "0", "url": url if done and rows else None,
             "partialDataUrl": f"{url}&partial=1" if status == "FAILED" and rows else None,
         }  # fmt: skip
+
+
+class _Fields(Visitor):
+    """Names of all fields, from the first to the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        self.names.append(node.name.value)
 
 
 def _not_registered(code: str, message: str, path: list[str]) -> Object:

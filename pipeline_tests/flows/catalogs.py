@@ -50,8 +50,9 @@ def products(count: int, changes: Mapping[int, Row] | None = None, without: Iter
 
 
 def write(path: Path, rows: Iterable[Row]) -> Path:
+    rows = list(rows)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(product(1)))
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in (product(1), *rows) for name in row)))
         writer.writeheader()
         writer.writerows(rows)
     return path

@@ -198,7 +198,7 @@ def test_a_blocked_live_sku_is_held_and_its_quantity_may_fall(shop: Place) -> No
     found = export(shop)
     assert (found["held"], sent(found)) == (1, {"quantity": 1})
     row = {row["site"]: row for row in shop.summary("status")["connections"]}[AMAZON]
-    assert row["next"] == f"pipeline changes show shop {AMAZON}"
+    assert row["next"] == f"pipeline problems shop {AMAZON}"
     assert feeds.skus(shop, found) == {"inventory": ["SKU-4"]}
 
 

@@ -93,6 +93,9 @@ def test_a_gtin_under_another_sku_waits_for_a_person(place: Place, amazon: FakeA
     shown = place.summary("connection", "adopt", *CONNECTION)["listings"]
     waiting = [(one["sku"], one["account_sku"]) for one in shown if one["found"] == "gtin"]
     assert waiting == [("SKU-1", "OLD-1"), ("SKU-2", "OLD-2")]
+    found = place.summary("problems", "shop")["problems"]
+    assert [(one["sku"], one["problem"]) for one in found] == [("SKU-1", "held"), ("SKU-2", "held")]
+    assert "--map SKU-1=OLD-1" in found[0]["reason"]
     place.summary("connection", "adopt", *CONNECTION, "--map", "SKU-1=OLD-1", "--sell-anyway", "SKU-2", "--why", "as agreed")
     second = export(place)
     assert (second["held"], second["changes"]["create"], second["changes"]["unchanged"]) == (0, 1, 9)
@@ -107,8 +110,10 @@ def test_a_gtin_under_another_sku_waits_for_a_person(place: Place, amazon: FakeA
     assert export(place)["changes"]["price"] == 1
     assert (price(amazon, "OLD-1"), (MARKETPLACE, "SKU-1") in amazon.catalog.listings) == (21.0, False)
     assert {key for key in before if key[1].startswith("OLD")} <= set(amazon.catalog.listings)
-    decided = place.rows("SELECT sku, decision, why FROM account_decisions ORDER BY sku")
-    assert decided == [("SKU-1", "map OLD-1", "as agreed"), ("SKU-2", "sell_anyway", "as agreed")]
+    decided = [(one["action"], one["details"]) for one in place.summary("audit", "--store", "shop")["actions"]]
+    assert decided == [("account_sell_anyway", {"skus": ["SKU-2"]}), ("account_map", {"map": {"SKU-1": "OLD-1"}})]
+    explained = place.summary("explain", "shop", "SKU-1")["marketplaces"][SITE]
+    assert (explained["sku"], explained["listing"]["status"]) == ("OLD-1", "ready")
 
 
 def test_wrong_use_is_told(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:

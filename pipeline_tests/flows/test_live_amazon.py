@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,20 @@ def test_from_connecting_to_the_verdict(place: Place, amazon: FakeAmazon, tmp_pa
     reports = place.table("processing_reports", "shop", SITE).read()
     assert sorted(reports["message_id"]) == list(range(1, 11))
 
+    (row,) = [one for one in place.summary("status")["connections"] if one["site"] == SITE]
+    assert (row["live"], row["refused"], row["next"]) == (9, 1, f"pipeline problems shop {SITE}")
+    (problem,) = place.summary("problems", "shop", SITE)["problems"]
+    assert (problem["sku"], problem["problem"], problem["field"]) == (sku, "refused", "title")
+    assert problem["next"] == status.loc[sku, "hint"]
+
     again = place.summary("export", "shop", SITE)["marketplaces"][SITE]
     assert (again["changes"]["unchanged"], again["held"]) == (9, 1)
     assert amazon.calls["createFeed"] == 1
     done = place.summary("submissions", "resend", str(open_["id"]), "--why", "the title is allowed now")["done"]
-    assert done == f"1 refused messages of submission {open_['id']} may be sent again: they are in the next export"
+    assert done == (
+        f"1 refused messages of submission {open_['id']} may be sent again: they are in the next export, or go now with: "
+        f"pipeline export shop {SITE}"
+    )
     amazon.catalog.refuses.clear()
     place.summary("export", "shop", SITE)
     later(place, amazon, 130)
@@ -222,6 +232,56 @@ def test_cancelling_in_the_queue(place: Place, amazon: FakeAmazon, tmp_path: Pat
     shown = place.summary("submissions", "show", str(submission["id"]))
     assert (shown["state"], shown["counts"]) == ("cancelled", {"rejected": 10})
     assert (MARKETPLACE, shown["refused"][0]["sku"]) not in amazon.catalog.listings
+    assert place.summary("export", "shop", SITE)["marketplaces"][SITE]["held"] == 10
+    found = place.summary("problems", "shop", SITE, "--problem", "refused")
+    again = f"to send it after all: pipeline submissions resend {submission['id']}"
+    assert found["counts"]["refused"] == 10
+    assert "since it was cancelled by ann: wrong prices" in found["problems"][0]["next"]
+    assert found["problems"][0]["next"].endswith(again)
+    (held, *_) = place.summary("problems", "shop", SITE, "--problem", "held")["problems"]
+    assert held["reason"] == "Not sent: cancelled by ann: wrong prices"
+    place.summary("submissions", "resend", str(submission["id"]))
+    assert place.summary("export", "shop", SITE)["marketplaces"][SITE]["changes"]["create"] == 10
+
+
+def test_what_amazon_cancels_is_said_again_by_itself(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    connect(place, credentials(tmp_path, amazon))
+    place.summary("export", "shop", SITE)
+    (feed,) = amazon.feeds.values()
+    feed.status = "CANCELLED"
+    later(place, amazon, 130)
+    (again,) = place.summary("submissions", "poll")["open"]
+    first = place.summary("submissions", "show", str(again["id"] - 1))
+    assert (first["state"], first["refused"]) == ("cancelled", [])
+    assert first["reason"].endswith("before it was processed; an export says it again by itself")
+    assert [len(messages) for messages in amazon.created()] == [10, 10]
+    later(place, amazon, 130)
+    assert place.summary("submissions", "poll")["open"] == []
+    assert place.summary("export", "shop", SITE)["marketplaces"][SITE]["changes"]["unchanged"] == 10
+
+
+def test_an_old_feed_never_comes_after_a_newer_one(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    """A feed that Amazon is silent about for days may be processed yet: nothing is sent beside it before it is cancelled."""
+    amazon.queued = timedelta(days=9)
+    connect(place, credentials(tmp_path, amazon))
+    place.summary("export", "shop", SITE)
+    place.rows("UPDATE submissions SET submitted_at = submitted_at - interval '50 hours' RETURNING 1")
+    later(place, amazon, 130)
+    (held,) = place.summary("submissions", "poll")["open"]
+    number = str(held["id"])
+    assert (held["state"], held["reason"][:19]) == ("held", "no verdict after 50")
+    refused = place.cli("submissions", "resend", number, code=2).error
+    assert (
+        f"may still be processed, and would then come after what is sent again; first: pipeline submissions cancel {number}"
+        in (refused)
+    )
+    done = place.summary("submissions", "cancel", number, "--why", "too slow")["done"]
+    assert done.startswith(f"the marketplace was asked to cancel feed {held['feed_id']}")
+    place.summary("submissions", "poll")
+    assert place.summary("submissions", "show", number)["state"] == "cancelled"
+    assert place.summary("submissions", "resend", number)["done"].startswith("10 refused messages")
+    place.summary("export", "shop", SITE)
+    assert [feed.status for feed in amazon.feeds.values()] == ["CANCELLED", "IN_QUEUE"]
 
 
 def test_removing_a_connection_says_what_stays(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
@@ -253,3 +313,43 @@ def test_a_feed_that_was_broken_off(place: Place, amazon: FakeAmazon, tmp_path: 
     place.summary("submissions", "poll")
     (row,) = [one for one in place.summary("status")["connections"] if one["site"] == SITE]
     assert (row["live"], row["uncertain"], row["refused"], row["next"]) == (10, 0, 0, "")
+
+
+SALE = {name: f"{name} (product.metafields.custom.{name})" for name in ("sale", "sale_starts", "sale_ends")}
+
+
+def test_a_sale_is_sent_ahead_seen_and_called_off(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    def imported(**sale: str) -> dict[str, Any]:
+        rows = catalogs.products(10)
+        rows[2] |= {SALE[name]: value for name, value in sale.items()}
+        place.cli("store", "set", "shop", "--file", str(catalogs.write(tmp_path / "sale.csv", rows)), code=0)
+        place.cli("import", "shop", code=0)
+        found: dict[str, Any] = place.summary("export", "shop", SITE)["marketplaces"][SITE]
+        later(place, amazon, 400)
+        place.summary("submissions", "poll")
+        return found
+
+    def offer() -> dict[str, Any]:
+        (found,) = amazon.catalog.listings[MARKETPLACE, "SKU-3"]["purchasable_offer"]
+        return dict(found)
+
+    connect(place, credentials(tmp_path, amazon))
+    settings = [f"{name}_metafield=custom.{name}" for name in ("sale_starts", "sale_ends")]
+    place.cli("connection", "set", "shop", SITE, "sale_price_metafield=custom.sale", *settings, code=0)
+    assert imported(sale="15.00", sale_starts="2026-12-01", sale_ends="2026-12-24")["changes"]["create"] == 10
+    (schedule,) = offer()["discounted_price"][0]["schedule"]
+    assert schedule == {
+        "start_at": "2026-12-01T00:00:00-08:00", "end_at": "2026-12-25T00:00:00-08:00", "value_with_tax": 15.0,
+    }  # fmt: skip
+    (shown,) = place.summary("changes", "show", "shop", SITE, "--sku", "SKU-3")["changes"]
+    assert shown["sale"]["after"] == "15.00 from 2026-12-01 08:00 to 2026-12-25 08:00"
+    assert "15.00 USD from 2026-12-01 08:00:00 to 2026-12-25 08:00:00" in place.cli("explain", "shop", "SKU-3", code=0).out
+
+    assert imported(sale="5.00", sale_starts="2026-12-01", sale_ends="2026-12-24")["held"] == 1
+    (shown,) = place.summary("changes", "show", "shop", SITE, "--sku", "SKU-3")["changes"]
+    assert shown["sale"]["wanted"] == "5.00 from 2026-12-01 08:00 to 2026-12-25 08:00"
+    (problem,) = place.summary("problems", "shop", SITE)["problems"]
+    assert (problem["problem"], problem["next"]) == ("held", f"pipeline changes approve shop {SITE} --sku SKU-3")
+
+    assert imported()["changes"]["price"] == 1
+    assert "discounted_price" not in offer()

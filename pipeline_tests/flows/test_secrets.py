@@ -109,7 +109,7 @@ def test_whatever_fails_leaves_no_secret_anywhere(with_credentials: Scene, monke
     rows = {row["store"]: row["state"] for row in scene.cli("status", "--json").json["connections"]}
     assert (rows["static"], rows["pim"], rows["listed"]) == ("error", "error", "not connected")
     scene.keys.chmod(0o644)
-    scene.cli("import", "static", code=1)
+    scene.cli("import", "static", code=2)
     scene.cli("keys", "check", code=2)
     scene.keys.chmod(0o600)
     secret = scene.canaries.plant("misplaced")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.platform.http import Patience
+from pipeline.stores import api_versions
 from pipeline_tests.catalog.shopify_api.conftest import fill
 from pipeline_tests.catalog.shopify_api.helpers import comparable, nothing
 from pipeline_tests.fakes.shopify import CLIENT_ID, CLIENT_SECRET, FakeShopify, running
@@ -125,6 +126,30 @@ def test_a_corrected_store_is_no_longer_in_error(place: Place, shop: FakeShopify
     assert place.summary("status")["notices"] == []
 
 
+def test_an_api_version_near_its_end_is_said_wherever_the_store_is_looked_at(
+    place: Place, shop: FakeShopify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place.summary("store", "test", "shop")["warnings"] == []
+    monkeypatch.setattr(api_versions, "WARN_DAYS", 10_000)
+    tried = place.summary("store", "test", "shop")
+    (said,) = tried["warnings"]
+    assert tried["problems"] == []
+    assert said.startswith(
+        "Shopify supports API version 2026-10 until 2027-10-01; set a newer one: pipeline store set shop --api-v"
+    )
+    text = place.cli("store", "test", "shop", code=0).out
+    assert "store shop can be imported" in text and f"warning: {said}" in text
+    assert f"warning: {said}" in place.cli("import", "shop", code=0).out
+    assert place.summary("import", "shop")["warnings"] == [said]
+    assert place.summary("status")["notices"] == [f"shop: {said}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(shop, "scopes", ())
+        tried = place.cli("store", "test", "shop", "--json", code=1).json
+        assert (len(tried["problems"]), tried["warnings"]) == (3, [said])
+    monkeypatch.setattr(api_versions, "WARN_DAYS", 0)
+    assert place.summary("status")["notices"] == []
+
+
 DEATHS: dict[str, dict[str, tuple[Any, ...]]] = {
     "before the operation is asked for": {"pipeline.catalog.shopify_api.bulk:Bulk._run": (die,)},
     "asked for, answer not seen": {"pipeline.catalog.shopify_api.bulk:Bulk._save_id": (die,)},
@@ -213,5 +238,13 @@ def test_a_shop_that_shrinks_is_kept_aside(place: Place, shop: FakeShopify) -> N
             assert tables(place) == before
         place.cli("import", "shop", "--accept-shrink", code=0)
         assert len(tables(place)["products"]) == 16
+        for identity in list(data.products):
+            data.delete_product(identity)
+        for arguments in ((), ("--full",)):
+            assert "the catalog shrank from 16 to 0 products" in refused(place, *arguments)
+        place.cli("import", "shop", "--full", "--accept-shrink", code=0)
+        assert {name: len(rows) for name, rows in tables(place).items()}["products"] == 0
+        place.cli("connect", "shop", "amazon-us", code=0)
+        assert place.summary("export", "shop", "amazon-us")["marketplaces"]["amazon-us"]["listings"] == 0
     finally:
         data.products, data.events = kept

@@ -184,6 +184,39 @@ def test_wrong_use_is_told_in_a_sentence(shop: Shop, arguments: tuple[str, ...],
     assert said in shop.place.cli(*arguments).error
 
 
+def test_two_files_that_make_one_resource_do_not_replace_each_other(shop: Shop) -> None:
+    add = ("labels", "import", "shop")
+    shop.add("en.json", '{"a": "Close"}')
+    other = shop.file("en.default.json", '{"b": "Open", "c": "Shut"}')
+    refused = shop.place.cli(*add, other, "--locale", "en", code=2).error
+    assert refused == (
+        "en.json is main in en already; say --resource main if en.default.json is to replace it, or give en.default.json a name "
+        "of its own with --resource NAME"
+    )
+    assert shop.place.rows("SELECT resource, name FROM label_files") == [("main", "en.json")]
+    again = shop.add("en.json", '{"a": "Close it"}')
+    assert (again["stored"], again["replaced"]["name"]) == (1, "en.json")
+    beside = shop.place.cli(*add, other, "--locale", "en", "--resource", "theme", code=0).out
+    assert "source of theme in en: 2 texts stored, 0 rejected" in beside and "replaces" not in beside
+    instead = shop.place.cli(*add, other, "--locale", "en", "--resource", "main", code=0).out
+    assert "source of main in en: 2 texts stored, 0 rejected" in instead and "it replaces en.json of 20" in instead
+    assert "replaces" not in shop.place.cli(*add, other, "--locale", "en", "--resource", "main", code=0).out
+    files = [("main", "en.default.json"), ("theme", "en.default.json")]
+    assert shop.place.rows("SELECT resource, name FROM label_files ORDER BY 1") == files
+
+
+def test_an_import_counts_what_is_stored_and_what_is_rejected(shop: Shop) -> None:
+    po = 'msgid "a"\nmsgstr "Hello {name}"\n\nmsgid "b"\nmsgstr "Close"\n\nmsgid "c"\nmsgstr "OK"\n'
+    shop.add("messages.en.po", po)
+    path = shop.file("messages.de.po", po.replace("Hello {name}", "Hallo").replace("Close", "Schließen"))
+    said = shop.place.cli("labels", "import", "shop", path, "--locale", "de", code=0).out
+    assert "translations of messages in de: 1 texts stored, 1 not translated in it, 1 rejected" in said
+    assert "the placeholder {name} is missing" in said
+    done = shop.place.summary("labels", "import", "shop", path, "--locale", "de")
+    assert (done["labels"], done["stored"], done["unchanged"], [row["key"] for row in done["rejected"]]) == (3, 1, 1, ["a"])
+    assert shop.place.rows("SELECT count(*) FROM translation_memory") == [(1,)]
+
+
 def test_translation_file_without_its_source(shop: Shop) -> None:
     path = shop.file("de.json", '{"a": "Schließen"}')
     assert "import the one in en first" in shop.place.cli("labels", "import", "shop", path, "--locale", "de").error

@@ -70,6 +70,13 @@ def test_a_sale_with_dates_keeps_the_price_and_says_the_sale_ahead() -> None:
     }  # fmt: skip
 
 
+def test_a_sale_that_is_none_is_said() -> None:
+    found = priced(settings=SALE, sale="25.00", sale_starts="2026-12-01", sale_ends="2026-12-24")
+    assert ("sale_price" in found, found["warning"]) == (
+        False, "The price of the sale is not below the price outside of it: there is no sale.",
+    )  # fmt: skip
+
+
 def test_dates_make_a_compare_at_sale_one_that_ends() -> None:
     found = priced(1500, 2000, settings=SALE, sale_starts="2026-11-20", sale_ends="2026-11-30")
     assert (found["price"], found["sale_price"], "list_price" in found) == (2000, 1500, False)

@@ -27,7 +27,7 @@ from pipeline.catalog.source import RawFile, RawImport
 from pipeline.definitions import defs
 from pipeline.operations import new_imports as ticks
 from pipeline.operations.new_imports import Tick, tick
-from pipeline.operations.overview import notices
+from pipeline.operations.overview import notices, overview
 from pipeline.operations.partitions import register
 from pipeline.operations.sensors import new_imports
 from pipeline.platform.database import Database
@@ -232,6 +232,8 @@ def test_a_shrunken_catalog_becomes_the_stores_file_so_that_it_can_be_accepted(
     assert get_store(connection, "a").source_settings["path"] == str(inbox.taken("a") / "1-x.csv")
     found = get_request(connection, 1)
     assert found is not None and found.error is not None
+    (said,) = (row.last_error for row in overview(connection) if row.store == "a")
+    assert said == "the catalog shrank from 9 to 1 products; import with --accept-shrink"
 
 
 def test_a_run_that_died_before_it_began_an_import(connection: psycopg.Connection[Any], daemon: Daemon, inbox: Inbox) -> None:

@@ -112,7 +112,7 @@ def test_a_failure_is_noted_on_that_row_alone_and_survives_the_error(database: D
     said = r"demo on amazon-us: credential cannot be decrypted \(kid k1\); give the key"
     with pytest.raises(CredentialError, match=said) as error, database.connect() as connection:
         connections.open_credentials(connection, wrong, found)
-    assert "pipeline connection set demo amazon-us --credentials FILE" in str(error.value)
+    assert "pipeline connection set demo amazon-us --credentials ask (or FILE, or - for stdin)" in str(error.value)
     assert error.value.__cause__ is None and error.value.__context__ is None
     with database.connect() as connection:
         assert states(connection) == [

@@ -95,7 +95,7 @@ CASES = {
     ),
     "a damaged report": Case(
         reporting(lambda: b"\x1f\x8bbroken"), 20, "held",
-        f"the processing report is a damaged gzip file; it must be copied or downloaded again; {GIVE_UP}", "held",
+        f"the processing report is a damaged gzip file; {GIVE_UP}", "held",
     ),
     "the report's address is gone": Case(
         faults("download", 403, 1), 2, "submitted", f"Amazon refused the download (HTTP 403: InternalFailure: planned); {AGAIN}"

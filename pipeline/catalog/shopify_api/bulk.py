@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.catalog.shopify_api import queries
 from pipeline.catalog.shopify_api.client import Shop, outcome_unknown
 from pipeline.catalog.source import FetchJob, RawFile, store_raw
+from pipeline.model.errors import PipelineError
 from pipeline.platform.http import ApiError, redact
 
 #: Seconds between looks at running operations: doubled from the first to the longest.
@@ -37,7 +39,18 @@ class Bulk:
         self._share = 0.0
 
     def fetch(self, wanted: Mapping[str, Query]) -> dict[str, RawFile]:
-        """The files by role; `wanted` makes the query of each role from the operation's name. Raises ApiError."""
+        """The files by role; `wanted` makes the query of each role from the operation's name. Raises ApiError.
+
+        After an outage the next import goes on with what is running; after a refusal nothing would, so it is canceled.
+        """
+        try:
+            return self._fetch(wanted)
+        except PipelineError as error:
+            if not error.temporary:
+                self._cancel()
+            raise
+
+    def _fetch(self, wanted: Mapping[str, Query]) -> dict[str, RawFile]:
         files = {role: file for role in wanted if (file := self._kept(role)) is not None}
         waiting, pause = [role for role in wanted if role not in files], FIRST_POLL_SECONDS
         for role in waiting:
@@ -102,7 +115,9 @@ class Bulk:
                 raise ApiError("Shopify", f"Shopify refuses the bulk query of {role}: {told}", code=next(iter(codes), None))
             if patience.clock() - since > BUSY_SECONDS:
                 raise ApiError(
-                    "Shopify", f"other apps keep the bulk operations of {self._shop.domain} busy ({told}); import later"
+                    "Shopify",
+                    f"other apps keep the bulk operations of {self._shop.domain} busy ({told}); import later",
+                    temporary=True,
                 )
             self._job.progress(0.0, f"waiting for another bulk operation of {self._shop.domain}")
             patience.sleep(min(LONGEST_POLL_SECONDS, FIRST_POLL_SECONDS * 2 ** min(attempt, 8)))
@@ -128,6 +143,13 @@ class Bulk:
                 self._share, f"{role}: {operation['status'].lower()}, {int(operation['objectCount'] or 0):,} records"
             )
         return operation
+
+    def _cancel(self) -> None:
+        """Free the shop's places for operations. What cannot be canceled ends by itself; the error that we have counts more."""
+        running = [entry["id"] for entry in self._entries.values() if "id" in entry and "file" not in entry]
+        with suppress(ApiError):
+            for identity in running:
+                self._shop.ask(queries.CANCEL_BULK, {"id": identity}, repeat=False)
 
     def _again(self, role: str, query: Query, why: str) -> None:
         starts = self._entries[role]["starts"]

@@ -7,7 +7,6 @@ it depends on the shop's plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any
 
@@ -17,8 +16,6 @@ from pipeline.platform.http import Answer, ApiError, Patience, Service, is_tempo
 
 #: The shortest wait after a THROTTLED answer.
 THROTTLED_SECONDS = 1.0
-#: A version is supported for 12 months from the first day of its quarter; this long before its end that is said.
-_MONTHS, _WARN_DAYS = 12, 60
 
 _NO_RESULT = "NO_RESULT"
 _REFUSALS = {
@@ -55,7 +52,6 @@ class Shop:
         self._available, self._restore, self._seen = float("inf"), 0.0, 0.0
         self._costs: dict[str, float] = {}
         self.notes: list[str] = []
-        self._note_end()
 
     def __enter__(self) -> Shop:
         return self
@@ -87,6 +83,7 @@ class Shop:
                 self._note_version(answer)
                 data: dict[str, Any] = found["data"]
                 return data
+            error.temporary = wait is not None
             if wait is None or not (repeat or error.code == "THROTTLED"):
                 raise error
             wait = max(wait, patience.wait(attempt))
@@ -175,12 +172,6 @@ class Shop:
         note += f"set it with: pipeline store set {self.store} --api-version {redact(served or '')}"
         if served and served != self.version and note not in self.notes:
             self.notes.append(note)
-
-    def _note_end(self) -> None:
-        year, month = map(int, self.version.split("-"))
-        end = datetime(year + _MONTHS // 12, month, 1, 17, tzinfo=timezone.utc)
-        if (end - datetime.now(timezone.utc)).days < _WARN_DAYS:
-            self.notes.append(f"Shopify supports API version {self.version} until {end:%Y-%m-%d}; set a newer one")
 
 
 def outcome_unknown(error: ApiError) -> bool:

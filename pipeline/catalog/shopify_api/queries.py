@@ -165,6 +165,10 @@ POLL_BULK = """query PollBulk($id: ID!) {
     }
 }"""
 
+CANCEL_BULK = """mutation CancelBulk($id: ID!) {
+    bulkOperationCancel(id: $id) { bulkOperation { id status } userErrors { field message } }
+}"""
+
 RECENT_BULK = """query RecentBulk {
     bulkOperations(first: 50, sortKey: CREATED_AT, reverse: true) { nodes { id type status createdAt query } }
 }"""

@@ -66,7 +66,7 @@ class Imports:
         source = source_of(self.shop, **self.settings)
         number = f"i{len(self.results) + 1:03}"
         folder = self.folder / number
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         job = FetchJob(kind, since, reconcile, state if state is not None else FetchState())
         raw = source.fetch(folder / "raw", job)
         base = self.tables["variants"].metadata["import_id"] if since or kind == "inventory" else None

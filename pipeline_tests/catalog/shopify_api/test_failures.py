@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.catalog.endings import ending_of
 from pipeline.catalog.shopify_api import client
 from pipeline.catalog.shopify_api.source import ShopifyApi
 from pipeline.catalog.source import FetchJob, FetchState
@@ -187,10 +188,25 @@ def test_an_operation_that_always_ends_badly(imports: Imports) -> None:
         imports.run()
 
 
-def test_an_operation_without_permission(imports: Imports) -> None:
-    imports.shop.endings = {"products": ["FAILED:ACCESS_DENIED"]}
-    with pytest.raises(ApiError, match=r"fake.myshopify.com read products; see: pipeline store test my-shop"):
+def test_an_operation_without_permission_and_those_that_nobody_needs_then(imports: Imports) -> None:
+    imports.shop.scopes = ("read_products", "read_locations")
+    imports.shop.polls = 1000
+    with pytest.raises(ApiError, match=r"fake.myshopify.com read inventory; see: pipeline store test my-shop"):
         imports.run()
+    assert [operation.status for operation in imports.shop.operations.values()] == ["CANCELED", "CANCELED", "FAILED"]
+
+
+def test_after_an_outage_the_next_import_goes_on_with_what_runs(imports: Imports) -> None:
+    shop, kept = imports.shop, dict[str, Any]()
+    shop.next_faults = [*[None] * 8, *["503"] * 20]
+    with pytest.raises(ApiError, match="Shopify failed") as outage:
+        imports.run(state=FetchState(keep=kept.update))
+    ending = ending_of(outage.value, "my-shop")
+    assert not ending.over and ending.reason.endswith("the next import goes on from here: pipeline import my-shop")
+    shop.next_faults = []
+    imports.run(state=FetchState(kept))
+    assert shop.paid == 3
+    assert {operation.status for operation in shop.operations.values()} == {"COMPLETED"}
 
 
 def test_an_expired_address_is_signed_again(imports: Imports) -> None:
@@ -261,12 +277,6 @@ def test_a_version_that_fell_forward_is_said(imports: Imports) -> None:
     assert imports.raws[-1].notes == (
         "Shopify served API version 2027-01 instead of 2026-10; set it with: pipeline store set my-shop --api-version 2027-01",
     )
-
-
-def test_a_version_near_its_end_is_said(shop: FakeShopify, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_WARN_DAYS", 10_000)
-    (note,) = source_of(shop).check()
-    assert note.startswith("Shopify supports API version 2026-10 until 2027-10-01")
 
 
 def test_no_kind_that_a_shop_does_not_have(shop: FakeShopify, tmp_path: Path) -> None:
