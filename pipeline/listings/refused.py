@@ -47,10 +47,11 @@ def hold_refused(frame: pd.DataFrame, refused: pa.Table, by: str = "The marketpl
         held = frame.index.isin(same["row"])
         reasons = same.drop_duplicates("row").set_index("row")["reason"]
         # An operator's own word stands for itself.
-        said_by = reasons.str.startswith("cancelled by ").map({True: "Not sent: ", False: f"{by} refused exactly this: "})
+        own = reasons.str.startswith("cancelled by ")
+        told = ("Not sent: " + reasons).where(own, f"{by} refused exactly this: " + reasons)
         frame[f"do_{change}"] &= ~held
         frame["do_hold"] |= held
-        frame.loc[held, "reason"] = (said_by + reasons).reindex(frame.index[held]).to_numpy()
+        frame.loc[held, "reason"] = told.reindex(frame.index[held]).to_numpy()
         if change == "create":
             _hold_children(frame, frame.loc[held & frame["role"].eq("parent") & ~frame["live"], "sku"], by)
 

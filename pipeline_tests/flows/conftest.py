@@ -56,6 +56,19 @@ def live_shop(new_place: NewPlace) -> Place:
     return place
 
 
+@pytest.fixture(scope="session")
+def shop_of_ten(new_place: NewPlace) -> Place:
+    """A store `shop` of ten products, imported, and a key for credentials; clone it."""
+    place = new_place()
+    keys = place.settings.data_dir.with_name("credential.keys")
+    place.cli("keys", "generate", "--file", str(keys), code=0)
+    place = place.with_keys(keys)
+    file = catalogs.write(keys.with_name("shop.csv"), catalogs.products(10))
+    place.cli("store", "add", "shop", "--file", str(file), code=0)
+    place.cli("import", "shop", code=0)
+    return place
+
+
 @pytest.fixture
 def shop(live_shop: Place, tmp_path: Path) -> Place:
     """A copy of `live_shop` of the test's own."""

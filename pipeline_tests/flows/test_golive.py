@@ -13,19 +13,18 @@ from pipeline.definitions import defs
 from pipeline.operations.schedules import read_back_nightly
 from pipeline_tests.fakes.amazon import MARKETPLACE, FakeAmazon, Fault
 from pipeline_tests.flows import catalogs
-from pipeline_tests.flows.conftest import NewPlace
 from pipeline_tests.flows.place import Place, start
 from pipeline_tests.flows.test_crash import die_after
-from pipeline_tests.flows.test_live_amazon import SITE, connect, credentials, failure, later, shop_of_ten
+from pipeline_tests.flows.test_live_amazon import SITE, connect, credentials, failure, later
 from pipeline_tests.flows.test_live_amazon import amazon as amazon
 
 CONNECTION = ("shop", SITE)
 
 
 @pytest.fixture
-def place(new_place: NewPlace, amazon: FakeAmazon, tmp_path: Path) -> Place:
+def place(shop_of_ten: Place, amazon: FakeAmazon, tmp_path: Path) -> Place:
     """Ten products that the account sells already, just as we say them. Nothing of that is known here any more."""
-    place = shop_of_ten(new_place, tmp_path)
+    place = shop_of_ten.clone(tmp_path)
     connect(place, credentials(tmp_path, amazon))
     place.summary("export", *CONNECTION)
     later(place, amazon, 130)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from pipeline_tests.fakes.amazon import MARKETPLACE, SELLER, Ending, FakeAmazon, Fault, running
 from pipeline_tests.fakes.clock import Clock
 from pipeline_tests.flows import catalogs
-from pipeline_tests.flows.conftest import NewPlace
 from pipeline_tests.flows.place import Place
 
 SITE = "amazon-us"
@@ -30,20 +28,8 @@ def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
 
 
 @pytest.fixture
-def place(new_place: NewPlace, amazon: FakeAmazon, tmp_path: Path) -> Place:
-    return shop_of_ten(new_place, tmp_path)
-
-
-def shop_of_ten(new_place: NewPlace, tmp_path: Path) -> Place:
-    """A store of ten products, and a key for credentials."""
-    place = new_place()
-    keys = tmp_path / "credential.keys"
-    place.cli("keys", "generate", "--file", str(keys), code=0)
-    place = replace(place, settings=replace(place.settings, credential_keys_file=keys))
-    file = catalogs.write(tmp_path / "shop.csv", catalogs.products(10))
-    place.cli("store", "add", "shop", "--file", str(file), code=0)
-    place.cli("import", "shop", code=0)
-    return place
+def place(shop_of_ten: Place, amazon: FakeAmazon, tmp_path: Path) -> Place:
+    return shop_of_ten.clone(tmp_path)
 
 
 def credentials(tmp_path: Path, amazon: FakeAmazon, **wrong: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +33,22 @@ def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
         assert fake.violations == []
 
 
-@pytest.fixture
-def place(new_place: NewPlace, amazon: FakeAmazon, tmp_path: Path) -> Place:
-    """A store of six products, and a key for credentials."""
+@pytest.fixture(scope="module")
+def shop_of_six(new_place: NewPlace) -> Place:
+    """A store of six products, imported, and a key for credentials."""
     place = new_place()
-    keys = tmp_path / "credential.keys"
+    keys = place.settings.data_dir.with_name("credential.keys")
     place.cli("keys", "generate", "--file", str(keys), code=0)
-    place = replace(place, settings=replace(place.settings, credential_keys_file=keys))
-    file = catalogs.write(tmp_path / "shop.csv", catalogs.products(6))
+    place = place.with_keys(keys)
+    file = catalogs.write(keys.with_name("shop.csv"), catalogs.products(6))
     place.cli("store", "add", "shop", "--file", str(file), code=0)
     place.cli("import", "shop", code=0)
     return place
+
+
+@pytest.fixture
+def place(shop_of_six: Place, amazon: FakeAmazon, tmp_path: Path) -> Place:
+    return shop_of_six.clone(tmp_path)
 
 
 def connect(place: Place, tmp_path: Path, amazon: FakeAmazon, *settings: str) -> None:
@@ -106,7 +110,7 @@ def test_without_amazon_the_cache_decides(place: Place, amazon: FakeAmazon, tmp_
     assert counts(place, "--dry-run")[:2] == (0, 6)
     printed = place.cli("export", "shop", SITE, "--dry-run")
     shown = " ".join((printed.out + printed.err).split())
-    assert "6 of 6 listings are blocked: 6 times " in shown and "One by one: pipeline explain shop SKU" in shown
+    assert "6 of 6 listings are blocked: 6 times " in shown and "One by one: pipeline problems shop amazon-us" in shown
     assert "attributes.DRINKING_CUP.department" in shown and "nothing changed since" not in shown
     lookups = place.table("marketplace_lookups", "shop", SITE).read()
     assert set(lookups["outcome"]) == {"failed"}

@@ -39,13 +39,21 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpenAI]:
         yield found
 
 
-@pytest.fixture
-def place(new_place: NewPlace, tmp_path: Path) -> Place:
+@pytest.fixture(scope="module")
+def imported(new_place: NewPlace) -> Place:
     found = new_place()
-    catalogs.write(tmp_path / "shop.csv", catalogs.products(5, {1: MUG}))
-    found.cli("store", "add", "shop", "--file", str(tmp_path / "shop.csv"), "--currency", "USD", code=0)
+    file = catalogs.write(found.settings.data_dir.with_name("shop.csv"), catalogs.products(5, {1: MUG}))
+    found.cli("store", "add", "shop", "--file", str(file), "--currency", "USD", code=0)
     found.cli("connect", *WHERE, "--set", "default_category=PRODUCT", "--set", "use_ai_optimization=true", code=0)
     found.cli("import", "shop", code=0)
+    return found
+
+
+@pytest.fixture
+def place(imported: Place, tmp_path: Path) -> Place:
+    found = imported.clone(tmp_path)
+    file = catalogs.write(tmp_path / "shop.csv", catalogs.products(5, {1: MUG}))
+    found.cli("store", "set", "shop", "--file", str(file), code=0)
     return found
 
 

@@ -32,13 +32,21 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpenAI]:
         yield found
 
 
-@pytest.fixture
-def place(new_place: NewPlace, tmp_path: Path) -> Place:
+@pytest.fixture(scope="module")
+def imported(new_place: NewPlace) -> Place:
     found = new_place()
-    catalogs.write(tmp_path / "shop.csv", catalogs.products(5, {1: MUG}))
-    found.cli("store", "add", "shop", "--file", str(tmp_path / "shop.csv"), "--currency", "EUR", code=0)
+    file = catalogs.write(found.settings.data_dir.with_name("shop.csv"), catalogs.products(5, {1: MUG}))
+    found.cli("store", "add", "shop", "--file", str(file), "--currency", "EUR", code=0)
     found.cli("connect", "shop", SITE, "--set", "default_category=PRODUCT", "--set", "auto_translate=true", code=0)
     found.cli("import", "shop", code=0)
+    return found
+
+
+@pytest.fixture
+def place(imported: Place, tmp_path: Path) -> Place:
+    found = imported.clone(tmp_path)
+    file = catalogs.write(tmp_path / "shop.csv", catalogs.products(5, {1: MUG}))
+    found.cli("store", "set", "shop", "--file", str(file), code=0)
     return found
 
 
