@@ -41,6 +41,7 @@ _ENDINGS = ("ings", "ing", "edly", "ed", "ern", "es", "en", "er", "em", "e", "s"
 _FREE = re.compile(
     r"(?<!\w)([^\W_]+)[- ](?:free|frei\w{0,2})(?!\w)|(?<!\w)([^\W\d_]{3,})frei(?:e|er|es|en|em)?(?!\w)", re.IGNORECASE
 )
+_WITHOUT = re.compile(r"-(?:free|frei\w*)(?!\w)|(?<!\w)free (?:of|from)(?!\w)")  # BPA-free is no gift
 _HIDDEN = re.compile(
     "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 )
@@ -70,6 +71,18 @@ def instructs(text: str) -> str | None:
     """The part of a product's text that speaks to a machine, such as "ignore previous instructions"; else None."""
     found = _instructions().search(visible(text))
     return " ".join(found[0].split())[:80] if found else None
+
+
+def appeal(text: str, language: str) -> str | None:
+    """The first offer, or call to buy or to go elsewhere, as it is written; None if there is none."""
+    found = _appeals(language, "words").search(fold(text))
+    return found[0] if found else None
+
+
+def may_appeal(text: str, language: str) -> bool:
+    """Whether a translation of a text may have an appeal: it has one, or a word that is often translated as one."""
+    folded = fold(text)
+    return any(_appeals(language, part).search(_WITHOUT.sub(" ", folded)) for part in ("words", "hints"))
 
 
 def visible(text: str) -> str:
@@ -465,6 +478,14 @@ def _cues(language: str) -> re.Pattern[str] | None:
         return None
     found = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in words)
     return re.compile(rf"(?<![^\W_])(?i:{found})\s+((?:[A-ZÄÖÜÉ][\w&'’-]+))")
+
+
+@cache
+def _appeals(language: str, part: str) -> re.Pattern[str]:
+    lists = [_data()["appeals"][part], *([_data()["claim"]["promo"]] if part == "words" else [])]
+    words = [word for one in lists for tongue in _two(language) for word in str(one.get(tongue, "")).split("|") if word]
+    found = "|".join(_as_pattern(fold(word)) for word in sorted(words, key=len, reverse=True)) or r"(?!)"
+    return re.compile(rf"(?<![^\W_])(?:{found})(?![^\W_])")
 
 
 @cache
