@@ -77,7 +77,8 @@ def decimal_marks(tag: str) -> str:
 @cache
 def number_words(tag: str) -> Mapping[str, int]:
     """Words of a language for one to twelve; none of a language that the data does not know."""
-    return {word: value for value, word in enumerate(_data()["number_words"].get(base(tag), ()), 1) if word}
+    words = enumerate(_data()["number_words"].get(base(tag), ()), 1)
+    return {form: value for value, forms in words for form in forms.split("|") if form}
 
 
 @cache

@@ -157,6 +157,8 @@ def test_other_scripts_and_digits_pass(source: str, target: str, locale: str) ->
         ("Pack of three", "3er-Pack", "de"),
         ("Pack of 3", "Packung mit drei", "de"),
         ("Set of twelve", "Zestaw 12 sztuk", "pl"),
+        ("2 columns", "Duas colunas", "pt-BR"),
+        ("Manage [profiles](https://help.shop.example/manage)", "[프로필](https://help.shop.example/manage)이 추가", "ko"),
         ("1.500 kg", "1,5 kg", "de"),
         ("1,500 g", "1.500 g", "es"),
         ("1,500 g", "1,500 g", "es-MX"),
