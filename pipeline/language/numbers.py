@@ -67,7 +67,8 @@ def _read(text: str, locale: str, fractions: bool) -> Iterator[_Number]:
     marks = decimal_marks(locale)
     for match in _NUMBER.finditer(text):
         values = _values(match[0], marks)
-        if clock := _CLOCK.match(text, match.end()):
+        clock = _CLOCK.match(text, match.end()) if len(match[0]) <= 2 else None
+        if clock:
             values |= {value % 12 + (12 if clock[1].lower() == "p" else 0) for value in values}
         if re.match(r"0\d", match[0]) and not clock:
             yield _Number(match[0], frozenset({re.sub(r"\D", ".", match[0])}))
@@ -80,7 +81,7 @@ def _read(text: str, locale: str, fractions: bool) -> Iterator[_Number]:
 def _values(written: str, marks: str) -> frozenset[Decimal]:
     """Of digits of any script. Where a mark may group thousands or begin decimals, the language decides."""
     plain = "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in written)
-    plain = re.sub(r"['’٬\u00a0\u202f ]", "", plain).replace("٫", "." if "٬" in written or "," not in plain else ",")
+    plain = re.sub(r"['’٬\u00a0\u202f ]", "", plain).replace("٫", ".")
     whole, mark, rest = re.fullmatch(r"(.*?)([.,]?)(\d*)", plain, re.DOTALL).groups()  # type: ignore[union-attr]
     thousands, decimals = Decimal(re.sub("[.,]", "", plain)), Decimal(f"{re.sub('[.,]', '', whole) or 0}.{rest}")
     if not mark or mark in whole:  # 1.250.000

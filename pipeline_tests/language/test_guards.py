@@ -281,6 +281,19 @@ def test_no_corruption_of_a_protected_part_passes(pair: tuple[str, str, str], se
         assert problems(source, spoiled, locale), (source, spoiled)
 
 
+_PIECES = (
+    st.text(max_size=8) | st.text("0123456789.,-/٫٬½ ", max_size=40) | st.sampled_from(["pm", "cm", " kg", "1/2", "9" * 40, "⅓"])
+)
+
+
+@given(
+    parts=st.lists(_PIECES, max_size=6), others=st.lists(_PIECES, max_size=6), locale=st.sampled_from(["de", "es", "ar", "ja"])
+)
+def test_any_text_is_judged(parts: list[str], others: list[str], locale: str) -> None:
+    source, target = "".join(parts), "".join(others)
+    assert isinstance(problems(source, target, locale), list)
+
+
 @given(source=st.text(max_size=30), target=st.text(max_size=30))
 def test_tidy_keeps_the_outer_spaces_of_the_source(source: str, target: str) -> None:
     found = tidy(source, target)
