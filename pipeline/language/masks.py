@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 #: Longest first; CASED, LATIN, DOMAIN and MIXED are put in below. The lengths are bounded, since a hostile text may open a
@@ -79,6 +80,11 @@ class Masked:
 
     forms: Mapping[str, str]
     spans: tuple[str, ...]
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of each of the spans."""
+        return tuple(next((span.kind for span in spans(text)), "term") for text in self.spans)
 
     def unmask(self, text: str) -> str:
         """Tokens back to what they hide; raises ValueError for one that was never given."""

@@ -78,8 +78,10 @@ class Item:
         return sum(map(len, self.uses[0].masked.forms.values()))
 
     def check(self, answer: Mapping[str, str]) -> list[str]:
-        """What is wrong with an answer, whose texts have tokens."""
-        return self._forms(answer, self.uses[0])[1]
+        """What is wrong with an answer, whose texts have tokens, for one use of each kind: a word may stand beside a
+        placeholder where it may not beside an address."""
+        judged = {use.masked.kinds: use for use in reversed(self.uses)} if len(self.uses) > 1 else {(): self.uses[0]}
+        return next(filter(None, (self._forms(answer, use)[1] for use in reversed(judged.values()))), [])
 
     def results(self, answer: Mapping[str, str], engine: str) -> Iterator[tuple[int, Result]]:
         """A result for each use, judged for itself: limits may differ."""
