@@ -8,10 +8,10 @@ from functools import cache
 
 from pipeline.language.wording import WORD, any_of, bounded, fold, lists, neutral, stem, words
 
-_FREE = re.compile(
-    r"(?<!\w)([^\W_]+)[- ](?:free|frei\w{0,2})(?!\w)|(?<!\w)([^\W\d_]{3,})(?:less|(?:frei|los)(?:e|er|es|en|em)?)(?!\w)",
-    re.IGNORECASE,
-)
+_FREE = {
+    "en": re.compile(r"(?<!\w)([^\W_]+)[- ]free(?!\w)|(?<!\w)([^\W\d_]{3,})less(?!\w)", re.IGNORECASE),
+    "de": re.compile(r"(?<!\w)([^\W_]+)[- ]frei\w{0,2}(?!\w)|(?<!\w)([^\W\d_]{3,})(?:frei|los)(?:e[nrsm]?)?(?!\w)", re.I),
+}
 #: Where what a negation is of ends: after so many words, or with its clause.
 _CLAUSE = re.compile(r"[.;:!?\n,()]|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks)(?!\w)")
 _MOST_WORDS = 8
@@ -28,11 +28,11 @@ _SMALL = frozenset(
 def negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(the stem of what is negated, as written)."""
     text = _without_false_ones(text)
-    for match in _FREE.finditer(text):
-        word = match[1] or match[2]
-        if word and fold(word) not in neutral("en") and fold(match[0]) not in _not_without():
-            yield stem(word), match[0]
     for language in languages:
+        for match in _FREE[language].finditer(text) if language in _FREE else ():
+            word = match[1] or match[2]
+            if fold(word) not in neutral("en") and fold(match[0]) not in _not_without():
+                yield stem(word), match[0]
         for match in _negations(language).finditer(text):
             following = WORD.findall(text[match.end() : match.end() + 60].split(".")[0].split(",")[0])
             content = [word for word in following if fold(word) not in neutral(language) and fold(word) not in _SMALL][:1]

@@ -6,7 +6,7 @@ The cues are data (`positions.yaml`), and so are words that state nothing there 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,6 +20,8 @@ _LONGEST = 90
 #: Where a number stood; an item of a list that has one is a clause.
 _BLANKED = re.compile(r"\s{3}")
 _WORD = re.compile(r"[^\W_]+")
+#: Between a cue and its link: "is made entirely of", "le corps est en".
+_BETWEEN = r"(?![^\W_])(?:\s+(?:[^\W\d_]+ly|is|are|ist|sind|est|sont|es|son))?"
 #: English words that describe rather than name. Those in -ing name uses.
 _DESCRIBING = re.compile(r"[a-z]{2,}(?:(?<!e)ed|able|ible|ful|less|ive|ous|ish)|[a-z]{3,}ly")
 _DOING = re.compile(r"[a-z]{3,}ing")
@@ -57,11 +59,17 @@ def _phrase(text: Folded, start: int, kind: str, language: str) -> Iterator[Name
     begin, first = start, True
     for joint in [*_joints(language).finditer(text.text, start, end), None]:
         item = list(_WORD.finditer(text.text, begin, joint.start() if joint else end))
-        if first or (len(item) <= 3 and not _BLANKED.search(text.text, begin, joint.start() if joint else end)):
+        blanked = _BLANKED.search(text.text, begin, joint.start() if joint else end)
+        if first or (not blanked and _is_noun(item, language)):
             yield from _item(text, item, kind, language)
         begin, first = (joint.end() if joint else end), False
         if any(word[0] in _stops(language) for word in item):
             return
+
+
+def _is_noun(item: Sequence[re.Match[str]], language: str) -> bool:
+    """Whether what follows in a list is short enough to be no clause: "felt", "a soft brush"."""
+    return len(item) == 1 or (2 <= len(item) <= 3 and (language == "de" or item[0][0] in _plain(language)))
 
 
 def _item(text: Folded, item: list[re.Match[str]], kind: str, language: str) -> Iterator[Named]:
@@ -71,7 +79,8 @@ def _item(text: Folded, item: list[re.Match[str]], kind: str, language: str) -> 
     for place, word in enumerate(item):
         if word[0] in _stops(language):
             return
-        if not _may_name(text, word.start(), word[0], kind, language):
+        last_of_part = kind == "part" and place == len(item) - 1  # a keyring, but a cleaning brush
+        if not _may_name(text, word.start(), word[0], "use" if last_of_part else kind, language):
             yield seen(word, names=False)
             continue
         yield seen(word, names=True)
@@ -104,9 +113,9 @@ def _after(kind: str, language: str) -> re.Pattern[str]:
     parts = []
     for rule in _rules(kind, language).get("after", ()):
         cues = any_of(rule["cues"], language)
-        links = rf"(?:\s+[^\W\d_]+ly)?[\s:]+(?:{any_of(rule['links'])})" if "links" in rule else r"\s*:?"
+        links = rf"{_BETWEEN}\s*(?:{any_of(rule['links'])})" if "links" in rule else r"\s*:?"
         begin = r"(?:(?<=^)|(?<=[.!?\n•:]))\s*" if rule.get("begins") else r"(?<![^\W_])"
-        parts.append(rf"{begin}(?:{cues}){links}(?:(?<=')|(?![^\W_])\s*)")
+        parts.append(rf"{begin}(?:{cues}){links}(?:(?<=[':])|(?![^\W_]))\s*")
     return re.compile("|".join(parts) or r"(?!)")
 
 
