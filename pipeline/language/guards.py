@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import unescape
 
-from pipeline.language import facts, numbers
+from pipeline.language import appeals, numbers
 from pipeline.language.glossary import Glossary
 from pipeline.language.languages import base, density, lengths, scripts
 from pipeline.language.masks import bare, even, find_terms, spans
@@ -72,7 +72,7 @@ def _compare(source: str, target: str, segment: Segment, source_locale: str, tar
         *_characters(source, target, target_locale),
         *_shape(source, target, segment.max_length),
         *_length(bare(source), bare(target), source_locale, target_locale),
-        *_appeals(bare(source), bare(target), base(source_locale), base(target_locale)),
+        *_appeals(bare(source), unescape(bare(target)), source_locale, target_locale),
         *_language(source, target, source_locale, target_locale),
     ]
 
@@ -162,12 +162,10 @@ def _length(source: str, target: str, source_locale: str, target_locale: str) ->
         yield f"it is {len(target.strip())} characters long, the source {len(source.strip())}"
 
 
-def _appeals(source: str, target: str, source_language: str, target_language: str) -> Iterable[str]:
-    """Offers, and calls to buy or to go elsewhere, that the source does not make: what is smuggled in reads like that."""
-    if facts.supported(source_language) and not facts.may_appeal(source, source_language):
-        found = facts.appeal(target, target_language)
-        if found is not None:
-            yield f"{found!r} advertises, and the source does not"
+def _appeals(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:
+    found = appeals.added(source, target, base(source_locale), base(target_locale))
+    if found is not None:
+        yield f"{found!r} advertises, and the source does not"
 
 
 def _language(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:

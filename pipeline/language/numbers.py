@@ -14,8 +14,8 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from pipeline.language import facts
 from pipeline.language.languages import decimal_marks, minus_words, number_words
+from pipeline.language.measures import Measure, measures
 
 _NUMBER = re.compile(r"\d+(?:[.,'’٬\u00a0\u202f ]\d{3}(?!\d))*(?:[.,٫]\d+)?")
 _VULGAR = re.compile(r"(?<=\d)\s?([½⅓⅔¼¾⅛⅜⅝⅞])|([½⅓⅔¼¾⅛⅜⅝⅞])")
@@ -143,7 +143,7 @@ def _unsaid(numbers: Iterable[_Number], words: Mapping[int, int]) -> list[_Numbe
 
 def _units(source: str, target: str) -> Iterator[str]:
     """Units that are another one now; those of which only one side is known say nothing."""
-    before, after = ([each for each in facts.measures(text, ()) if _sure(each)] for text in (source, target))
+    before, after = ([each for each in measures(text, ()) if _sure(each)] for text in (source, target))
     for new in after:
         same = [old for old in before if old.values & new.values]
         lost = [old for old in same if not any(_alike(old, other) for other in after)]
@@ -154,10 +154,10 @@ def _units(source: str, target: str) -> Iterator[str]:
         yield f"the currency {min(gone)} became {min(come)}"
 
 
-def _alike(one: facts.Measure, other: facts.Measure) -> bool:
+def _alike(one: Measure, other: Measure) -> bool:
     return bool(one.values & other.values) and (one.dimension, one.factor) == (other.dimension, other.factor)
 
 
-def _sure(measure: facts.Measure) -> bool:
+def _sure(measure: Measure) -> bool:
     unit = re.sub(r"^[\d.,'’\s\u00a0\u202f-]+", "", measure.shown)
     return measure.dimension not in ("", "money") and unit not in _NO_UNIT

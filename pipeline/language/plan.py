@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from pipeline.language import facts, guards, prompts
+from pipeline.language import guards, prompts
 from pipeline.language.glossary import Glossary, whole
 from pipeline.language.masks import Masked, has_letters, mask
 from pipeline.language.memory import Remembered, text_hash
@@ -26,6 +26,7 @@ from pipeline.language.results import Question, Recorded
 from pipeline.language.results import recall as recall_answers
 from pipeline.language.segments import Result, Segment, tidy
 from pipeline.language.similar import Examples
+from pipeline.language.wording import instructs
 
 #: A request has at most so many texts and source characters: enough to make calls few, few enough to lose little with one.
 PACK_TEXTS = 40
@@ -227,7 +228,7 @@ def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Re
 
 def _not_shown(segment: Segment) -> Result | None:
     """A text that wants to be obeyed by a machine stays as it is."""
-    said = next(filter(None, map(facts.instructs, segment.forms.values())), None)
+    said = next(filter(None, map(instructs, segment.forms.values())), None)
     if said is None:
         return None
     why = f"it speaks to a machine ({said!r}), so no model is asked; if it is meant for buyers, translate it by hand"
