@@ -47,7 +47,7 @@ TRANSLATED_LABELS = pa.schema(
         ("source", pa.string()),
         ("text", pa.string()),  # null while untranslated: readers fall back to the source
         ("state", pa.string()),  # translated | copied (nothing to translate) | untranslated
-        ("engine", pa.string()),  # human | glossary | copy | model:<name> | none
+        ("engine", pa.string()),  # human | glossary | copy | model:<name> | rules | none
         ("problems", _TEXTS),  # why it is untranslated
     ]
 )

@@ -31,10 +31,11 @@ class Glossary:
 
     terms: Sequence[Term] = ()
 
-    def kept(self, locale: str) -> list[str]:
-        """Terms that are not translated into this language, as they are written."""
+    def kept(self, locale: str, own: Sequence[str] = ()) -> list[str]:
+        """Terms that are not translated into this language, as they are written. `own` are further ones of a text."""
         translated = set(self.preferred(locale))
-        return [t.term for t in self.terms if t.translation is None and t.term not in translated and _counts(t, locale)]
+        kept = [t.term for t in self.terms if t.translation is None and t.term not in translated and _counts(t, locale)]
+        return [*kept, *(term for term in own if term not in translated)]
 
     def preferred(self, locale: str) -> dict[str, str]:
         """Term -> its translation into this language; `pt-BR` goes before `pt`."""

@@ -1,4 +1,5 @@
-"""Whether a text may stand for another: the same placeholders, tags, numbers and terms, within its limits. Code decides.
+"""Whether a text may stand for another: the same placeholders, tags, codes, numbers and terms, within its limits,
+and nothing that advertises. Code decides.
 
 The same function judges people's translations, remembered ones and a model's. It proves integrity, not meaning.
 """
@@ -6,23 +7,26 @@ The same function judges people's translations, remembered ones and a model's. I
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import unescape
 
+from pipeline.language import appeals, numbers
 from pipeline.language.glossary import Glossary
-from pipeline.language.languages import base, scripts
+from pipeline.language.languages import base, density, lengths, scripts
 from pipeline.language.masks import bare, even, find_terms, spans
 from pipeline.language.segments import Segment
 
 #: Part of the key of every recorded answer: raise it when the rules change so that rejected texts deserve another try.
-VERSION = 1
+VERSION = 2
 _VOID = {"br", "hr", "img", "input", "wbr", "meta", "link", "source", "area", "col", "embed"}
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)")
 _ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w*);")
 _DOUBLE_ENTITY = re.compile(r"&amp;(?:#\d+|#x[0-9a-f]+|\w+);", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+(?:[.,'’٬\u00a0\u202f ]\d{3}(?!\d))*(?:[.,٫]\d+)?")
+#: Nobody writes these as entities but to hide a word.
+_PLAIN = frozenset(string.ascii_letters + string.digits + "./:@-")
 _UNNUMBERED = re.compile(r"%(?!\d+\$)[^%(].*", re.DOTALL)
 _CHATTER = re.compile(
     r"\s*(?:```|here is\b|here's\b|sure[,!]|certainly\b|(?:translation|translated text|output|answer)\s*:)", re.IGNORECASE
@@ -38,7 +42,6 @@ _JOINERS = {
     "BENGALI": "\u200c\u200d",
 }
 _QUOTES = ('""', "''", "“”", "„“", "«»", "‘’", "``")
-_MOST_TIMES, _MOST_MORE = 4, 60
 
 
 def check(segment: Segment, target: Mapping[str, str], source_locale: str, target_locale: str, glossary: Glossary) -> list[str]:
@@ -64,18 +67,20 @@ def _compare(source: str, target: str, segment: Segment, source_locale: str, tar
         *_protected(source, target),
         *_glued(source, target),
         *_tags(source, target, segment.html),
-        *_numbers(source, target),
-        *_terms(source, target, target_locale, glossary),
+        *numbers.compare(unescape(bare(source)), unescape(bare(target)), source_locale, target_locale),
+        *_terms(source, target, glossary.kept(target_locale, segment.kept), glossary.preferred(target_locale)),
         *_characters(source, target, target_locale),
         *_shape(source, target, segment.max_length),
+        *_length(bare(source), bare(target), source_locale, target_locale),
+        *_appeals(bare(source), unescape(bare(target)), source_locale, target_locale),
         *_language(source, target, source_locale, target_locale),
     ]
 
 
 def _protected(source: str, target: str) -> Iterable[str]:
-    for kind, name in (("placeholder", "placeholder"), ("address", "address"), ("token", "token")):
+    for kind in ("placeholder", "address", "code", "token"):
         before, after = ([even(s.text) for s in spans(text) if s.kind == kind] for text in (source, target))
-        yield from _difference(before, after, name)
+        yield from _difference(before, after, kind)
         if kind == "placeholder":
             ordered = [[p for p in found if _UNNUMBERED.fullmatch(p)] for found in (before, after)]
             if ordered[0] != ordered[1] and Counter(before) == Counter(after):
@@ -112,6 +117,8 @@ def _tags(source: str, target: str, html: bool) -> Iterable[str]:
         new = set(_ENTITY.findall(target)) - set(_ENTITY.findall(source))
         if new:
             yield f"it has the entity {min(new)}, which the source has not"
+    elif new := {entity for entity in set(_ENTITY.findall(target)) - set(_ENTITY.findall(source)) if unescape(entity) in _PLAIN}:
+        yield f"it has {min(new)} for an ordinary character"
     elif _ENTITY.search(source) and "&" in _ENTITY.sub("", bare(target)) and "&" not in _ENTITY.sub("", bare(source)):
         yield "it has a bare &, where the source has entities"
     for mark in "{}<>":
@@ -120,15 +127,9 @@ def _tags(source: str, target: str, html: bool) -> Iterable[str]:
             yield f"it has {mark} {found} times, the source {given} times"
 
 
-def _numbers(source: str, target: str) -> Iterable[str]:
-    before, after = ([_number(n) for n in _NUMBER.findall(unescape(bare(text)))] for text in (source, target))
-    yield from _difference(before, after, "number")
-
-
-def _terms(source: str, target: str, target_locale: str, glossary: Glossary) -> Iterable[str]:
-    kept = glossary.kept(target_locale)
+def _terms(source: str, target: str, kept: list[str], preferred: Mapping[str, str]) -> Iterable[str]:
     yield from _difference(find_terms(source, kept), find_terms(target, kept), "term")
-    for term, wanted in glossary.preferred(target_locale).items():
+    for term, wanted in preferred.items():
         if find_terms(source, [term]) and not _contains(target, wanted):
             yield f"{term!r} must be translated as {wanted!r}"
 
@@ -143,8 +144,6 @@ def _characters(source: str, target: str, target_locale: str) -> Iterable[str]:
 def _shape(source: str, target: str, max_length: int | None) -> Iterable[str]:
     if max_length is not None and len(target.strip()) > max_length:
         yield f"it has {len(target.strip())} characters, at most {max_length}"
-    if len(target) > _MOST_TIMES * len(source) + _MOST_MORE:
-        yield f"it is {len(target)} characters long, the source {len(source)}"
     if target.strip().count("\n") != source.strip().count("\n"):
         yield "it does not have the line breaks of the source"
     if _CHATTER.match(target) and not _CHATTER.match(source):
@@ -155,6 +154,18 @@ def _shape(source: str, target: str, max_length: int | None) -> Iterable[str]:
     for pair in _QUOTES:
         if len(core) > 1 and core[0] == pair[0] and core[-1] == pair[1] and given[:1] not in "\"'“„«‘`":
             yield "it is in quotation marks"
+
+
+def _length(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:
+    limits, before, after = lengths(), len(source.strip()) * density(source_locale), len(target.strip()) * density(target_locale)
+    if after > limits.most * before + limits.more or (before >= limits.long and after < limits.least * before):
+        yield f"it is {len(target.strip())} characters long, the source {len(source.strip())}"
+
+
+def _appeals(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:
+    found = appeals.added(source, target, base(source_locale), base(target_locale))
+    if found is not None:
+        yield f"{found!r} advertises, and the source does not"
 
 
 def _language(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:
@@ -183,16 +194,6 @@ def _difference(before: list[str], after: list[str], what: str) -> Iterable[str]
         yield f"the {what} {text[:60]} is missing"
     for text in list(new)[:3]:
         yield f"the {what} {text[:60]} is not in the source, or there too rarely"
-
-
-def _number(text: str) -> str:
-    """Digits of any script as ASCII, without thousands separators: 1,000 = 1.000 = 1 000, and 1.5 = 1,5."""
-    digits = "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in text)
-    match = re.fullmatch(r"(.*?)([.,٫]?)(\d*)", digits, re.DOTALL)
-    whole, mark, rest = match.groups() if match else (digits, "", "")
-    if mark and len(rest) != 3:
-        return f"{re.sub(r'[^0-9]', '', whole)}.{rest}"
-    return re.sub(r"[^0-9]", "", digits)
 
 
 def _even_tag(tag: str) -> str:

@@ -1,4 +1,4 @@
-"""Facts about languages from `languages.yaml`: plural categories, gettext's rule, names and scripts. Tags are BCP 47."""
+"""Facts about languages from `languages.yaml`: plural categories, gettext's rule, names, scripts, numbers. Tags are BCP 47."""
 
 from __future__ import annotations
 
@@ -62,6 +62,51 @@ def scripts(tag: str) -> tuple[str, ...]:
     if any(len(part) == 4 for part in tag.split("-")[1:]) and base(tag) != "zh":
         return ()
     return next((tuple(names.split()) for names, tags in _data()["scripts"].items() if base(tag) in tags), ())
+
+
+@cache
+def decimal_marks(tag: str) -> str:
+    """What stands before the decimals where it could also group thousands: "." or ",", or both."""
+    for key in (tag, base(tag)):
+        for name, marks in (("point", "."), ("both", ".,")):
+            if key in _data()["decimals"][name]:
+                return marks
+    return ","
+
+
+@cache
+def number_words(tag: str) -> Mapping[str, int]:
+    """Words of a language for one to twelve; none of a language that the data does not know."""
+    words = enumerate(_data()["number_words"].get(base(tag), ()), 1)
+    return {form: value for value, forms in words for form in forms.split("|") if form}
+
+
+@cache
+def minus_words() -> Sequence[str]:
+    words: Sequence[str] = _data()["minus"]
+    return words
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long a translation may be, in Latin letters: at most `most` times its source and `more`; at least `least` of a source
+    of `long` letters or more."""
+
+    most: float
+    more: int
+    least: float
+    long: int
+
+
+@cache
+def lengths() -> Lengths:
+    return Lengths(**{name: value for name, value in _data()["length"].items() if name != "density"})
+
+
+@cache
+def density(tag: str) -> float:
+    """For how many Latin letters a letter of a language's script counts."""
+    return float(max((_data()["length"]["density"].get(script, 1) for script in scripts(tag)), default=1))
 
 
 @cache

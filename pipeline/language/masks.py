@@ -1,4 +1,4 @@
-"""What a translator must not touch: placeholders, tags, addresses and terms, found in a text and hidden behind tokens.
+"""What a translator must not touch: placeholders, tags, addresses, codes and terms, found in a text and hidden behind tokens.
 
 `⟦1⟧` stands for the first distinct span; the same span has the same number in all forms of a text. A text that contains such
 a token already has it hidden too, so that unmasking gives back exactly what was there.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
-#: Longest first; the lengths are bounded, since a hostile text may open a thousand braces and close none.
-_SPANS = re.compile(
-    r"""
+#: Longest first; CASED, LATIN, DOMAIN and MIXED are put in below. The lengths are bounded, since a hostile text may open a
+#: thousand braces and close none.
+_GRAMMAR = r"""
       (?P<token>⟦[^⟦⟧]{0,40}⟧|[⟦⟧])
     | (?P<placeholder>
           \{%.{0,500}?%\}                                    # Liquid tags
@@ -27,8 +28,36 @@ _SPANS = re.compile(
         | \{\s{0,9}[\w.\-\[\]$@\#]{0,100}\s{0,9}(?:,[^{}]{0,200})?\}        # ICU arguments, Python format
       )
     | (?P<tag><!--.{0,2000}?--> | </?[A-Za-z][^<>]{0,2000}>)
-    | (?P<address>https?://[^\s<>"'⟦⟧]{1,2000}[^\s<>"'⟦⟧.,;:!?)] | [\w.+\-]{1,64}@[\w\-]{1,64}(?:\.[\w\-]{1,64}){1,5})
-    """,
+    | (?P<address>
+          (?i:[a-z][a-z0-9+.\-]{1,20}://|www\.)(?:(?!\)[^\x00-\x7f])[^\s<>"'⟦⟧]){1,2000}(?<![.,;:!?)])
+        | [\w.+\-]{1,64}@[\w\-]{1,64}(?:\.[\w\-]{1,64}){1,5}
+        | (?<![CASED@.\-]) (?:[LATIN\-]{1,63}\.){0,3}              # a host without a scheme
+          (?: [LATIN\-]{2,63}\.(?:DOMAIN) (?![CASED]|\.[a-z])
+            | [LATIN\-]{3,63}\.(?:(?:com?|org|net)\.)?(?:[a-z]{2}|[A-Z]{2}) (?![CASED]|\.[a-z])
+            | [LATIN\-]{1,63}\.[a-z]{2,24}(?=/\w) )
+          (?:[/?\#](?:(?!\)[^\x00-\x7f])[^\s<>"'⟦⟧]){0,2000}(?<![.,;:!?)]))?
+      )
+    | (?P<code>                                            # WH-1000XM4, AB-1234-X, SAVE10
+          (?<![CASED&\#]) (?<![A-Z0-9][\-_/.])
+          (?: (?:[A-Z0-9]{1,20}[\-_/.]|[a-z]{1,3}[\-_]){0,6} MIXED (?:[\-_/.](?:MIXED|[A-Z0-9]{1,20})){0,6}
+            | (?![AP]M-) [A-Z]{1,12} (?:[\-_][A-Z]{1,12}){0,4} [\-_][0-9][A-Z0-9]{0,19} (?:[\-_/.][A-Z0-9]{1,20}){0,6}
+            | [0-9]{4,14}[\-_][A-Z]{1,3} (?:[\-_/.][A-Z0-9]{1,20}){0,6} )
+          (?![CASED]|\s?%(?![\w{(@%]))
+      )
+"""
+#: Letters of a host name; those after which, or before which, neither a code nor a host begins or ends (other scripts may touch).
+_LATIN, _CASED = "A-Za-z0-9À-ɏ", "A-Za-z0-9À-ɏͰ-ԯ"
+#: Ends of host names of more than two letters: what people type without a scheme. Others are seen with one, or with a path.
+_DOMAINS = (
+    "[Cc]om|[Nn]et|[Oo]rg|COM|NET|ORG|info|biz|shop|store|online|site|website|club|xyz|top|app|dev|blog|link|click|live|life|world"
+    "|today|deals|sale|buy|market|pro|vip|fun|space|tech|cloud|email|news|page|example|invalid|test|local|onion"
+)
+#: A piece of a code has a digit after a letter. A number with a unit has not (5cm, 500ml, 3D, 1st), and neither are sizes,
+#: areas and times of day codes (2x, 40x30cm, x2, 10m2, 9h30).
+_NONE = rf"(?:[xX]?\d+(?:[xX]\d+)*[a-z]{{0,3}}|[kcdm]?m)[23]?(?![{_CASED}])|\d+[hH][0-5]\d(?!\w)"
+_MIXED = rf"(?=[A-Za-z0-9]{{0,20}}[A-Za-z][0-9])(?!{_NONE})[A-Za-z0-9]{{2,24}}"
+_SPANS = re.compile(
+    _GRAMMAR.replace("MIXED", _MIXED).replace("DOMAIN", _DOMAINS).replace("CASED", _CASED).replace("LATIN", _LATIN),
     re.VERBOSE | re.DOTALL,
 )
 _TAG_NAME = re.compile(r"</?([A-Za-z][\w:-]*)")
@@ -37,7 +66,7 @@ _TOKEN = re.compile(r"⟦(\d{1,4})⟧")
 
 
 class Span(NamedTuple):
-    """A protected part of a text. `kind`: token | placeholder | tag | address."""
+    """A protected part of a text. `kind`: token | placeholder | tag | address | code."""
 
     kind: str
     start: int
@@ -51,6 +80,11 @@ class Masked:
 
     forms: Mapping[str, str]
     spans: tuple[str, ...]
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of each of the spans."""
+        return tuple(next((span.kind for span in spans(text)), "term") for text in self.spans)
 
     def unmask(self, text: str) -> str:
         """Tokens back to what they hide; raises ValueError for one that was never given."""

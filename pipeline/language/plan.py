@@ -1,7 +1,8 @@
 """What must be asked: texts resolved without a model where that is possible, the rest deduplicated, packed and estimated.
 
 Order: nothing to translate; people's translation for this place, then from elsewhere; the glossary; an answer that a model gave
-before. Every one of them is judged by the guards of today, so that a changed glossary is obeyed by old translations too.
+before. Every one of them is judged by the guards of today, so that a changed glossary is obeyed by old translations too. A text
+that speaks to machines is never shown to one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pipeline.language.results import Question, Recorded
 from pipeline.language.results import recall as recall_answers
 from pipeline.language.segments import Result, Segment, tidy
 from pipeline.language.similar import Examples
+from pipeline.language.wording import instructs
 
 #: A request has at most so many texts and source characters: enough to make calls few, few enough to lose little with one.
 PACK_TEXTS = 40
@@ -77,8 +79,10 @@ class Item:
         return sum(map(len, self.uses[0].masked.forms.values()))
 
     def check(self, answer: Mapping[str, str]) -> list[str]:
-        """What is wrong with an answer, whose texts have tokens."""
-        return self._forms(answer, self.uses[0])[1]
+        """What is wrong with an answer, whose texts have tokens, for one use of each kind: a word may stand beside a
+        placeholder where it may not beside an address."""
+        judged = {use.masked.kinds: use for use in reversed(self.uses)} if len(self.uses) > 1 else {(): self.uses[0]}
+        return next(filter(None, (self._forms(answer, use)[1] for use in reversed(judged.values()))), [])
 
     def results(self, answer: Mapping[str, str], engine: str) -> Iterator[tuple[int, Result]]:
         """A result for each use, judged for itself: limits may differ."""
@@ -128,7 +132,7 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
     results: list[Result | None] = [None] * len(segments)
     places = recall_people(connection, pair.store_id, pair.source_locale, pair.target_locale, [s.forms for s in segments])
     for index, segment in enumerate(segments):
-        results[index] = _known(pair, segment, places.get(text_hash(segment.forms), []))
+        results[index] = _known(pair, segment, places.get(text_hash(segment.forms), [])) or _not_shown(segment)
         if results[index] is None:
             items.add(index, segment)
     recorded = recall_answers(
@@ -191,7 +195,8 @@ class _Questions:
 
     def add(self, index: int, segment: Segment) -> None:
         pair, wanted = self._pair, segment.wanted(self._pair.target_locale)
-        masked = mask(segment.forms, self._kept)
+        kept = pair.glossary.kept(pair.target_locale, segment.kept) if segment.kept else self._kept
+        masked = mask(segment.forms, kept)
         source_hash = text_hash(masked.forms, wanted, segment.html)
         item = self._found.get((source_hash, segment.max_length))
         if item is None:
@@ -219,6 +224,15 @@ def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Re
         if not guards.check(segment, forms, pair.source_locale, pair.target_locale, pair.glossary):
             return Result("translated", "glossary", forms)
     return None
+
+
+def _not_shown(segment: Segment) -> Result | None:
+    """A text that wants to be obeyed by a machine stays as it is."""
+    said = next(filter(None, map(instructs, segment.forms.values())), None)
+    if said is None:
+        return None
+    why = f"it speaks to a machine ({said!r}), so no model is asked; if it is meant for buyers, translate it by hand"
+    return Result("untranslated", "rules", problems=(why,))
 
 
 def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator[tuple[int, Result]]:

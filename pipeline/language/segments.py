@@ -13,13 +13,15 @@ TEXT = ""  # the form of a text that has only one
 
 @dataclass(frozen=True)
 class Segment:
-    """`forms`: form -> source text. `context` names the place, for translations that people made for it alone."""
+    """`forms`: form -> source text. `context` names the place, for translations that people made for it alone. `kept`: what stays
+    as it is here, besides the glossary's terms, such as the product's own numbers."""
 
     forms: Mapping[str, str]
     plural: bool = False
     html: bool = False
     max_length: int | None = None
     context: str = ""
+    kept: tuple[str, ...] = ()
 
     def wanted(self, locale: str) -> tuple[str, ...]:
         """The forms that a translation has: the target language's categories in place of the source's; the rest as they are."""
@@ -45,7 +47,7 @@ class Segment:
 class Result:
     """`state`: translated | copied (nothing to translate) | untranslated, and then `problems` say why and `forms` is empty.
 
-    `engine`: human | glossary | copy | model:<name> | none.
+    `engine`: human | glossary | copy | model:<name> | rules (a model may not see it) | none.
     """
 
     state: str

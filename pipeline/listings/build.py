@@ -23,7 +23,7 @@ from pipeline.listings.assortment import Collections, excluded
 from pipeline.listings.categories.overlay import USED, used
 from pipeline.listings.families import parent_like, parent_skus
 from pipeline.listings.matches import catalog_items
-from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes, optimized
+from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes, optimized, untranslated
 from pipeline.listings.overrides import Overlay
 from pipeline.listings.price_facts import price_facts
 from pipeline.listings.prices import site_prices
@@ -343,16 +343,12 @@ class _Job:
         return found
 
     def _untranslated(self, rows: pd.DataFrame, words: pa.Table | None) -> list[Finding]:
-        """A warning where a buyer reads the store's language: the title or the description was not translated."""
+        """A warning where a buyer reads the store's language: a title, description, option or other word was not translated."""
         if words is None:
             return []
-        problems = words["problems"].to_pylist()
-        by_product = dict(zip(words["product_id"].to_pylist(), problems, strict=True))
-        said = {key: [text for text in found if text.startswith(("title:", "description:"))] for key, found in by_product.items()}
-        messages = [
-            f"Not in the language of {self.recipe.site.key}: {'; '.join(found)}" if (found := said.get(key)) else pd.NA
-            for key in rows["product_id"].tolist()
-        ]
+        said = untranslated(words)
+        texts = [said.get(key) for key in rows["product_id"].tolist()]
+        messages = [f"Not in the language of {self.recipe.site.key}: {text}" if text else pd.NA for text in texts]
         hint = "Translate it in the store, remember a translation, or configure a model; see localized_products."
         series = pd.Series(messages, index=rows.index, dtype=_TEXT)
         return [Finding("LISTING_LANGUAGE", "content", "title", hint, series, "warning")]

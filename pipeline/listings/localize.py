@@ -28,6 +28,7 @@ from pipeline.language.batches import unasked
 from pipeline.language.glossary import Glossary, Term, read_glossary
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account
+from pipeline.language.masks import has_letters
 from pipeline.language.memory import memory_version
 from pipeline.language.plan import Estimate, Pair, Plan, estimate, make_plan
 from pipeline.language.run import Model, ask_model
@@ -46,13 +47,15 @@ VERSION = 1
 PRODUCT_COLUMNS = ["product_id", "title", "description_html", "vendor", "tags", "metafields"] + [
     f"option{number}_name" for number in (1, 2, 3)
 ]
-VARIANT_COLUMNS = ["product_id", "option1", "option2", "option3", "metafields"]
+VARIANT_COLUMNS = ["product_id", "option1", "option2", "option3", "sku", "metafields"]
 #: A longer description is no text for a listing; one answer of that length would cost more than the rest of the catalog.
 MAX_CHARACTERS = 20_000
 #: Brands are not translated; more than so many different vendors are not brands of one store.
 _MOST_BRANDS = 200
-#: Sizes and codes: XL, 42, W32/L34.
-_CODE = re.compile(r"[A-Z0-9][A-Z0-9/+.\- ]{0,7}")
+#: The same in every language: M, XL, 2XL, S/M, 75B. Codes (W32/L34) and numbers have no letters beside what is masked.
+_SIZE = re.compile(r"(?:\d{0,3}[A-Z]|\d?X{1,5}[SL])(?:[/-](?:\d{0,3}[A-Z]|\d?X{1,5}[SL]))?")
+#: A SKU or part number so short, or without a digit, may as well be a word of the title.
+_SHORTEST_CODE = 4
 _TAG_IS_CODE = re.compile(r"[:_=/]|^[\W\d]*$")
 _MOST_PROBLEMS = 20
 _NOT_ASKED = "the model was not asked in this run"
@@ -74,6 +77,7 @@ class Texts:
     title: str
     description_html: str
     words: tuple[str, ...]  # names and values of options, tags, values of facts; each once
+    codes: tuple[str, ...] = ()  # SKUs, part numbers and the vendor, if they are in its texts: they stay as they are
 
     @property
     def too_long(self) -> bool:
@@ -86,12 +90,12 @@ class Texts:
     @cached_property
     def segments(self) -> list[Segment]:
         """What is asked: the title, the description, then the words; without those that are empty."""
-        title = [Segment({TEXT: self.title})] if self.title else []
-        markup = [Segment({TEXT: self.markup}, html=True)] if self.markup else []
-        return [*title, *markup, *(Segment({TEXT: word}) for word in self.words)]
+        title = [Segment({TEXT: self.title}, kept=self.codes)] if self.title else []
+        markup = [Segment({TEXT: self.markup}, html=True, kept=self.codes)] if self.markup else []
+        return [*title, *markup, *(Segment({TEXT: word}, kept=self.codes) for word in self.words)]
 
     def revision(self, fingerprint: bytes) -> str:
-        said = "\x1f".join((self.title, self.description_html, *self.words))
+        said = "\x1f".join((self.title, self.description_html, *self.words, *self.codes))
         return hashlib.blake2b(said.encode(), digest_size=16, key=fingerprint).hexdigest()
 
 
@@ -223,6 +227,11 @@ def texts_of(products: pa.Table, variants: pa.Table) -> list[Texts]:
     owner = pc.index_in(variants["product_id"].combine_chunks(), value_set=products["product_id"].combine_chunks())
     said = facts(products["metafields"].combine_chunks().take(owner), variants["metafields"].combine_chunks())
     words: list[dict[str, None]] = [{} for _ in range(len(products))]
+    codes: list[dict[str, None]] = [dict.fromkeys([vendor or ""]) for vendor in products["vendor"].to_pylist()]
+    for column in (variants["sku"], said["mpn"]):
+        for row, code in zip(owner.to_pylist(), column.to_pylist(), strict=True):
+            if row is not None and code and len(code) >= _SHORTEST_CODE and any(map(str.isdigit, code)):
+                codes[row][code] = None
     for name in ("option1_name", "option2_name", "option3_name"):
         for own, text in zip(words, products[name].to_pylist(), strict=True):
             own[text or ""] = None
@@ -236,10 +245,16 @@ def texts_of(products: pa.Table, variants: pa.Table) -> list[Texts]:
         words[row].update(dict.fromkeys(_fact_values(text) if name == "facts" else [text]))
     for own, tags in zip(words, products["tags"].to_pylist(), strict=True):
         own.update(dict.fromkeys(tag for tag in tags or () if not _TAG_IS_CODE.search(tag)))
-    columns = zip(*(products[name].to_pylist() for name in ("product_id", "title", "description_html")), words, strict=True)
+    columns = (products[name].to_pylist() for name in ("product_id", "title", "description_html"))
     return [
-        Texts(product_id, title or "", markup or "", tuple(word for word in own if word and not _CODE.fullmatch(word)))
-        for product_id, title, markup, own in columns
+        Texts(
+            product_id,
+            title or "",
+            markup or "",
+            tuple(word for word in own if has_letters(word) and not _SIZE.fullmatch(word)),
+            tuple(code for code in known if len(code) > 2 and (code in (title or "") or code in (markup or "") or code in own)),
+        )
+        for product_id, title, markup, own, known in zip(*columns, words, codes, strict=True)
     ]
 
 

@@ -81,6 +81,7 @@ OPTIMIZED = pa.schema(
 #: Columns of OPTIMIZED that stand in for those of a listing row.
 LAID = ("title", "description", "description_html", "bullets", "keywords")
 
+_MOST_SAID = 3
 _OPTIONS = ("option1", "option2", "option3")
 _TEXTS = ("title", "description", "description_html")
 
@@ -130,6 +131,16 @@ def localized_attributes(product_ids: pd.Series, attributes: pd.Series, overlay:
     pairs = list(zip(product_ids.tolist(), attributes.tolist(), strict=True))
     said = {pair: _facts(pair[1], words[pair[0]]) for pair in set(pairs) if pair[0] in words and pair[1] is not pd.NA}
     return pd.Series([said.get(pair, pair[1]) for pair in pairs], index=attributes.index, dtype=attributes.dtype)
+
+
+def untranslated(overlay: pa.Table) -> dict[str, str]:
+    """Product id -> which of its texts stay in the store's language and why, the first few of them."""
+    problems = zip(overlay["product_id"].to_pylist(), overlay["problems"].to_pylist(), strict=True)
+    return {
+        key: "; ".join(found[:_MOST_SAID]) + (f"; and {len(found) - _MOST_SAID} more" if len(found) > _MOST_SAID else "")
+        for key, found in problems
+        if found
+    }
 
 
 def lay(rows: pd.DataFrame, texts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -18,7 +18,8 @@ from typing import Any
 from pipeline_tests.fakes.openai_batches import FakeBatches
 
 KEY, MODEL = "sk-test-5f0c2b7e91", "gpt-6-luna"
-_KEPT = re.compile(r"⟦\d+⟧|<[^>]*>|&\w+;|[^\W\d_]+")
+_KEPT = re.compile(r"⟦\d+⟧|<[^>]*>|&\w+;|[^\W\d_]+|\d{1,3}(?:,\d{3})+(?!\d)")
+_COMMAS = {"en", "ar", "hi", "ja", "ko", "th", "zh"}  # languages that write 1,000; others 1.000
 _ALPHABETS = {
     "ja": "あいうえおかきくけこ",
     "zh": "的一是不了人我在有他",
@@ -174,11 +175,13 @@ def source_of(item: Mapping[str, Any]) -> str:
 
 
 def translated(item: Mapping[str, Any], locale: str) -> str:
-    """Every word replaced; tokens, tags, entities, numbers and spaces kept."""
+    """Every word of an English text replaced; tokens, tags, entities and spaces kept, thousands as the language writes them."""
     letters = _ALPHABETS.get(locale.split("-")[0], "")
 
     def word(match: re.Match[str]) -> str:
         text = match[0]
+        if text[0].isdigit():
+            return text if locale.split("-")[0] in _COMMAS else text.replace(",", ".")
         if not text[0].isalpha():
             return text
         return "".join(letters[ord(c) % len(letters)] for c in text) if letters else f"{text}o"

@@ -1,4 +1,4 @@
-"""A model that breaks what it can: whatever of it is published keeps the placeholders, tags and numbers of its text.
+"""A model that breaks what it can: whatever of it is published keeps the placeholders, tags, codes and numbers of its text.
 
 Judged here by other code than the guards."""
 
@@ -22,7 +22,8 @@ from pipeline_tests.language.conftest import Desk
 
 _PARTS = (
     "{{ count }}", "{name}", "%{total}", "%s", "%1$d", "<b>now</b>", '<a href="/x?a=1">here</a>', "<br>", "5", "1,000", "2.5",
-    "50%",    "https://shop.example/a", "help@shop.example", "&amp;", "SKU-99", "=", "—", "\n",
+    "50%", "https://shop.example/a", "help@shop.example", "&amp;", "SKU-99", "WH1000XM4", "AB-1234-X", "www.shop.example", "(-7)",
+    "=", "—", "\n",
 )  # fmt: skip
 _WORDS = ("cart", "order", "shipping", "Please", "your", "items", "left", "for", "and", "Save")
 _INVENTED = (
@@ -35,6 +36,9 @@ _INVENTED = (
     "⟦1⟧",
     "⟦99⟧",
     "https://evil.example/",
+    " evil.example ",
+    "-",
+    "X",
     "&nbsp;",
     "\u200b",
     "Translation: ",
@@ -74,12 +78,17 @@ def spoiled(chance: random.Random, good: str) -> str:
 def protected(text: str) -> list[Counter[str]]:
     placeholders = re.findall(r"\{\{\s*\w+\s*\}\}|%\{\w+\}|(?<![{%])\{\w+\}(?!\})|(?<!\d)%(?:\d\$)?[sd]", text)
     tags = re.findall(r"</?[a-z]+[^>]*>", text)
-    rest = re.sub(r"\{\{.*?\}\}|%?\{\w+\}|<[^>]*>|%\d\$[sd]|https?://[^\s<]+|\w+@[\w.]+|&\w+;", " ", text)
+    rest = re.sub(r"\{\{.*?\}\}|%?\{\w+\}|<[^>]*>|%\d\$[sd]|https?://[^\s<]+|www[^\s<]+|\w+@[\w.]+|&\w+;", " ", text)
+    codes = re.findall(r"[A-Z]+(?:-\d+)+(?:-X)?|[A-Z]+\d+[A-Z]+\d+", rest)
+    rest = re.sub(r"[A-Z]+(?:-\d+)+(?:-X)?|[A-Z]+\d+[A-Z]+\d+", " ", rest)
+    numbers = re.sub(r"(?<=\d)[., ](?=\d{3}(?!\d))", "", rest)  # 1,000 may be written 1000 or 1.000,
+    numbers = re.sub(r"(\d[.,]\d+?)0+(?!\d)", r"\1", numbers)  # and 2.5 as 2.50
     return [
         Counter(placeholders),
         Counter(tags),
-        Counter(re.findall(r"\d+", re.sub(r"(?<=\d)[, ](?=\d{3}(?!\d))", "", rest))),  # 1,000 may be written 1000
-        Counter(re.findall(r"https?://[^\s<>]+|\w+@[\w.]+", re.sub(r"<[^>]*>|%s", " ", text))),
+        Counter(re.findall(r"(?:(?<![^\s(])-)?\d+", numbers)),
+        Counter(codes),
+        Counter(re.findall(r"https?://[^\s<>]+|www[^\s<>]+|\w+@[\w.]+", re.sub(r"<[^>]*>|%s", " ", text))),
     ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.language import icu
-from pipeline.language.masks import has_letters, mask, placeholders
+from pipeline.language.masks import has_letters, mask, placeholders, spans
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,29 @@ def test_tags_with_attributes_addresses_and_terms_are_hidden_plain_tags_are_not(
     masked = mask({"": 'Acme: <a href="/x">mail</a> <b>us</b> at a@b.de, see https://a.de/x.'}, ["ACME"])
     assert masked.forms[""] == "⟦1⟧: ⟦2⟧mail⟦3⟧ <b>us</b> at ⟦4⟧, see ⟦5⟧."
     assert masked.spans == ("Acme", '<a href="/x">', "</a>", "a@b.de", "https://a.de/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "AB-1234-X, WH-1000XM4 WH1000XM4! (SAVE10) iPhone15 A4/A5",
+            ["AB-1234-X", "WH-1000XM4", "WH1000XM4", "SAVE10", "iPhone15", "A4/A5"],
+        ),
+        ("W32/L34 wh-1000xm4 CO2 IP67 USB-3.0 12345-RED", ["W32/L34", "wh-1000xm4", "CO2", "IP67", "USB-3.0", "12345-RED"]),
+        ("WH-1000XM4-Kopfhörer, 适用于WH1000XM4耳机", ["WH-1000XM4", "WH1000XM4"]),
+        ("5cm 500ml 2x x2 100% 3D 1st 3er-Pack 2-in-1 40x30cm 10m2 g/m2 9h30 1950s 24h 128GB", []),
+        ("9 AM-5 PM, SALE-50%, top-10, Größe4, &frac12;&#xA0;, USB-C, T-Shirt, 2024-05-06", []),
+        (
+            "www.evil.com, evil.example! EVIL.COM sub.evil.co.uk t.co/abc HTTPS://E.X/a",
+            ["www.evil.com", "evil.example", "EVIL.COM", "sub.evil.co.uk", "t.co/abc", "HTTPS://E.X/a"],
+        ),
+        ("访问evil.com查看 müller.de a@b.de", ["evil.com", "müller.de", "a@b.de"]),
+        ("e.g. this, z.B. das, i.e. p.m. U.S. No.5 Mug.It is nice.Really; sq.ft St.Gallen and/or", []),
+    ],
+)  # fmt: skip
+def test_codes_and_addresses(text: str, found: list[str]) -> None:
+    assert [span.text for span in spans(text)] == found
 
 
 def test_one_span_has_one_number_in_all_forms() -> None:
@@ -58,7 +81,9 @@ _PARTS = st.sampled_from(
         "⟦",
         "⟧",
         "https://a.b/c",
+        "www.a.b",
         "a@b.cd",
+        "AB-12",
         "{",
         "}",
         "&amp;",
@@ -78,7 +103,9 @@ def test_nothing_to_translate(text: str) -> None:
     assert not has_letters(text)
 
 
-@pytest.mark.parametrize("part", ["{{", "<a", "{%", "⟦", "%(", "a@", "http://", "{ , ", "<!--", "x.", "%{", "$t("])
+@pytest.mark.parametrize(
+    "part", ["{{", "<a", "{%", "⟦", "%(", "a@", "http://", "{ , ", "<!--", "x.", "%{", "$t(", "A1-", "A-", "aA1", "a1.", "a.de/"]
+)
 def test_hostile_texts_do_not_hang(part: str) -> None:
     text = part * (50_000 // len(part))
     assert mask({"": text}).unmask(mask({"": text}).forms[""]) == text

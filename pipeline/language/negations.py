@@ -1,0 +1,96 @@
+"""What a text says that a product is or has not. Words are data (`facts.yaml`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+
+from pipeline.language.wording import WORD, any_of, bounded, fold, lists, neutral, stem, words
+
+_FREE = {
+    "en": re.compile(r"(?<!\w)([^\W_]+)[- ]free(?!\w)|(?<!\w)([^\W\d_]{3,})less(?!\w)", re.IGNORECASE),
+    "de": re.compile(r"(?<!\w)([^\W_]+)[- ]frei\w{0,2}(?!\w)|(?<!\w)([^\W\d_]{3,})(?:frei|los)(?:e[nrsm]?)?(?!\w)", re.I),
+}
+#: Where what a negation is of ends: after so many words, or with its clause.
+_CLAUSE = re.compile(r"[.;:!?\n,()]|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks)(?!\w)")
+_MOST_WORDS = 8
+#: What these are of is the next word alone.
+_SHORT = ("without", "free of", "free from", "non", "ohne", "frei von", "sans", "sin", "libre de")
+#: Between a negation and what it is of.
+_SMALL = frozenset(
+    ("be", "is", "are", "it", "this", "any", "se", "le", "la", "les", "un", "une", "ist", "sind", "werden", "suitable",
+     "geeignet", "es", "son", "other", "more", "been",
+     "contain", "contains", "have", "has", "enthält", "hat", "contient", "contiene", "lleva", "tiene")
+)  # fmt: skip
+
+
+def negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(the stem of what is negated, as written)."""
+    text = _without_false_ones(text)
+    for language in languages:
+        for match in _FREE[language].finditer(text) if language in _FREE else ():
+            word = match[1] or match[2]
+            if fold(word) not in neutral("en") and fold(match[0]) not in _not_without():
+                yield stem(word), match[0]
+        for match in _negations(language).finditer(text):
+            following = WORD.findall(text[match.end() : match.end() + 60].split(".")[0].split(",")[0])
+            content = [word for word in following if fold(word) not in neutral(language) and fold(word) not in _SMALL][:1]
+            for word in content:
+                yield stem(word), f"{match[0]} {word}"
+
+
+def implied(text: str) -> Iterator[str]:
+    """Stems of what a folded text says is absent without a negation, as "cordless" does."""
+    for pattern, absent in _absent():
+        if pattern.search(text):
+            yield from map(stem, absent)
+
+
+def denied(text: str, languages: Iterable[str]) -> list[tuple[int, int]]:
+    """Where a folded text denies something: from a negation to the end of what it is of; in German, where it may come last,
+    from the beginning of its clause."""
+    text = _without_false_ones(text)
+    found = []
+    for language in languages:
+        for match in _negations(language).finditer(text):
+            if text[match.end() : match.end() + 1] == "-":  # no-pull
+                continue
+            stop = _CLAUSE.search(text, match.end())
+            end = stop.start() if stop else len(text)
+            following = [word.end() for word in WORD.finditer(text, match.end(), end) if word[0] not in neutral(language)]
+            following = following[: 1 if match[0] in _SHORT or (language, match[0]) == ("en", "no") else _MOST_WORDS]
+            start = match.start()
+            if language == "de":
+                before = text[max(0, start - 60) : start]
+                last = max((one.end() for one in re.finditer(rf"{_CLAUSE.pattern}|(?<!\w)und(?!\w)", before)), default=0)
+                start -= len(before) - last
+            found.append((start, following[-1] if following else match.end()))
+    return found
+
+
+def _without_false_ones(text: str) -> str:
+    return _not_negations().sub(lambda match: " " * len(match[0]), text)
+
+
+@cache
+def _absent() -> Sequence[tuple[re.Pattern[str], Sequence[str]]]:
+    return [(re.compile(bounded(any_of(names))), words) for names, words in lists("facts")["absent"].items()]
+
+
+@cache
+def _negations(language: str) -> re.Pattern[str]:
+    found = {form for word in lists("facts")["negations"].get(language, ()) for form in (word, fold(word))}
+    parts = (re.escape(word).replace(r"\ ", r"\s+") for word in sorted(found, key=len, reverse=True))
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(parts) or '(?!)'})(?![^\W_])", re.IGNORECASE)
+
+
+@cache
+def _not_negations() -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(form) for one in lists("facts")["not_negations"] for form in (one, fold(one))), re.I)
+
+
+@cache
+def _not_without() -> frozenset[str]:
+    """Words that end like "odorless" and negate nothing."""
+    return frozenset(fold(word) for word in words(lists("facts")["not_without"]))
