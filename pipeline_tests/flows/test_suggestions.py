@@ -278,3 +278,19 @@ def texts(place: Place) -> dict[str, list[dict[str, Any]]]:
     for step in place.summary("explain", "shop", "SKU-1", "--marketplace", SITE)["marketplaces"][SITE]["texts"]:
         found.setdefault(step["field"], []).append(step)
     return found
+
+
+def test_only_one_run_asks_at_a_time(place: Place, model: FakeOpenAI) -> None:
+    """A second one waits for the lock and then finds the answers of the first."""
+    seen: list[tuple[Any, ...]] = []
+
+    def write(asked: Mapping[str, Any]) -> Any:
+        seen.extend(place.rows("SELECT name FROM locks WHERE name LIKE 'better texts %'"))
+        return GOOD if "Mug" in asked["product"]["title"] else {}
+
+    model.write = write
+    export(place, "--dry-run")
+    assert seen == []
+    export(place)
+    assert set(seen) == {(f"better texts of shop on {SITE}",)} and len(seen) >= 5
+    assert place.rows("SELECT name FROM locks WHERE name LIKE 'better texts %'") == []
