@@ -88,21 +88,13 @@ def notes(connection: psycopg.Connection[Any], settings: Settings, store_key: st
         cell = find_cell(connection, store_key, site)
         export = latest_export(connection, cell.lane) if cell is not None else None
         if export is not None:
-            found += _notes(export, store_key, site)
-            if export.counts.get("held"):
-                found.append(
-                    f"{site}: {export.counts['held']} listings are held; which, and why: pipeline problems {store_key} {site}"
-                )
-            if cell is not None and cell.lane.transport == "api" and export.status == "committed" and export.feed_files:
-                found.append(
-                    f"{site}: handed over; the verdicts are read by `pipeline up`, or now with: pipeline submissions poll"
-                )
+            found += _notes(export, store_key, site, live=cell is not None and cell.lane.transport == "api")
             if export.counts.get("blocked"):
                 found += _blocked(export, settings, store_key, site)
     return found
 
 
-def _notes(export: Export, store: str, site: str) -> list[str]:
+def _notes(export: Export, store: str, site: str, *, live: bool) -> list[str]:
     approve = f"pipeline export {store} {site} --approve {export.export_id}"
     found = []
     if export.status == "dry_run":
@@ -111,6 +103,8 @@ def _notes(export: Export, store: str, site: str) -> list[str]:
         found.append(f"{site}: the plan waits for approval: {approve}")
     elif not export.feed_files and export.counts.get("ready"):
         found.append(f"{site}: nothing changed since the last export")
+    elif live and export.status == "committed":
+        found.append(f"{site}: handed over; the verdicts are read by `pipeline up`, or now with: pipeline submissions poll")
     if previews := export.counts.get("previews"):
         found.append(
             f"{site}: {previews['valid']} listings are valid for the marketplace itself, {previews['invalid']} are not (asset "
@@ -118,6 +112,8 @@ def _notes(export: Export, store: str, site: str) -> list[str]:
         )
     if guarded := export.counts.get("guarded", 0):
         found.append(f"{site}: {guarded} changes look like an accident and are held; to let them pass: {approve}")
+    if (held := export.counts.get("held", 0)) > guarded:
+        found.append(f"{site}: {held} listings are held; which, and why: pipeline problems {store} {site}")
     return found
 
 
