@@ -131,9 +131,10 @@ def translated_labels(
         credits = deducted_by(connection, context.run.run_id)
         table = stage(workspace.scratch("translated_labels"), "translated_labels", rows, TRANSLATED_LABELS, {})
         done = {"untranslated": int((rows["state"] == "untranslated").sum()), "texts": len(rows), "pending": work.pending}
-        if work.calls or work.stopped or work.accepted or work.rejected or work.quarantined:
+        stopped = work.stopped or work.silent
+        if work.calls or stopped or work.accepted or work.rejected or work.quarantined:
             subject = f"labels of {store.key} are translated: {done['untranslated']} of {done['texts']} texts are left"
-            notify(connection, store.id, "labels_translated", context.run.run_id, subject, {**done, "stopped": work.stopped})
+            notify(connection, store.id, "labels_translated", context.run.run_id, subject, {**done, "stopped": stopped})
     return dg.Output(
         table,
         metadata={
@@ -144,7 +145,7 @@ def translated_labels(
             **spent_metadata(spent),
             "credits_deducted": credits,
             "pending": work.pending,
-            "stopped": work.stopped or "no",
+            "stopped": stopped or "no",
         },
     )
 

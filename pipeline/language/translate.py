@@ -26,7 +26,8 @@ _ENOUGH, _WORST_SHARE = 100, 0.4
 
 @dataclass(frozen=True)
 class Work:
-    """What came of it. `stopped` says why texts were left out, which stay for the next run."""
+    """What came of it. `stopped` says why texts were left out, which stay for the next run; `silent` how the model failed to
+    answer the last text that has no answer."""
 
     accepted: int
     rejected: int
@@ -34,6 +35,7 @@ class Work:
     pending: int
     calls: int
     stopped: str | None
+    silent: str | None = None
 
 
 @dataclass
@@ -57,7 +59,8 @@ async def translate(asker: Asker, plans: Sequence[Plan], progress: Progress, rec
     await _all(jobs)
     if worker.failure is not None:
         raise worker.failure
-    return Work(worker.accepted, worker.rejected, worker.quarantined, worker.pending, asker.calls, asker.stopped)
+    counts = (worker.accepted, worker.rejected, worker.quarantined, worker.pending)
+    return Work(*counts, asker.calls, asker.stopped, worker.silent)
 
 
 async def _all(jobs: Iterable[object]) -> None:
@@ -75,6 +78,7 @@ class _Worker:
         self._engine = f"model:{asker.client.endpoint.model}"
         self._total = sum(len(plan.items) for plan in plans) + more
         self.accepted = self.rejected = self.quarantined = self.pending = 0
+        self.silent: str | None = None
         self.failure: BaseException | None = None
 
     async def pack(self, items: list[Item], *, last: bool = False, room: int = 1) -> None:
@@ -94,7 +98,9 @@ class _Worker:
     async def _follow(self, items: list[Item], reply: Reply, judged: _Judged | None, last: bool, room: int) -> None:
         """Ask again for what is not good."""
         if judged is None:
-            self._leave(items, self.asker.stopped or f"the model did not answer ({reply.detail}); run it again")
+            if self.asker.stopped is None:
+                self.silent = f"the model did not answer ({reply.detail}); run it again"
+            self._leave(items, self.asker.stopped or self.silent or "")
         elif reply.kind == "ok":
             more = [self.pack(items, last=True) for items in packs(judged.again)]
             await _all([*more, *self._smaller(judged.missing, len(items), last)])

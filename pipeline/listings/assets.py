@@ -1,6 +1,7 @@
 """Assets of the listings stage: what a store offers on one marketplace site, and the plan of what changes there."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,7 @@ from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
 from pipeline.platform import metadata as meta
 from pipeline.platform.io_manager import stored_import, stored_table, stored_tables
+from pipeline.platform.locks import advisory_lock
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
 from pipeline.platform.tables import Table, empty_frame, stage
@@ -57,6 +59,8 @@ from pipeline.stores.notifications import notify
 GROUP = "listings"
 OWNERS = ["team:listings"]
 LOCK_WAIT_SECONDS = 60.0
+#: The longest that a run waits for another one that asks a model the same.
+ASKING_SECONDS = 3_600.0
 _DESCRIPTIONS = {
     "listings": "Every sellable SKU (and variation parent) as this marketplace wants it; ready or blocked.",
     "listing_issues": "Open rules of this marketplace, with points lost and what would fix them.",
@@ -76,6 +80,20 @@ def connected(context: dg.AssetExecutionContext, workspace: Workspace) -> Cell |
         context.log.info(f"{store} on {site} is paused: nothing to do (pipeline connection resume {store} {site})")
         return None
     return cell
+
+
+@contextmanager
+def asking(context: dg.AssetExecutionContext, workspace: Workspace, what: str) -> Iterator[None]:
+    """Hold the lock `what` while a model is asked: of two runs at once the second waits, and finds the answers of the first."""
+    with advisory_lock(
+        workspace.database.connect,
+        what,
+        wait_seconds=ASKING_SECONDS,
+        holder=f"run {context.run.run_id[:8]}",
+        check=lambda: stop_if_canceled(context),
+        busy="are being asked for",
+    ):
+        yield
 
 
 @dg.asset(
@@ -117,7 +135,9 @@ def localized_products(
             context.log_event(dg.AssetObservation("localized_products", partition=partition, metadata=expected))
             payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
             report = counted(reporter(context, "localized_products"), "products")
-            table, outcome = work.write(folder, import_id, None if export_options.dry_run else payer, report)
+            pays = model is not None and not export_options.dry_run
+            with asking(context, workspace, f"translations of {cell.store.key}") if pays else nullcontext():
+                table, outcome = work.write(folder, import_id, payer if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
             if spent.calls or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}

@@ -39,9 +39,9 @@ _MOST_WHY = 160
 def texts_of(
     connection: psycopg.Connection[Any], instance: dg.DagsterInstance, store_key: str, outcome: Outcome
 ) -> dict[str, Any]:
-    """By kind of work (`translation`, `optimization`, `categories`): `products` by state, `left` (why the first of those that are
-    left are), what asking would take (`estimate`) and what was asked (`spent`), in US dollars and credits; `credits` of the
-    store. {} where an export does none of it."""
+    """By kind of work (`translation`, `optimization`, `categories`): `products` by state, `pending` (texts or products that a
+    model is still to be asked for), `left` (why the first of those that are left are), what asking would take (`estimate`) and
+    what was asked (`spent`), in US dollars and credits; `credits` of the store. {} where an export does none of it."""
     found = {}
     for asset, metadata in _materialized(instance, outcome.run_id):
         if asset in _WORK and "estimated_calls" in metadata:
@@ -50,6 +50,7 @@ def texts_of(
             found[name] = {
                 "model": _value(metadata, "model"),
                 "products": _counts(metadata, "by_state" if "by_state" in metadata else "by_status"),
+                "pending": _value(metadata, "pending_texts") or _value(metadata, "pending_products") or 0,
                 "left": _left(metadata),
                 "stopped": None if _value(metadata, "stopped") in (None, "no") else _value(metadata, "stopped"),
                 "estimate": {
@@ -116,8 +117,9 @@ def _optimized(texts: Mapping[str, Any], place: str) -> Iterator[str]:
     states = texts["optimization"]["products"]
     optimized = states.get("accepted", 0) + states.get("suggested", 0)
     yield f"better texts are there for {optimized} of {sum(states.values())} products"
-    if texts["optimization"]["stopped"]:
-        yield f"optimization stopped: {texts['optimization']['stopped']}"
+    if pending := texts["optimization"]["pending"]:
+        why = texts["optimization"]["stopped"] or "they wait for their translation, or the model did not answer"
+        yield f"{pending} are still to be asked for, by the next export: {why}"
     if states.get("suggested"):
         yield f"those of {states['suggested']} wait for a decision: pipeline suggestions list {place} --state suggested"
 

@@ -108,7 +108,7 @@ class ExportSettings(_Settings):
     include_out_of_stock: bool = False
     use_ai_optimization: bool = False
     #: Suggested texts that are used without a person: `never`, or `score_gain >= N` points.
-    accept_suggestions: str = Field(default="never", pattern=r"^(never|score_gain ?>= ?\d{1,3}(\.\d{1,2})?)$")
+    accept_suggestions: str = "never"
     auto_translate: bool = False
     category_rules: tuple[CategoryRule, ...] = Field(default=(), max_length=_MAX_VALUES)
     default_category: str | None = Field(default=None, min_length=1, max_length=100)
@@ -136,6 +136,13 @@ class ExportSettings(_Settings):
     @classmethod
     def _in_order(cls, value: tuple[Owned, ...]) -> tuple[Owned, ...]:
         return tuple(kind for kind in OWNED if kind in value)
+
+    @field_validator("accept_suggestions")
+    @classmethod
+    def _never_or_a_gain(cls, value: str) -> str:
+        if not re.fullmatch(r"never|score_gain ?>= ?\d{1,3}(\.\d{1,2})?", value):
+            raise ValueError("must be never, or from how many points on suggestions are used by themselves, as: score_gain >= 3")
+        return value
 
     @field_validator("default_category", "category_file")
     @classmethod

@@ -23,7 +23,7 @@ TOP = {
     "schema_version", "status", "store", "products", "variants", "rejected", "fixes", "issues", "score", "marketplaces", "runs",
     "warnings", "errors",
 }  # fmt: skip
-MARKETPLACE = {"export_id", "listings", "ready", "blocked", "held", "out_of_scope", "changes", "feeds"}
+MARKETPLACE = {"export_id", "listings", "ready", "blocked", "held", "out_of_scope", "changes", "feeds", "status", "texts"}
 CHANGES = ["create", "update", "price", "quantity", "images", "delete", "unchanged"]
 
 

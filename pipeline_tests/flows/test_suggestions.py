@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
+from pipeline.listings.optimized.review import Shelf, connected_cell
+from pipeline.listings.overlays import OPTIMIZED
+from pipeline.platform.tables import Table, TableWriter
 from pipeline_tests.fakes.openai_server import FakeOpenAI, running
 from pipeline_tests.flows import catalogs, feeds
 from pipeline_tests.flows.catalogs import Row
@@ -133,6 +137,8 @@ def test_a_policy_accepts_by_itself(place: Place, model: FakeOpenAI) -> None:
     export(place)
     assert listing(place)["title"] == GOOD["title"] and suggestions(place)["title"]["who"] == "policy"
     assert "accept_suggestions" in place.cli("connection", "set", *WHERE, "accept_suggestions=always", code=2).error
+    wrong = place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain > banana", code=2).error
+    assert "must be never, or from how many points on" in wrong and "pattern" not in wrong
 
 
 def test_without_a_model_rules_suggest(place: Place) -> None:
@@ -208,6 +214,22 @@ def test_an_empty_list_says_why(place: Place, model: FakeOpenAI) -> None:
     place.cli("connection", "set", *WHERE, "use_ai_optimization=false", code=0)
     export(place)
     assert f"pipeline connection set shop {SITE} use_ai_optimization=true" in place.cli("suggestions", "list", *WHERE, code=0).out
+
+
+def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
+    place.cli("language", "budget", "shop", "--run", "0.000001", code=0)
+    shown = place.cli("export", *WHERE, code=0).out
+    assert "5 are still to be asked for, by the next export: the budget of $0.000001 for this run" in shown
+
+
+def test_an_empty_list_says_that_there_is_no_model(place: Place, tmp_path: Path) -> None:
+    place.cli("connect", "shop", "amazon-it", "--set", "use_ai_optimization=true", code=0)
+    with TableWriter(tmp_path, "optimized_products", OPTIMIZED, {}) as writer:
+        writer.write(pa.Table.from_pylist([{"product_id": "1", "state": "none", "revision": "made"}], OPTIMIZED))
+    with place.database.connect() as connection:
+        shelf = Shelf(connection, connected_cell(connection, "shop", "amazon-it"), Table(writer.path), None)
+        said = shelf.why_none()
+    assert said.startswith("there are none: no model is configured (LLM_BASE_URL, LLM_MODEL), and rules, which need texts in it")
 
 
 def test_the_bill_and_the_scores_are_metadata(place: Place, model: FakeOpenAI) -> None:
@@ -286,3 +308,19 @@ def texts(place: Place) -> dict[str, list[dict[str, Any]]]:
     for step in place.summary("explain", "shop", "SKU-1", "--marketplace", SITE)["marketplaces"][SITE]["texts"]:
         found.setdefault(step["field"], []).append(step)
     return found
+
+
+def test_only_one_run_asks_at_a_time(place: Place, model: FakeOpenAI) -> None:
+    """A second one waits for the lock and then finds the answers of the first."""
+    seen: list[tuple[Any, ...]] = []
+
+    def write(asked: Mapping[str, Any]) -> Any:
+        seen.extend(place.rows("SELECT name FROM locks WHERE name LIKE 'better texts %'"))
+        return GOOD if "Mug" in asked["product"]["title"] else {}
+
+    model.write = write
+    export(place, "--dry-run")
+    assert seen == []
+    export(place)
+    assert set(seen) == {(f"better texts of shop on {SITE}",)} and len(seen) >= 5
+    assert place.rows("SELECT name FROM locks WHERE name LIKE 'better texts %'") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -279,3 +280,25 @@ def test_what_waits_in_a_batch_is_not_estimated_again(place: Place, model: FakeO
     line = told(place)
     assert "it was asked in a batch; answers come within a day" in line and "reserved for answers that are not there yet" in line
     assert export(place, "--dry-run")["texts"]["translation"]["estimate"]["requests"] == 0
+
+
+def test_better_texts_wait_for_a_translation_that_is_on_its_way(
+    place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_TRANSPORT", "batch")
+    place.cli("connection", "set", "shop", SITE, "use_ai_optimization=true", code=0)
+
+    def titles() -> list[str]:
+        asked = [json.loads(request["messages"][-1]["content"]) for request in model.requests]
+        return [one["product"]["title"] for one in asked if "product" in one]
+
+    assert export(place, "--dry-run")["texts"]["optimization"]["estimate"]["texts"] == 5
+    export(place)
+    assert len(model.batches.batches) == 1 and titles() == []  # they would be asked again in German
+    model.batches.end()
+    place.cli("language", "batches", "--poll", code=0)
+    export(place)
+    asked = titles()
+    assert "Blueo Mugo byo Potter & Sons" in asked and MUG["Title"] not in asked
+    export(place)
+    assert titles() == asked

@@ -66,6 +66,25 @@ def test_dry_run_says_what_it_would_cost_and_spends_nothing(shop: Shop) -> None:
     assert done["spent_usd"] <= planned["reserved_usd"]
 
 
+def test_a_model_that_does_not_answer_is_said(shop: Shop) -> None:
+    shop.add("en.default.json", LABELS)
+    shop.model.fail(503, times=None, retry_after="100000")
+    done = shop.translate("--to", "de")
+    assert "the model did not answer (" in done["stopped"] and done["stopped"].endswith("; run it again")
+    assert done["spent_usd"] == 0
+    shop.model.clear()
+    assert shop.translate()["stopped"] is None and shop.rows("de")[0]["state"] != "untranslated"
+
+
+def test_a_dry_run_says_the_credits(shop: Shop) -> None:
+    shop.add("en.default.json", LABELS)
+    assert shop.translate("--to", "de", "--dry-run")["estimated_credits"] == 0  # the store works without limit
+    shop.place.cli("credits", "on", "shop", code=0)
+    shop.place.cli("credits", "price", "label", "3", code=0)
+    planned = shop.translate("--to", "de", "--dry-run")
+    assert planned["estimated_credits"] == 3 * planned["texts_to_ask_for"] > 0
+
+
 def test_without_a_model_people_and_the_glossary_translate(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LLM_BASE_URL", "LLM_API_KEY", "LLM_MODEL"):
         monkeypatch.delenv(name)

@@ -1,6 +1,7 @@
 """The asset `listing_categories`: which category each product of a store gets on one marketplace site."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import dagster as dg
@@ -8,7 +9,7 @@ import dagster as dg
 from pipeline.language.choices import estimate_choices
 from pipeline.language.ledger import spending
 from pipeline.language.run import Model, configured_model
-from pipeline.listings.assets import GROUP, OWNERS, connected
+from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.categories import model as choosing
 from pipeline.listings.categories import overlay, suggestions
 from pipeline.listings.categories.inputs import proposer_of
@@ -82,7 +83,8 @@ def _let_choose(
     options: ExportOptions,
 ) -> tuple[StagedTable, dict[str, Any]]:
     """The table with what the model chose of its suggestions, and what that cost. A dry run asks nothing new."""
-    with workspace.database.connect(autocommit=True) as connection:
+    alone = nullcontext() if options.dry_run else asking(context, workspace, f"categories of {cell.store.key}")
+    with alone, workspace.database.connect(autocommit=True) as connection:
         chooser = choosing.prepare(connection, cell.store, model, table, products, frozenset(options.product_ids))
         expected = estimate_choices(chooser, model.price)
         seen: dict[str, Any] = {

@@ -167,7 +167,8 @@ class Proposer:
         return self._judged(*candidates[0], left[0].confidence, "lexical", f"{_quoted(left[0].because)} in its words", candidates)
 
     def _unknown(self) -> Proposal:
-        return Proposal("none", reason=f"the categories of {self.site} are not known here; {self._press()}")
+        name = f"name a file of them: pipeline connection set {self.store} {self.site} category_file=FILE"
+        return Proposal("none", reason=f"the categories of {self.site} are not known here; {name}, or {self._press()}")
 
     def _suggested(self, suggested: Sequence[str], query: Query) -> Proposal:
         """The marketplace's own suggestions for the title, ordered by the product's words. It says nothing of how sure it is."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import dagster as dg
@@ -14,7 +15,7 @@ from pipeline.language.ledger import Account, read_budgets, spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
 from pipeline.language.optimize import TASK
 from pipeline.language.run import configured_model
-from pipeline.listings.assets import GROUP, OWNERS, connected
+from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import read_knowledge
@@ -78,9 +79,10 @@ def optimized_products(
             # Seen in the UI before anything is spent.
             context.log_event(dg.AssetObservation(NAME, partition=context.partition_key, metadata=expected))
             payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
-            pays = not export_options.dry_run and export_options.ai is not False
+            pays = model is not None and not export_options.dry_run and export_options.ai is not False
             report = counted(reporter(context, NAME), "products")
-            table, outcome = work.write(folder, import_id, payer if pays else None, report)
+            with asking(context, workspace, f"better texts of {cell.store.key} on {cell.site.key}") if pays else nullcontext():
+                table, outcome = work.write(folder, import_id, payer if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
             if spent.calls or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}

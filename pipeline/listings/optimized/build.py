@@ -175,7 +175,11 @@ class Optimizer:
             variants = variants.filter(pc.is_in(variants["product_id"], value_set=chosen["product_id"].combine_chunks()))
             rows = self._judge.rows(chosen, variants, mapped.filter(fresh), words) if len(chosen) else pd.DataFrame()
             changed = self._products(rows, chosen) if len(chosen) else []
-            yield _Batch(ids, changed, rows, decided, dict(zip(ids, revisions, strict=True)), list(before.values()))
+            waiting = frozenset[str]()
+            if words is not None:
+                waiting = frozenset(words.filter(pc.equal(words["revision"], ""))["product_id"].to_pylist())
+            known_as = dict(zip(ids, revisions, strict=True))
+            yield _Batch(ids, changed, rows, decided, known_as, list(before.values()), waiting)
 
     def _revision(self, parts: Sequence[Any]) -> str:
         return hashlib.blake2b(orjson.dumps(parts, default=str), digest_size=16, key=self._fingerprint).hexdigest()
@@ -223,6 +227,8 @@ class Optimizer:
         if writer is None:
             return {}
         if account is not None and self.model is not None and outcome.stopped is None:
+            # What is asked before its translation is there would be asked, and paid, again after that.
+            writer.open = [product for product in writer.open if product.key not in batch.untranslated]
             ask_drafts(self.connection, self.model, account, writer, progress)
             outcome.stopped = writer.stopped
         for product in batch.changed:
@@ -262,7 +268,8 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class _Batch:
-    """One row group of the products; `rows` are listing rows of those that are `changed`, `reused` the rows of the others."""
+    """One row group of the products; `rows` are listing rows of those that are `changed`, `reused` the rows of the others;
+    `untranslated` are those whose translation is still to come."""
 
     ids: list[str]
     changed: list[Product]
@@ -270,6 +277,7 @@ class _Batch:
     decided: Mapping[str, list[Recorded]]
     revisions: dict[str, str]
     reused: list[pa.Table]
+    untranslated: frozenset[str]
 
 
 def _attributes(document: str | None) -> dict[str, str]:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow.compute as pc
 
+from pipeline.language.languages import base
 from pipeline.language.optimize import FIELDS, form_problems
 from pipeline.listings.categories.review import connected_cell
 from pipeline.listings.cell import Cell
@@ -24,7 +26,7 @@ from pipeline.listings.spreadsheets import read_rows, unknown, write_rows
 from pipeline.model.errors import PipelineError
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.tables import Table
-from pipeline.settings import Settings
+from pipeline.settings import Settings, model_endpoint
 from pipeline.stores.actions import Person, record_action
 from pipeline.stores.text import shown
 
@@ -109,7 +111,14 @@ class Shelf:
             return f"none of them is so; there are {said}: pipeline suggestions list {place}"
         if not self.cell.connection.export_settings.use_ai_optimization:
             return f"there are none; to get some: pipeline connection set {place} use_ai_optimization=true, then export"
-        return f"there are none: nothing better was found for any product; to look again: pipeline export {place}"
+        batches = (self.table.arrow_batch(number, ["revision"]) for number in range(self.table.batches))
+        if pending := sum(batch.filter(pc.equal(batch["revision"], "")).num_rows for batch in batches):
+            return f"there are none yet: a model is still to be asked about {pending} products: pipeline export {place}"
+        if model_endpoint() is not None:
+            return "there are none: nothing better was found for any product"
+        languages = (self.cell.store.language, self.cell.site.language)
+        other = f", which need texts in {languages[1]}, not in {languages[0]}" if base(languages[0]) != base(languages[1]) else ""
+        return f"there are none: no model is configured (LLM_BASE_URL, LLM_MODEL), and rules{other} found nothing better"
 
 
 def open_table(connection: psycopg.Connection[Any], settings: Settings, cell: Cell) -> Shelf:

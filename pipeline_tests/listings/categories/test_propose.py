@@ -120,7 +120,8 @@ def test_nothing_known_says_what_to_press(title: str | None, file: Taxonomy) -> 
     without = propose(entry(title=title))
     assert (without.status, without.category, without.confidence) == ("none", None, None)
     assert without.reason == (
-        "the categories of amazon-us are not known here; choose one: pipeline categories set shop amazon-us CATEGORY --product ID"
+        "the categories of amazon-us are not known here; name a file of them: pipeline connection set shop amazon-us "
+        "category_file=FILE, or choose one: pipeline categories set shop amazon-us CATEGORY --product ID"
     )
     assert propose(entry(title=title), file=file).reason.startswith(
         "no word of it is in the categories of types.tsv; choose one:"
