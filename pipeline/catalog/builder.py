@@ -88,6 +88,7 @@ class Builder:
         """The batch so far, and start the next one."""
         self._pack()
         tables = {name: pa.concat_tables(parts) for name, parts in self._packed.items()}
+        tables["variants"] = self._read_amounts(tables["variants"])
         tables |= {"collections": _table(collections, COLLECTIONS), "rejected_rows": _table(self._rejected, REJECTED)}
         batch = CatalogBatch({name: tables[name] for name in SCHEMAS}, self.counts, done)
         self.counts = Counter()
@@ -100,7 +101,7 @@ class Builder:
         """Rows so far into Arrow, while they are still in the processor's cache."""
         products, variants = self._columns()
         self._packed["products"].append(pa.Table.from_arrays(products, schema=PRODUCTS))
-        self._packed["variants"].append(self._variant_table(variants))
+        self._packed["variants"].append(pa.Table.from_arrays(variants, schema=_VARIANT_TEXTS))
         self._packed["inventory"].append(self._inventory_table())
         self._packed_rows[0] += len(self._products)
         self._packed_rows[1] += len(self._variants)
@@ -168,14 +169,16 @@ class Builder:
             columns = _arrays(self._inventory, INVENTORY)
         return pa.Table.from_arrays(columns, schema=INVENTORY)
 
-    def _variant_table(self, columns: list[pa.Array]) -> pa.Table:
-        by_name = dict(zip(_VARIANT_TEXTS.names, columns, strict=True))
-        said = {name: by_name[name] for name in ("price", "compare_at_price")}
-        by_name |= {name: minor_units(by_name[name], self.currency) for name in ("price", "compare_at_price", "cost")}
-        by_name["price_text"] = _unread(said, by_name)
-        by_name["weight_grams"] = pc.round(by_name["weight_grams"], 3)  # a product of floats
-        self.counts["unreadable_prices"] += len(self._variants) - by_name["price_text"].null_count
-        return pa.Table.from_arrays([by_name[name] for name in VARIANTS.names], schema=VARIANTS)
+    def _read_amounts(self, texts: pa.Table) -> pa.Table:
+        """Variants as `VARIANTS` from variants as `_VARIANT_TEXTS`: once a batch, since compiling a pattern costs more than a
+        thousand short texts."""
+        columns = dict(zip(texts.column_names, texts.columns, strict=True))
+        read = {name: minor_units(columns[name], self.currency) for name in ("price", "compare_at_price", "cost")}
+        read["price_text"] = _unread({name: columns[name] for name in ("price", "compare_at_price")}, read)
+        read["weight_grams"] = pc.round(columns["weight_grams"], 3)  # a product of floats
+        self.counts["unreadable_prices"] += len(texts) - read["price_text"].null_count
+        columns |= read
+        return pa.Table.from_arrays([columns[name] for name in VARIANTS.names], schema=VARIANTS)
 
 
 def _unread(said: dict[str, pa.Array], read: dict[str, pa.Array]) -> pa.Array:

@@ -34,5 +34,15 @@ REPEATED_PUNCTUATION = r"!{2,}|\?{2,}|\.{4,}|~{2,}|\*{2,}|,{2,}|;{2,}"
 @lru_cache
 def phrases(name: str, language: str) -> str:
     """Any phrase of a word list as whole words, in any case. Group 2 is the phrase."""
-    found = "|".join(re.escape(word).replace("\\ ", r"\s+") for word in words(name, language))
-    return rf"(?i)(^|[^\pL\pN])({found})($|[^\pL\pN])"
+    return rf"(?i)(^|[^\pL\pN])({listed(name, language)})($|[^\pL\pN])"
+
+
+@lru_cache
+def letters_of_phrases(name: str, language: str) -> str:
+    """Any phrase of a word list anywhere, inside words too: found wherever `phrases` is, for a tenth of the compiling."""
+    return f"(?i){listed(name, language)}"
+
+
+def listed(name: str, language: str) -> str:
+    """Any phrase of a word list, in the syntax of Python too."""
+    return "|".join(re.escape(word).replace("\\ ", r"\s+") for word in words(name, language))

@@ -31,21 +31,29 @@ class Reusable:
             for product_id, revision in zip(frame["product_id"].tolist(), frame["revision"].tolist(), strict=True):
                 self._products[product_id] = (group, revision)
 
-    def take(self, product_ids: Sequence[str], revisions: Sequence[str]) -> tuple[list[bool], dict[str, pa.Table]]:
-        """Which products need no computing, and their rows of each table (no tables where there is none)."""
+    def choose(self, product_ids: Sequence[str], revisions: Sequence[str]) -> list[int | None]:
+        """The row group that each product's rows are in; null for those that must be computed."""
         groups = [
             found[0] if found is not None and found[1] == revision else None
             for found, revision in zip(map(self._products.get, product_ids), revisions, strict=True)
         ]
         chosen = {group for group, _ in Counter(group for group in groups if group is not None).most_common(_MOST_GROUPS)}
+        return [group if group in chosen else None for group in groups]
+
+    def rows(self, product_ids: Sequence[str], groups: Sequence[int | None]) -> dict[str, pa.Table]:
+        """The rows of the chosen products in each table; no tables where there is none."""
+        chosen = sorted({group for group in groups if group is not None})
         self._groups = {group: tables for group, tables in self._groups.items() if group in chosen}
-        for group in chosen - self._groups.keys():
+        for group in set(chosen) - self._groups.keys():
             self._groups[group] = {name: table.arrow_batch(group) for name, table in self._tables.items()}
-        taken = [group in chosen for group in groups]
-        wanted = pa.array([key for key, yes in zip(product_ids, taken, strict=True) if yes], pa.string())
-        parts = [self._groups[group] for group in sorted(chosen)]
-        rows = {
+        wanted = pa.array([key for key, group in zip(product_ids, groups, strict=True) if group is not None], pa.string())
+        parts = [self._groups[group] for group in chosen]
+        return {
             name: pa.concat_tables([part[name].filter(pc.is_in(part[name]["product_id"], value_set=wanted)) for part in parts])
             for name in (self._tables if parts else ())
         }
-        return taken, rows
+
+    def take(self, product_ids: Sequence[str], revisions: Sequence[str]) -> tuple[list[bool], dict[str, pa.Table]]:
+        """Which products need no computing, and their rows of each table."""
+        groups = self.choose(product_ids, revisions)
+        return [group is not None for group in groups], self.rows(product_ids, groups)

@@ -7,7 +7,7 @@ that of a full run. The verdict says whether the tables as a whole may be used; 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pipeline.catalog.normalize import shrink_problem
 from pipeline.model.errors import PipelineError
 from pipeline.model.quality import RuleSet
-from pipeline.platform.tables import StagedTable, Table, TableWriter, to_arrow, to_frame, writers
+from pipeline.platform.tables import BATCH_PRODUCTS, BATCH_VARIANTS, StagedTable, Table, TableWriter, to_arrow, to_frame, writers
 from pipeline.quality.engine import Engine, FixFailure
 from pipeline.quality.facts import StoreFacts, learn
 from pipeline.quality.reuse import Reusable
@@ -121,9 +121,9 @@ def run_quality(
     facts = learn(products, variants, store=store_key, language=language, currency=currency, version=ruleset.version, flags=flags)
     job = _Job(ruleset, facts, Reusable(previous.tables if previous else None, "fixed_products"))
     with writers(folder, SCHEMAS, {"import_id": import_id, "version": ruleset.version}) as out:
-        for index in range(products.batches):
-            _write(job.batch(products.batch(index), variants.batch(index)), out)
-            progress((index + 1) / products.batches, f"{job.counts.products:,} of {products.rows:,} products checked")
+        for index, tables in enumerate(job.batches(products, variants), 1):
+            _write(tables, out)
+            progress(index / products.batches, f"{job.counts.products:,} of {products.rows:,} products checked")
     verdict = _verdict(products.rows, variants.rows, job, baseline or 0)
     return QualityResult({name: w.staged for name, w in out.items()}, import_id, ruleset.version, job.counts, verdict)
 
@@ -146,6 +146,19 @@ def _write(tables: Mapping[str, pa.Table], out: Mapping[str, TableWriter]) -> No
         writer.write(tables[name])
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """A batch of the catalog: order and lines of its products, the row group of the run before that each is taken over from
+    (null: none), and `products` and `variants` that are to be judged."""
+
+    order: pd.DataFrame
+    lines: pd.DataFrame
+    groups: Sequence[int | None]
+    products: pd.DataFrame
+    variants: pd.DataFrame
+    revisions: Sequence[str]
+
+
 class _Job:
     """One run: where it stands in the store-wide facts, and what it counted so far."""
 
@@ -158,32 +171,59 @@ class _Job:
         self.skus: set[str | None] = set()  # in lower case
         self._product = self._variant = 0
 
-    def batch(self, products: pd.DataFrame, variants: pd.DataFrame) -> dict[str, pa.Table]:
-        """The five tables for one batch of products."""
+    def batches(self, products: Table, variants: Table) -> Iterator[dict[str, pa.Table]]:
+        """The five tables of each batch of products.
+
+        Where few products changed, those of several batches are judged at once: most of what the engine costs on a few rows
+        does not depend on their number.
+        """
+        waiting: list[_Batch] = []
+        for index in range(products.batches):
+            waiting.append(self._read(products.batch(index), variants.batch(index)))
+            fresh = sum(len(batch.products) for batch in waiting), sum(len(batch.variants) for batch in waiting)
+            enough = 2 * fresh[0] >= BATCH_PRODUCTS or 2 * fresh[1] >= BATCH_VARIANTS
+            if enough or not fresh[0] or index + 1 == products.batches:
+                yield from self._judge(waiting)
+                waiting = []
+
+    def _read(self, products: pd.DataFrame, variants: pd.DataFrame) -> _Batch:
         revisions = self.facts.revisions.slice(self._product, len(products)).to_pylist()
         for name in _FACTS:
             column = getattr(self.facts, name).slice(self._variant, len(variants))
             variants[name] = to_frame(pa.table({name: column}))[name]
         self._product += len(products)
         self._variant += len(variants)
-        taken, reused = self.reusable.take(products["product_id"].tolist(), revisions)
-        mask = np.array(taken, dtype=bool)
-        if not mask.any():
-            tables = self._compute(products, variants, revisions)
-        elif mask.all():
-            tables = reused
-        else:
-            fresh = variants["product_id"].isin(products["product_id"][~mask]).to_numpy(dtype=bool)
-            computed = self._compute(
-                products[~mask], variants[fresh], [revision for revision, old in zip(revisions, taken, strict=True) if not old]
+        order, lines = products[["product_id", "line"]], variants[["line"]]
+        groups = self.reusable.choose(products["product_id"].tolist(), revisions)
+        fresh = np.array([group is None for group in groups], dtype=bool)
+        if not fresh.all():
+            products = products[fresh]
+            variants = variants[variants["product_id"].isin(products["product_id"]).to_numpy(dtype=bool)]
+            revisions = [revision for revision, group in zip(revisions, groups, strict=True) if group is None]
+        return _Batch(order, lines, groups, products, variants, revisions)
+
+    def _judge(self, batches: Sequence[_Batch]) -> Iterator[dict[str, pa.Table]]:
+        changed = [batch for batch in batches if len(batch.products)]
+        judged = {name: schema.empty_table() for name, schema in SCHEMAS.items()}
+        if changed:
+            judged = self._compute(
+                _joined([batch.products for batch in changed]),
+                _joined([batch.variants for batch in changed]),
+                [revision for batch in changed for revision in batch.revisions],
             )
-            tables = {name: pa.concat_tables([reused[name], computed[name]]) for name in SCHEMAS}
-        if mask.any():
-            tables = _ordered(tables, products, variants)
-        self.counts.reused += int(mask.sum())
-        self.counts.add(tables)
-        self.skus.update(pc.utf8_lower(tables["fixed_variants"]["sku"]).to_pylist())
-        return tables
+        for batch in batches:
+            tables = judged
+            if len(batches) > 1:
+                own = pa.array(batch.products["product_id"].array)
+                tables = {name: table.filter(pc.is_in(table["product_id"], value_set=own)) for name, table in judged.items()}
+            reused = self.reusable.rows(batch.order["product_id"].tolist(), batch.groups)
+            if reused:
+                tables = {name: pa.concat_tables([reused[name], tables[name]]) for name in SCHEMAS}
+                tables = _ordered(tables, batch.order, batch.lines)
+            self.counts.reused += len(batch.order) - len(batch.products)
+            self.counts.add(tables)
+            self.skus.update(pc.utf8_lower(tables["fixed_variants"]["sku"]).to_pylist())
+            yield tables
 
     def _compute(self, products: pd.DataFrame, variants: pd.DataFrame, revisions: Sequence[str]) -> dict[str, pa.Table]:
         found = self.engine.evaluate(products, variants)
@@ -200,6 +240,10 @@ class _Job:
             "fixed_variants": to_arrow(found.variants.drop(columns=list(_FACTS)), SCHEMAS["fixed_variants"]),
             **{f"product_{name}": table for name, table in found.tables.items()},
         }
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def _ordered(tables: Mapping[str, pa.Table], products: pd.DataFrame, variants: pd.DataFrame) -> dict[str, pa.Table]:

@@ -94,12 +94,18 @@ def live(address: Path, folder: Path) -> Call:
 
 def quality(folder: Path) -> Call:
     """Fixes, rules, scores of the tables that `import_` left in `folder`."""
+    import ftfy  # noqa: F401
+    import nh3  # noqa: F401
+    import pandas as pd
+
     from pipeline.platform.tables import Table
+    from pipeline.quality.engine import _pandera
     from pipeline.quality.stage import run_quality
 
     products, variants = (Table(folder / f"{name}.parquet") for name in ("products", "variants"))
     target = folder / "quality"
     target.mkdir()
+    _pandera().DataFrameSchema().validate(pd.DataFrame())  # pandera imports a part of itself with the first table
     return lambda: run_quality(products, variants, target, store_key="bench", currency="USD", language="en")
 
 

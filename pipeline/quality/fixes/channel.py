@@ -18,8 +18,9 @@ from pipeline.quality.context import Context
 from pipeline.quality.fixes.base import fix, rewrite, text_fix
 from pipeline.quality.fixes.values import distinct
 from pipeline.quality.masks.base import Mask, arrow, column, fails, lengths, replaced, to_mask
+from pipeline.quality.masks.text import phrased
 from pipeline.quality.wording import spans, tidy, without_characters
-from pipeline.quality.words import small_words, units, words
+from pipeline.quality.words import small_words, units
 
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "″": '"', "‘": "'", "’": "'", "‚": "'", "′": "'"})
 _EMOJI = re.compile(f"{patterns.EMOJI}|\u200d")
@@ -112,8 +113,7 @@ def forbidden_characters(
 
 @lru_cache
 def _promo(language: str) -> re.Pattern[str]:
-    found = "|".join(re.escape(word).replace("\\ ", r"\s+") for word in words("promo", language))
-    return re.compile(rf"(?<![^\W_])(?:{found})(?![^\W_])", re.IGNORECASE)
+    return re.compile(rf"(?<![^\W_])(?:{patterns.listed('promo', language)})(?![^\W_])", re.IGNORECASE)
 
 
 @fix("T12", "lossy-safe")
@@ -125,7 +125,7 @@ def promo(
     `sentences`: the whole sentences are, if anything is left.
     """
     language = context.primary_language
-    rows = fails(frame, field, lambda texts: pc.match_substring_regex(texts, patterns.phrases("promo", language)))
+    rows = fails(frame, field, lambda texts: phrased(texts, "promo", language))
 
     def remove(text: str, kept: tuple[str, ...]) -> str:
         if sentences:

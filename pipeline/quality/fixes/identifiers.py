@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,27 +12,28 @@ import pyarrow.compute as pc
 from pipeline.quality import gtin
 from pipeline.quality.context import Context
 from pipeline.quality.fixes.base import fix, text_fix
-from pipeline.quality.masks.base import arrow, blank, column, to_mask
+from pipeline.quality.masks.base import arrow, blank, column, replaced, to_mask
 
 
 @fix("I01", "lossless")
 def missing_sku(frame: pd.DataFrame, field: str, context: Context, *, assigned: str) -> dict[str, pd.Series[Any]]:
     """A variant without SKU gets one made from its own id, which never changes."""
-    return _assign(frame, field, assigned, blank(frame, field))
+    return _assign(frame, field, assigned, missing=True)
 
 
 @fix("I02", "lossy-safe")
 def illegal_sku(frame: pd.DataFrame, field: str, context: Context, *, assigned: str) -> dict[str, pd.Series[Any]]:
     """A SKU that is illegal, or that an earlier variant has too, gets a legal form of its own."""
-    return _assign(frame, field, assigned, ~blank(frame, field))
+    return _assign(frame, field, assigned, missing=False)
 
 
-def _assign(frame: pd.DataFrame, field: str, assigned: str, rows: Any) -> dict[str, pd.Series[Any]]:
+def _assign(frame: pd.DataFrame, field: str, assigned: str, *, missing: bool) -> dict[str, pd.Series[Any]]:
     wanted = arrow(frame[assigned])
-    mask = rows & to_mask(pc.is_valid(wanted))
-    if not mask.any():
+    rows = np.flatnonzero(to_mask(pc.is_valid(wanted)))
+    rows = rows[blank(frame[[field]].iloc[rows], field) == missing]
+    if not len(rows):
         return {}
-    return {field: column(pc.if_else(pa.array(mask), wanted, arrow(frame[field])), frame[field])}
+    return {field: column(replaced(arrow(frame[field]), rows, wanted.take(pa.array(rows)).to_pylist()), frame[field])}
 
 
 @text_fix("I03", "lossless")

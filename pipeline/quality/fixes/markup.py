@@ -114,6 +114,8 @@ def plain_text(markup: Any) -> Any:
 
 
 def _plain(texts: Any) -> Any:
+    if not pc.any(pc.match_substring_regex(texts, "[<＜]")).as_py():
+        return texts
     return rewrite(texts, to_mask(pc.match_substring_regex(texts, f"{patterns.TAG}|{patterns.ACTIVE_TAG}")), _strip)
 
 

@@ -90,11 +90,11 @@ def repeated_items(items: Any, parents: npt.NDArray[np.int64]) -> Mask:
         return long
     result = np.zeros(len(items), bool)
     for distance in range(1, _SHORT_LIST):
-        rows = np.flatnonzero(parents[distance:] == parents[:-distance]) + distance
-        if not len(rows):
+        siblings = parents[distance:] == parents[:-distance]
+        if not siblings.any():
             break
-        equal = pc.equal(items.take(pa.array(rows)), items.take(pa.array(rows - distance)))
-        result[rows[to_mask(equal)]] = True
+        equal = to_mask(pc.equal(items.slice(distance), items.slice(0, len(items) - distance)))
+        result[distance:] |= siblings & equal
     return result
 
 

@@ -51,8 +51,10 @@ def gtin_check_digit(frame: pd.DataFrame, field: str, context: Context) -> Mask:
 def gtin_exact(frame: pd.DataFrame, field: str, context: Context) -> Mask:
     """The barcode was not rounded by a spreadsheet: no exponent, no wrong check digit after three zeros."""
     values = arrow(frame[field])
-    rounded = to_mask(pc.match_substring_regex(values, r"^[1-9][0-9]{7,10}000+$")) & ~gtin.valid(values)
-    return ~(rounded | to_mask(pc.match_substring_regex(values, _SCIENTIFIC)))
+    suspects = np.flatnonzero(to_mask(pc.match_substring_regex(values, rf"^[1-9][0-9]{{7,10}}000+$|{_SCIENTIFIC}")))
+    result = np.ones(len(frame), bool)
+    result[suspects] = gtin.valid(values.take(pa.array(suspects)))
+    return result
 
 
 @check

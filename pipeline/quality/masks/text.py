@@ -99,7 +99,13 @@ def no_repeats(frame: pd.DataFrame, field: str, context: Context, *, times: int 
 @check
 def no_phrases(frame: pd.DataFrame, field: str, context: Context, *, words: str) -> Mask:
     """No phrase of the word list `words` (promo, filler) in the language of the context."""
-    return _search(frame, field, patterns.phrases(words, context.primary_language))
+    return ~fails(frame, field, lambda texts: phrased(texts, words, context.primary_language))
+
+
+def phrased(texts: pa.Array, words: str, language: str) -> pa.Array:
+    """Which texts have a phrase of the word list `words`."""
+    found = pc.match_substring_regex(texts, patterns.letters_of_phrases(words, language))
+    return pc.match_substring_regex(texts, patterns.phrases(words, language)) if pc.any(found).as_py() else found
 
 
 @check

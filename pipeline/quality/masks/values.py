@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.quality.context import Context
-from pipeline.quality.masks.base import Degree, Mask, arrow, blank, check, fails, folded, numbers
+from pipeline.quality.masks.base import Degree, Mask, arrow, blank, check, fails, folded, numbers, to_mask
 
 
 @check
@@ -86,9 +86,13 @@ def one_of(frame: pd.DataFrame, field: str, context: Context, *, values: list[st
 @check
 def differs_from(frame: pd.DataFrame, field: str, context: Context, *, other: str) -> Mask:
     """The text is another one than that of the column `other` (case and outer spaces aside)."""
-    first, second = (pc.utf8_lower(pc.utf8_trim_whitespace(arrow(frame[name]))) for name in (field, other))
-    equal: Mask = pc.fill_null(pc.equal(first, second), False).to_numpy(zero_copy_only=False)
-    return ~equal
+    first, second = (pc.utf8_trim_whitespace(arrow(frame[name])) for name in (field, other))
+    # The case of a letter may change its bytes, never that it is one letter, and few pairs of texts are equally long.
+    rows = np.flatnonzero(to_mask(pc.equal(pc.utf8_length(first), pc.utf8_length(second))))
+    first, second = (pc.utf8_lower(texts.take(pa.array(rows))) for texts in (first, second))
+    result = np.ones(len(frame), bool)
+    result[rows] = ~to_mask(pc.equal(first, second))
+    return result
 
 
 @check
