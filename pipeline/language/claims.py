@@ -81,7 +81,7 @@ def lenient(kind: str, concept: str) -> re.Pattern[str]:
         for word in words(listed_words):
             pattern = as_pattern(fold(word.rstrip("*")), language)
             within = len(word.rstrip("*")) >= (4 if language in ("de", _SOURCE) else 5)
-            found.append(pattern if within else rf"(?<![^\W_]){pattern}")
+            found.append(pattern if within else bounded(pattern))
     return re.compile("|".join(found))
 
 

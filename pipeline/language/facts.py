@@ -152,7 +152,8 @@ def invented(text: str, known: Known, language: str, *, any_case: bool = False) 
         if not known.has_code(shown):
             found[f"{shown!r} is a new model number or abbreviation"] = None
     for shown in names(text, frozenset(known.brands), language, any_case=any_case):
-        if not known.has(shown) and fold(shown) not in known.folded:
+        place = next(claims.stated(folded(shown), language, ("country",)), None)  # judged as such: Italy, of Italian leather
+        if place is None and not known.has(shown) and fold(shown) not in known.folded:
             found[f"{shown!r} is a new name"] = None
     for key, shown in negated(text, both(language)):
         if key not in known.negated:

@@ -16,7 +16,7 @@ from pipeline.language.wording import Folded, any_of, as_pattern, bounded, fold,
 #: What may stand in such a place.
 KINDS = ("material", "origin", "part", "endorsement", "use")
 _STOP = re.compile(r"[.;:!?\n()\[\]/|•]|\s[-–—]\s|[–—]")
-_LONGEST = 90
+_LONGEST, _MOST_WORDS = 90, 4
 #: Where a number stood; an item of a list that has one is a clause.
 _BLANKED = re.compile(r"\s{3}")
 _WORD = re.compile(r"[^\W_]+")
@@ -48,14 +48,16 @@ def named(text: Folded, language: str) -> Iterator[Named]:
                 yield Named(kind, match[1], text.shown(*match.span()), match.start(1), names=True)
         if "endings" in rules:
             for match in _compounds(kind, language).finditer(text.text):
-                if match[1] not in _plain(language):
+                if match[1] not in _plain(language) and text.original[text.places[match.start()]].isupper():
                     yield Named(kind, match[1], text.shown(*match.span()), match.start(), names=True)
 
 
 def _phrase(text: Folded, start: int, kind: str, language: str) -> Iterator[Named]:
     """The words that name something in a list such as "soft wool, cork and some felt"."""
     stop = _STOP.search(text.text, start, start + _LONGEST)
-    end = stop.start() if stop else min(len(text.text), start + _LONGEST)
+    end = stop.start() if stop else len(text.text)
+    if end > start + _LONGEST:
+        end = max(text.text.rfind(" ", start, start + _LONGEST + 1), start)  # no half word
     begin, first = start, True
     for joint in [*_joints(language).finditer(text.text, start, end), None]:
         item = list(_WORD.finditer(text.text, begin, joint.start() if joint else end))
@@ -63,8 +65,8 @@ def _phrase(text: Folded, start: int, kind: str, language: str) -> Iterator[Name
         if first or (not blanked and _is_noun(item, language)):
             yield from _item(text, item, kind, language)
         begin, first = (joint.end() if joint else end), False
-        if any(word[0] in _stops(language) for word in item):
-            return
+        if len(item) > _MOST_WORDS or any(word[0] in _stops(language) for word in item):
+            return  # a clause: what follows is no further item
 
 
 def _is_noun(item: Sequence[re.Match[str]], language: str) -> bool:
