@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -100,6 +101,8 @@ def add_file(
             f"there is no file that {name} is a translation of; import the one in {store.language} first, "
             f"name it with --resource NAME, or say --source if {locale} is the language that labels are written in"
         )
+    if not is_source and present is not None:
+        _refuse_strange(settings, present, file, name, list_files(connection, store.id))
     sha256 = hashlib.sha256(content).hexdigest()
     copy = PurePath("labels", store.key, resource, f"{locale}-{sha256[:12]}{PurePath(name).suffix.lower()}")
     _keep(settings.data_dir / copy, content)
@@ -114,6 +117,21 @@ def add_file(
     if stored is None:
         raise AssertionError("INSERT .. RETURNING gives a row")
     return Added(stored, file, before)
+
+
+def _refuse_strange(settings: Settings, source: StoredFile, file: LabelFile, name: str, known: Sequence[StoredFile]) -> None:
+    """Raise UsageError for translations of which no key is the source's: they are of another file and would replace good ones."""
+    keys = {label.key for label in file.labels}
+    others = [stored for stored in known if stored.is_source and stored.resource != source.resource]
+    if any(label.key in keys for label in open_file(settings, source).labels):
+        return
+    fitting = [
+        stored.resource for stored in others if any(label.key in keys for label in open_file(settings, stored).labels)
+    ]  # fmt: skip
+    fits = f"its keys are those of {', '.join(fitting)}: --resource {fitting[0]}" if fitting else (
+        "import the file that it translates first, and give both a name with --resource NAME"
+    )  # fmt: skip
+    raise UsageError(f"no key of {name} is in {source.name}, the source of {source.resource}; {fits}")
 
 
 def remove_file(connection: psycopg.Connection[Any], store: Store, resource: str, locale: str | None = None) -> int:

@@ -236,6 +236,21 @@ def test_an_import_counts_what_is_stored_and_what_is_rejected(shop: Shop) -> Non
     assert shop.place.rows("SELECT count(*) FROM translation_memory") == [(1,)]
 
 
+def test_translations_of_another_file_do_not_replace_good_ones(shop: Shop) -> None:
+    shop.add("en.default.json", '{"a": "Close"}')
+    shop.add("de.json", '{"a": "Zu"}', "de")
+    other = shop.file("de.json", '{"b": "Offen"}')
+    adding = ("labels", "import", "shop", other, "--locale", "de")
+    assert shop.place.cli(*adding, code=2).error == (
+        "no key of de.json is in en.default.json, the source of main; import the file that it translates first, and give both a "
+        "name with --resource NAME"
+    )
+    shop.add("shop.json", '{"b": "Open"}', "en", "--resource", "theme")
+    assert shop.place.cli(*adding, code=2).error.endswith("its keys are those of theme: --resource theme")
+    assert shop.place.summary(*adding, "--resource", "theme")["stored"] == 1
+    assert shop.place.rows("SELECT count(*) FROM translation_memory") == [(2,)]
+
+
 def test_translation_file_without_its_source(shop: Shop) -> None:
     path = shop.file("de.json", '{"a": "Schließen"}')
     assert "import the one in en first" in shop.place.cli("labels", "import", "shop", path, "--locale", "de").error
