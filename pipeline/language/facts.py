@@ -25,14 +25,18 @@ from pipeline.language.wording import (
     folded,
     instructs,
     neutral,
+    plain_sentences,
     stem,
     supported,
     visible,
 )  # fmt: skip
 
-__all__ = ["VERSION", "Known", "fold", "instructs", "invented", "kept_share", "lost", "new_words", "supported", "visible"]
+__all__ = [
+    "VERSION", "Known", "borrowed", "fold", "instructs", "invented", "kept_share", "lost", "new_words", "plain_sentences",
+    "supported", "visible",
+]  # fmt: skip
 #: Part of the key of every recorded answer: raise it when rules or words change so that refused texts deserve another try.
-VERSION = 3
+VERSION = 4
 #: Concepts that a title may not lose.
 _KEPT = ("material", "color")
 
@@ -207,6 +211,14 @@ def new_words(text: str, known: Known, language: str) -> list[str]:
             rest[start:end] = " " * (end - start)
     words = dict.fromkeys(WORD.findall("".join(rest)))
     return [word for word in words if not word.isdigit() and fold(word) not in neutral(language) and not known.has(word)]
+
+
+def borrowed(title: str, own: Known, prose: str, language: str) -> list[str]:
+    """Names of a title that only running text says, neither the product's own title nor its fields (`own`): whoever is named
+    there need not be what the product is. Where all nouns have capitals nobody can tell, and nothing is found."""
+    said = {fold(name) for name in names(visible(prose), frozenset(), language)}
+    found = dict.fromkeys(word for word in WORD.findall(title) if fold(word) in said and not own.has(word))
+    return [word for word in found if not claims.listed(fold(word), language)]
 
 
 def lost(before: str, after: str, language: str, *, title: bool = False) -> list[str]:

@@ -134,7 +134,9 @@ class Product:
 
     def known(self, brands: Collection[str]) -> facts.Known:
         own = facts.fold(self.about.get("brand", ""))
-        return facts.Known(list(self.said.values()), [one for one in brands if facts.fold(one) != own])
+        return facts.Known(
+            [facts.plain_sentences(text) for text in self.said.values()], [one for one in brands if facts.fold(one) != own]
+        )
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,9 @@ def _facts(name: str, text: str, product: Product, brief: Brief, known: facts.Kn
         if len(before) > limit:  # the marketplace cuts it there anyway
             before = before[: limit + 1].rpartition(" ")[0]
         found += [f"the word {word!r} is new" for word in facts.new_words(text, known, brief.tongue)]
+        own = facts.Known([product.title, *product.about.values()])
+        named = facts.borrowed(text, own, product.description, brief.tongue)
+        found += [f"the name {word!r} stands in the description only" for word in named]
     elif len(text) > max(_SHORT, _LONGER * len(before)):
         found.append("it is much longer than its source")
     found += facts.lost(before, text, brief.tongue, title=name == "title")

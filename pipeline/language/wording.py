@@ -17,6 +17,10 @@ _ENDINGS = ("ings", "ing", "edly", "ed", "ern", "es", "en", "er", "em", "e", "s"
 #: What a word of a list may end with in a text, beside its `*`.
 _FORMS = {"en": "s?", "de": "(?:e[nrsm]?)?", "fr": "e?s?", "es": "(?:e?s)?"}
 _GAP = r"(?:[^\w.!?;:\n]+[^\W_]+){0,4}[^\w.!?;:\n]+"
+_SENTENCES = re.compile(r"(?<=[.!?\]])\s+|\n")
+#: i-g-n-o-r-e, and 1gn0re.
+_SPELLED = re.compile(r"(?<=(?<![^\W_])[^\W\d_])[-._ ](?=[^\W\d_](?![^\W_]))")
+_LEET = str.maketrans("013457", "oieast")
 _HIDDEN = re.compile(
     "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 )
@@ -68,8 +72,21 @@ def visible(text: str) -> str:
 
 def instructs(text: str) -> str | None:
     """The part of a product's text that speaks to a machine, such as "ignore previous instructions"; else None."""
-    found = _instructions().search(visible(text))
+    shown = visible(text)
+    found = _instructions().search(shown) or _instructions().search(_SPELLED.sub("", shown).translate(_LEET))
     return " ".join(found[0].split())[:80] if found else None
+
+
+def plain_sentences(text: str) -> str:
+    """`text` without what instructs a machine, and without sentences about the text itself to whoever writes it ("the title must
+    begin with ..."): what they name is no fact of the product."""
+    kept = [one for one in _SENTENCES.split(visible(text)) if instructs(one) is None and not _directs(one)]
+    return " ".join(kept)
+
+
+def _directs(sentence: str) -> bool:
+    about, orders = _directions()
+    return about.search(sentence) is not None and orders.search(sentence) is not None
 
 
 def both(language: str) -> tuple[str, ...]:
@@ -129,3 +146,10 @@ def _fold_char(char: str) -> str:
 @cache
 def _instructions() -> re.Pattern[str]:
     return re.compile("|".join(lists("facts")["instructions"]), re.IGNORECASE | re.DOTALL)
+
+
+@cache
+def _directions() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    found = lists("facts")["directions"]
+    about, orders = (re.compile(rf"(?<![^\W_])(?:{found[name]})(?![^\W_])", re.IGNORECASE) for name in ("about", "orders"))
+    return about, orders

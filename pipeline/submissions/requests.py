@@ -29,12 +29,13 @@ class ExportRequest:
 
 
 def request_export(connection: psycopg.Connection[Any], lane: Lane, product_ids: Sequence[str], reason: str) -> None:
-    """Ask for an export of these products; in the caller's transaction."""
+    """Ask for an export of these products, unless nothing is connected there any more; in the caller's transaction."""
     wanted = sorted(set(product_ids))
     for start in range(0, len(wanted), _MOST_PRODUCTS):
         connection.execute(
-            b"INSERT INTO export_requests (store_id, site, product_ids, reason) VALUES (%s, %s, %s, %s)",
-            (lane.store_id, lane.site, wanted[start : start + _MOST_PRODUCTS], reason),
+            b"INSERT INTO export_requests (store_id, site, product_ids, reason)"
+            b" SELECT store_id, site, %s, %s FROM marketplace_credentials WHERE store_id = %s AND site = %s",
+            (wanted[start : start + _MOST_PRODUCTS], reason, lane.store_id, lane.site),
         )
 
 

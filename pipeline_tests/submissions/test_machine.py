@@ -314,6 +314,7 @@ def test_a_changed_feed_file_is_never_sent(shop: Shop) -> None:
     shop.work()
     state, reason = one(shop, "state", "reason")
     assert (state, reason.split(",")[0]) == ("cancelled", "its feed file is gone or was changed")
+    assert reason.endswith("an export says it again by itself")
     assert shop.amazon.calls["createFeedDocument"] == 0
     assert changes(shop.plan(row("a"))) == {"a": ["create"]}
 
@@ -349,14 +350,20 @@ def test_an_uncertain_listing_that_leaves_is_set_to_zero(shop: Shop) -> None:
 
 
 def test_a_feed_cancelled_in_the_queue(shop: Shop) -> None:
+    shop.connection.execute(
+        "INSERT INTO marketplace_credentials (store_id, marketplace, marketplace_id, site, region, status)"
+        " VALUES (%s, 'amazon', 'ATVPDKIKX0DER', %s, 'NA', 'active')", (shop.lane.store_id, shop.lane.site),
+    )  # fmt: skip
     shop.export(row("a"))
     shop.work()
     (feed,) = shop.amazon.feeds.values()
     feed.status = "CANCELLED"
     shop.pass_time(3)
-    assert one(shop, "state", "counts") == ("cancelled", {"rejected": 1})
+    assert one(shop, "state", "counts") == ("cancelled", {})
     assert shop.acknowledged() == {}
-    assert changes(shop.plan(row("a"))) == {"a": ["hold"]}
+    assert changes(shop.plan(row("a"))) == {"a": ["create"]}
+    asked = shop.connection.execute("SELECT product_ids, reason FROM export_requests WHERE closed_at IS NULL").fetchall()
+    assert asked == [(["p-a"], f"the marketplace cancelled feed {feed.feed_id} before it was processed")]
 
 
 def test_a_feed_that_takes_hours_is_told_and_then_held(shop: Shop) -> None:
