@@ -33,7 +33,7 @@ from pipeline.model.errors import PipelineError
 
 TASK = "optimize"
 #: Part of the key of every recorded answer: raise it when the words of the prompt change.
-VERSION = 1
+VERSION = 2
 #: In the order in which they are judged.
 FIELDS = ("title", "description", "bullets", "keywords")
 #: A title keeps at least so many of its words, a description likewise: else it is about something else.
@@ -52,7 +52,8 @@ Only fields named in `limits` are used; leave others empty. All texts in `langua
 - Keep every number and every negation of a text that you rewrite.
 - title: brand, kind of product, then what tells it apart; only words of the product.
 - description: plain text, short paragraphs, line breaks; no HTML.
-- bullets: at most five facts that help to decide. keywords: words that buyers type and the title does not say, no brands.
+- bullets: at most five facts that help to decide, among them measures and what the product is not made for.
+- keywords: words that buyers type and the title does not say, no brands.
 - Nothing about price, shipping, offers, reviews, guarantees; no web or e-mail address; no capitals for emphasis, no emoji.
 - `limits` are the most characters (bytes for keywords). reason: one short sentence on what is better now.
 - `rejected` was written before, and `problems` says what is wrong with it; write these fields without that."""
@@ -147,6 +148,14 @@ class Draft:
     problems: Mapping[str, Sequence[str]]
     engine: str
     reason: str = ""
+
+
+def keeping(draft: Draft, bullets: str, brief: Brief) -> Draft:
+    """The draft without bullets that lose a number or a negation of those that the listing has: buyers read no further."""
+    if "bullets" not in draft.texts or not (missing := facts.lost(bullets, draft.texts["bullets"], brief.tongue)):
+        return draft
+    texts = {name: text for name, text in draft.texts.items() if name != "bullets"}
+    return replace(draft, texts=texts, problems={**draft.problems, "bullets": [*draft.problems.get("bullets", ()), *missing]})
 
 
 def check(product: Product, brief: Brief, texts: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:

@@ -29,7 +29,7 @@ MUG: Row = {
 GOOD: Mapping[str, Any] = {
     "title": "Potterly Ceramic Coffee Mug, Blue, 300 ml",
     "description": "A blue ceramic mug for 300 ml of coffee.\nIt is dishwasher safe. Not for ovens.",
-    "bullets": ["Ceramic mug in blue", "Holds 300 ml of coffee", "Dishwasher safe"],
+    "bullets": ["Ceramic mug in blue", "Holds 300 ml of coffee", "Dishwasher safe", "Not for ovens"],
     "keywords": ["cup", "drinkware", "tea"],
     "reason": "The title names brand, kind and size.",
 }

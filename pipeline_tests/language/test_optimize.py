@@ -15,7 +15,18 @@ import pytest
 
 from pipeline.language import asker
 from pipeline.language.ledger import Account, Budgets
-from pipeline.language.optimize import Brief, Limit, Product, Writer, ask_drafts, check, estimate_drafts, plan_drafts
+from pipeline.language.optimize import (
+    Brief,
+    Draft,
+    Limit,
+    Product,
+    Writer,
+    ask_drafts,
+    check,
+    estimate_drafts,
+    keeping,
+    plan_drafts,
+)  # fmt: skip
 from pipeline.language.prices import Price
 from pipeline.language.run import Model
 from pipeline.platform.database import Database
@@ -194,3 +205,12 @@ def _killed_at(point: str, url: str, store_id: UUID, environment: dict[str, str]
         plan_drafts(connection, writer, products)
         account = Account(store_id, "shop", "run", Budgets(10**9, 10**9, 10**9))
         ask_drafts(connection, Model(endpoint, PRICE), account, writer, die if point == "record" else (lambda done, total: None))
+
+
+def test_bullets_lose_no_number_and_no_negation_of_those_that_are_there() -> None:
+    draft = Draft({"title": TITLE, "bullets": "Easy care\nCeramic"}, {}, "model:m")
+    kept = keeping(draft, "Holds 350 ml\nNot suitable for dishwashers", BRIEF)
+    assert dict(kept.texts) == {"title": TITLE}
+    assert [what.split()[-2:] for what in kept.problems["bullets"]] == [["is", "lost"], ["is", "lost"]]
+    whole = Draft({"bullets": "Not for dishwashers\nHolds 350 ml of tea"}, {}, "model:m")
+    assert keeping(whole, "Holds 350 ml\nNot suitable for dishwashers", BRIEF) == whole

@@ -260,7 +260,10 @@ class Optimizer:
             good, _ = optimize.check(product, self._brief, texts)
             by_rules = Draft(good, {}, rules.ENGINE, "arranged from the product's own words and facts")
             decided = [one for one in batch.decided.get(product.key, ()) if one.source_hash == product.source_hash]
-            proposals.append(Proposal(product, before, by_rules, drafts.get(product.key), decided))
+            by_model = drafts.get(product.key)
+            if by_model is not None:
+                by_model = optimize.keeping(by_model, before["bullets"], self._brief)
+            proposals.append(Proposal(product, before, by_rules, by_model, decided))
         made = settle(self._judge, batch.rows, base, proposals, self.cell.connection.export_settings.least_gain)
         without = [{"product_id": one.key, "state": "none"} for one in batch.changed if one.key not in shown]
         return [{**row, "revision": batch.revisions[row["product_id"]], "digest": _digest(row)} for row in (*made, *without)]
