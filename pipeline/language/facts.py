@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from pipeline.language import claims, positions
-from pipeline.language.measures import Measure, inside, measures, placed_measures
+from pipeline.language.measures import Measure, inside, measures, placed_measures, shared
 from pipeline.language.names import models, names
 from pipeline.language.negations import denied, implied, negated
 from pipeline.language.wording import (
@@ -66,7 +66,7 @@ class Known:
 
     @cached_property
     def measures(self) -> list[Measure]:
-        return list(measures(self.text, LANGUAGES))
+        return [*measures(self.text, LANGUAGES), *shared(self.text)]
 
     @cached_property
     def numbers(self) -> frozenset[Decimal]:

@@ -175,7 +175,7 @@ def _language(source: str, target: str, source_locale: str, target_locale: str) 
     expected = scripts(target_locale)
     if not expected:
         return
-    letters = [c for c in bare(target) if c.isalpha()]
+    letters = [c for c in bare(target) if c.isalpha() and c not in "ªº"]  # ordinals: 1.ª compra
     known = {c: _script(c) for c in set(letters)}
     foreign = {c for c, script in known.items() if script not in (*expected, "LATIN")} - set(source)
     if foreign and len(foreign) > (0 if "LATIN" in expected else 2):

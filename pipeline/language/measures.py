@@ -12,6 +12,7 @@ from pipeline.language.wording import Folded, bounded, fold, folded, lists, visi
 
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,'’\u00a0\u202f ]\d{3}(?!\d))*(?:[.,]\d+)?")
 _CHAIN = re.compile(r"(?:\s?(?:[x×]|[-–](?=\d))\s?\d+(?:[.,]\d+)?)+")
+_LIST = re.compile(r"(?:\s?(?:[,/&]|(?<=\s)(?:and|or|und|oder|et|ou|y|o)(?=\s))\s?\d+(?:[.,]\d+)?)+")
 _FRACTIONS = {"½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "0.333", "⅔": "0.667"}
 #: "a pound" states an amount, "a day" and "a second" rarely do.
 _OF_ONE = ("mass", "volume", "length")
@@ -55,6 +56,17 @@ def placed_measures(text: str, languages: Iterable[str]) -> Iterator[tuple[Measu
         yield Measure(match[0], frozenset({value}), "", Decimal(1)), match.start(), match.end()
     for language in languages:
         yield from _in_words(text, language)
+
+
+def shared(text: str) -> Iterator[Measure]:
+    """The numbers of a list whose unit stands at its end, each with that unit: 20, 25 and 30 cm. A guess, good enough for what a
+    source may have said."""
+    for match in _NUMBER.finditer(text):
+        rest = _LIST.match(text, match.end())
+        unit = _unit_pattern().match(text, rest.end()) if rest else None
+        if unit:
+            dimension, factor = _units().get(fold(unit[1]), ("", Decimal(1)))
+            yield Measure(match[0], _values(match[0]), dimension, factor)
 
 
 def inside(text: str) -> Iterator[Decimal]:

@@ -23,6 +23,7 @@ _FRACTION = re.compile(r"(?:(?<![\d.,/])(\d{1,4}) )?(?<![\d.,/])(\d{1,2})[/⁄](
 _FULL_HOUR = re.compile(r"(?<=\d)(?::|\s?[hH]\s?)00(?!\d)")
 _TIME_ZERO = re.compile(r"(?<![\d:.])0(?=\d(?::|\s?[hH]\s?)[0-5]\d(?!\d))")  # 09:30
 _CLOCK = re.compile(r"(?::[0-5]\d)?\s?([ap])\.?\s?m(?!\w)", re.IGNORECASE)
+_ALWAYS = re.compile(r"(?<![\d/])24\s?/\s?7(?![\d/])")  # no number: "around the clock"
 _POWER = re.compile(r"(?<=[a-z])[23](?!\w)")  # m2
 _SIGN = re.compile(r"(?:^|[\s([{~≤≥<>:;,±])[-−–][$€£¥]?$")
 _CURRENCY = re.compile("[$€£¥₹]")
@@ -57,6 +58,7 @@ def compare(source: str, target: str, source_locale: str, target_locale: str) ->
 
 def _read(text: str, locale: str, fractions: bool) -> Iterator[_Number]:
     """`fractions`: 1/2 is a half, not a one and a two."""
+    text = _ALWAYS.sub(" ", text)
     text = _POWER.sub("", _FULL_HOUR.sub("", _TIME_ZERO.sub("", _VULGAR.sub(_spelled, text))))
     if fractions:
         for match in _FRACTION.finditer(text):

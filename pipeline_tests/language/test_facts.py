@@ -201,3 +201,9 @@ def test_a_name_that_only_the_description_says_is_not_the_products() -> None:
     assert borrowed("Rolex Kids Watch Blue", own, "A blue watch. It looks like a Rolex.", "en") == ["Rolex"]
     assert borrowed("Merino Kids Watch Blue", own, "The strap is of soft Merino wool.", "en") == []
     assert borrowed("Kiddo Kids Watch Blue", own, "A watch by Kiddo.", "en") == []
+
+
+def test_a_unit_at_the_end_of_a_list_is_of_all_its_numbers() -> None:
+    known = Known(["Three bowls with 20, 25 and 30 cm."])
+    assert invented("The smallest has 20 cm, the next 25 cm.", known, "en") == []
+    assert invented("The smallest has 15 cm.", known, "en") == ["'15 cm' is a new number or unit"]

@@ -149,6 +149,8 @@ def test_other_scripts_and_digits_pass(source: str, target: str, locale: str) ->
         ("SALE-50%", "AUSVERKAUF 50 %", "de"),
         ("Visit www.shop.example", "Besuchen Sie www.shop.example", "de"),
         ("Open 9 am to 5 pm", "Geöffnet 9 bis 17 Uhr", "de"),
+        ("Open 24/7", "Rund um die Uhr geöffnet", "de"),
+        ("1st purchase", "1.ª compra", "es"),
         ("Open 9:30 AM-5:00 PM", "Geöffnet 9:30–17 Uhr", "de"),
         ("Open 09:00 to 5 p.m.", "Ouvert de 9 h 00 à 17 h", "fr"),
         ("½ inch", "1/2 Zoll", "de"),
