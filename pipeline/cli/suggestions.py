@@ -165,7 +165,7 @@ def _which(
     problem: str | None,
     engine: str | None,
 ) -> Which:
-    from pipeline.language.optimize import FIELDS
+    from pipeline.language.drafts import FIELDS
     from pipeline.listings.optimized.review import STATES, Which
     from pipeline.model.errors import UsageError
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pipeline.language.optimize import FIELDS
+from pipeline.language.drafts import FIELDS
 from pipeline.listings.categories.decisions import Recorded, Scope, key_of
 
 Row = Mapping[str, Any]

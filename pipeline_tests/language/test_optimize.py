@@ -14,19 +14,9 @@ import psycopg
 import pytest
 
 from pipeline.language import asker
+from pipeline.language.drafts import Brief, Draft, Limit, Product, check, keeping
 from pipeline.language.ledger import Account, Budgets
-from pipeline.language.optimize import (
-    Brief,
-    Draft,
-    Limit,
-    Product,
-    Writer,
-    ask_drafts,
-    check,
-    estimate_drafts,
-    keeping,
-    plan_drafts,
-)  # fmt: skip
+from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts
 from pipeline.language.prices import Price
 from pipeline.language.run import Model
 from pipeline.platform.database import Database

@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.language import facts, optimize
+from pipeline.language.drafts import Brief, Draft, Product, check, keeping
 from pipeline.language.ledger import Account
-from pipeline.language.optimize import Brief, Draft, Product, Writer, ask_drafts, estimate_drafts, plan_drafts
+from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts
 from pipeline.language.plan import Estimate
 from pipeline.language.run import Model
 from pipeline.language.translate import part
@@ -257,12 +258,12 @@ class Optimizer:
                 product, _attributes(generic[product.key]["attributes"]), before["bullets"].split("\n"), self._brief,
                 self._statistics,
             )  # fmt: skip
-            good, _ = optimize.check(product, self._brief, texts)
+            good, _ = check(product, self._brief, texts)
             by_rules = Draft(good, {}, rules.ENGINE, "arranged from the product's own words and facts")
             decided = [one for one in batch.decided.get(product.key, ()) if one.source_hash == product.source_hash]
             by_model = drafts.get(product.key)
             if by_model is not None:
-                by_model = optimize.keeping(by_model, before["bullets"], self._brief)
+                by_model = keeping(by_model, before["bullets"], self._brief)
             proposals.append(Proposal(product, before, by_rules, by_model, decided))
         made = settle(self._judge, batch.rows, base, proposals, self.cell.connection.export_settings.least_gain)
         without = [{"product_id": one.key, "state": "none"} for one in batch.changed if one.key not in shown]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.language.optimize import Limit
+from pipeline.language.drafts import Limit
 from pipeline.listings.categories.overlay import used
 from pipeline.listings.overlays import lay, localized, localized_attributes
 from pipeline.listings.recipe import Recipe

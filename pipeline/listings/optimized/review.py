@@ -14,8 +14,8 @@ from typing import Any
 import psycopg
 import pyarrow.compute as pc
 
+from pipeline.language.drafts import FIELDS, form_problems
 from pipeline.language.languages import base
-from pipeline.language.optimize import FIELDS, form_problems
 from pipeline.listings.categories.review import connected_cell
 from pipeline.listings.cell import Cell
 from pipeline.listings.optimized.decisions import Decision, Recorded, decide, read_decisions

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.language.drafts import Brief, Product
 from pipeline.language.languages import base
-from pipeline.language.optimize import Brief, Product
 from pipeline.language.wording import fold, stem
 from pipeline.marketplaces.options import concept, label
 from pipeline.quality.words import small_words

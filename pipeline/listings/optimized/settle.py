@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.language.optimize import FIELDS, Draft, Product
+from pipeline.language.drafts import FIELDS, Draft, Product
 from pipeline.listings.optimized import rules
 from pipeline.listings.optimized.decisions import Recorded
 from pipeline.listings.optimized.judge import Judge, Judged, columns_of

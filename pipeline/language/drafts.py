@@ -1,0 +1,193 @@
+"""Texts of a product for one marketplace, and whether they may be used: each field is judged by code, whoever wrote it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from pipeline.language import facts
+from pipeline.language.languages import base
+
+#: In the order in which they are judged.
+FIELDS = ("title", "description", "bullets", "keywords")
+#: A title keeps at least so many of its words, a description likewise: else it is about something else.
+_TITLE_KEEPS, _DESCRIPTION_KEEPS = 0.5, 0.3
+_MOST_BULLETS, _MOST_KEYWORDS = 5, 40
+#: Characters of a description that count.
+MOST_TEXT = 8_000
+_LONGER, _SHORT = 4, 400  # an answer is at most so many times its source, unless that is short
+_TAG = re.compile(r"<[A-Za-z/!][^<>]*>|&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w{1,30});")
+_CONTACT = re.compile(
+    r"https?://|www\.|\b[\w-]{2,}\.(?:com|net|org|io|shop|store|de|fr|es|co|info|biz|ru|cn|xyz)\b|\b[\w.+-]+@[\w-]+"
+    r"|\+\d[\d ()/.-]{6,}\d",
+    re.IGNORECASE,
+)
+_DECORATION = re.compile("[\U0001f000-\U0001faff\u2190-\u21ff\u2600-\u27bf\u2b00-\u2bff\ufe0f★♥✓►]|!!|\\?\\?")
+_CHATTER = re.compile(
+    r"^\s*(?:```|here (?:is|are)\b|here's\b|sure[,!]|certainly\b|as an ai\b|i (?:cannot|can't|am)\b|title\s*:)", re.I
+)
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most of a text: `most` characters, or bytes in UTF-8. For bullets it is of each."""
+
+    most: int
+    unit: str = "characters"
+
+    def fits(self, text: str) -> bool:
+        return (len(text.encode()) if self.unit == "bytes" else len(text)) <= self.most
+
+
+@dataclass(frozen=True)
+class Brief:
+    """For whom is written: `limits` has the fields that the marketplace shows. `brands` are vendors of the store's catalog."""
+
+    marketplace: str
+    language: str
+    limits: Mapping[str, Limit]
+    brands: Collection[str] = ()
+
+    @property
+    def tongue(self) -> str:
+        return base(self.language)
+
+
+@dataclass(frozen=True)
+class Product:
+    """What is known of a product: `about` has facts by name, besides its texts. `key` is the caller's."""
+
+    key: str
+    title: str
+    description: str  # plain text
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def said(self) -> dict[str, str]:
+        """All of it, as a buyer sees it."""
+        found = {"title": self.title, **self.about, "description": self.description[:MOST_TEXT]}
+        return {name: text for name, text in ((name, facts.visible(text)) for name, text in found.items()) if text.strip()}
+
+    @property
+    def source_hash(self) -> str:
+        """Of all that a suggestion is made from: a decision about it holds until this changes."""
+        return hashlib.sha256(json.dumps(self.said, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def instructs(self) -> str | None:
+        return next(filter(None, map(facts.instructs, [self.title, self.description, *self.about.values()])), None)
+
+    def known(self, brands: Collection[str]) -> facts.Known:
+        own = facts.fold(self.about.get("brand", ""))
+        return facts.Known(
+            [facts.plain_sentences(text) for text in self.said.values()], [one for one in brands if facts.fold(one) != own]
+        )
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Proposed texts by field (bullets one a line, keywords with commas) that the guards let pass; `problems` of others."""
+
+    texts: Mapping[str, str]
+    problems: Mapping[str, Sequence[str]]
+    engine: str
+    reason: str = ""
+
+
+def keeping(draft: Draft, bullets: str, brief: Brief) -> Draft:
+    """The draft without bullets that lose a number or a negation of those that the listing has: buyers read no further."""
+    if "bullets" not in draft.texts or not (missing := facts.lost(bullets, draft.texts["bullets"], brief.tongue)):
+        return draft
+    texts = {name: text for name, text in draft.texts.items() if name != "bullets"}
+    return replace(draft, texts=texts, problems={**draft.problems, "bullets": [*draft.problems.get("bullets", ()), *missing]})
+
+
+def check(product: Product, brief: Brief, texts: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The fields that may be used, and what is wrong with the others. Of bullets and keywords the good ones are used."""
+    known, good, problems = product.known(brief.brands), dict[str, str](), dict[str, list[str]]()
+    for name in FIELDS:
+        limit, text = brief.limits.get(name), texts.get(name, "").strip()
+        if limit is None or not text or text == getattr(product, name, None):
+            continue
+        if name in ("title", "description"):
+            found = [*form_problems(text, limit), *_facts(name, text, product, brief, known)]
+        elif name == "bullets":
+            text, found = _best(text.split("\n"), limit, "\n", known, brief, any_case=False)
+        else:
+            text, found = _best(text.split(","), Limit(limit.most), ", ", known, brief, any_case=True)
+            text = _within(text, limit)
+        if text and (name in ("bullets", "keywords") or not found):
+            good[name] = text
+        if found:
+            problems[name] = found
+    return good, problems
+
+
+def _best(
+    parts: Sequence[str], limit: Limit, joint: str, known: facts.Known, brief: Brief, *, any_case: bool
+) -> tuple[str, list[str]]:  # fmt: skip
+    """The good ones, each once, and what is wrong with the others."""
+    good: dict[str, str] = {}
+    found: list[str] = []
+    for part in parts:
+        text = " ".join(part.split()).strip("-•* ")
+        problems = [*form_problems(text, limit), *facts.invented(text, known, brief.tongue, any_case=any_case)] if text else []
+        if problems:
+            found += problems
+        elif text:
+            good.setdefault(text.casefold(), text)
+    most = _MOST_KEYWORDS if any_case else _MOST_BULLETS
+    return joint.join(list(good.values())[:most]), list(dict.fromkeys(found))
+
+
+def _within(keywords: str, limit: Limit) -> str:
+    """The first ones that fit."""
+    found = keywords.split(", ")
+    while found and not limit.fits(", ".join(found)):
+        found.pop()
+    return ", ".join(found)
+
+
+def form_problems(text: str, limit: Limit) -> list[str]:
+    """What no text of a listing may have, whoever wrote it."""
+    found = [] if limit.fits(text) else [f"it is longer than {limit.most} {limit.unit}"]
+    for pattern, what in (
+        (_TAG, "HTML"), (_CONTACT, "an address or telephone number"), (_DECORATION, "decoration"), (_UNFIT, "control characters"),
+        (_CHATTER, "words of the model to its user"),
+    ):  # fmt: skip
+        if pattern.search(text):
+            found.append(f"it has {what}")
+    if facts.visible(text) != _composed(text):
+        found.append("it has invisible characters")
+    if (said := facts.instructs(text)) is not None:
+        found.append(f"it speaks to a machine: {said!r}")
+    return found
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
+
+
+def _facts(name: str, text: str, product: Product, brief: Brief, known: facts.Known) -> list[str]:
+    found = facts.invented(text, known, brief.tongue)
+    before = product.title if name == "title" else product.description
+    if name == "title":
+        limit = brief.limits["title"].most
+        if len(before) > limit:  # the marketplace cuts it there anyway
+            before = before[: limit + 1].rpartition(" ")[0]
+        found += [f"the word {word!r} is new" for word in facts.new_words(text, known, brief.tongue)]
+        own = facts.Known([product.title, *product.about.values()])
+        named = facts.borrowed(text, own, product.description, brief.tongue)
+        found += [f"the name {word!r} stands in the description only" for word in named]
+    elif len(text) > max(_SHORT, _LONGER * len(before)):
+        found.append("it is much longer than its source")
+    found += facts.lost(before, text, brief.tongue, title=name == "title")
+    if facts.kept_share(before, text) < (_TITLE_KEEPS if name == "title" else _DESCRIPTION_KEEPS):
+        found.append("it has little in common with its source")
+    return list(dict.fromkeys(found))
