@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 import psycopg
 import pyarrow as pa
 from upath import UPath
@@ -19,16 +18,16 @@ from pipeline.language.ledger import Account, read_budgets, spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
 from pipeline.language.run import configured_model
 from pipeline.listings.account import read_holds, require_looked_up, require_reconciled
-from pipeline.listings.build import ListingsResult, build_listings, one_import
+from pipeline.listings.build import build_listings, one_import
 from pipeline.listings.categories.inputs import given_now
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.knowledge import read_knowledge
 from pipeline.listings.localize import TASK, Localizer, translates
-from pipeline.listings.lookups import Asked
+from pipeline.listings.metadata import listings_metadata, lookups_metadata, plan_metadata
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.overrides import Overlay, read_overrides, undo
 from pipeline.listings.pins import Pinned, lift, read_pins, replaced, split
-from pipeline.listings.plan import PlanResult, plan_changes
+from pipeline.listings.plan import plan_changes
 from pipeline.listings.plan_files import Scope, load_plan, plan_folder
 from pipeline.listings.rollback import committed_plans, roll_back
 from pipeline.listings.schema import LOOKUPS, SCHEMAS
@@ -42,7 +41,7 @@ from pipeline.listings.state import (
     removed_lately,
     require_newest,
 )
-from pipeline.listings.summary import blocked_sample, changes_sample, not_translated
+from pipeline.listings.summary import not_translated
 from pipeline.listings.unsent import NOTHING, find_unsent, plan_newest
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
@@ -52,7 +51,6 @@ from pipeline.platform.locks import advisory_lock
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
 from pipeline.platform.tables import Table, empty_frame, stage
-from pipeline.quality.summary import fix_sample, score_histogram_svg, top_issues
 from pipeline.stores.credits import deducted_by
 from pipeline.stores.notifications import notify
 
@@ -191,7 +189,7 @@ def marketplace_lookups(
         with workspace.connect() as connection:
             rows = lookup_rows(connection, cell, asked)
     folder = workspace.scratch(context.op_execution_context.op.name)
-    yield dg.Output(stage(folder, "marketplace_lookups", rows, LOOKUPS, {}), metadata=_lookups_metadata(asked, rows))
+    yield dg.Output(stage(folder, "marketplace_lookups", rows, LOOKUPS, {}), metadata=lookups_metadata(asked, rows))
 
 
 @dg.multi_asset(
@@ -255,7 +253,7 @@ def listings(
             with workspace.connect() as connection:
                 undo(connection, cell.lane, overlay.stale)
             context.log.info(f"{len(overlay.stale)} overrides are undone: their source values changed")
-    metadata = _listings_metadata(result)
+    metadata = listings_metadata(result)
     for name, table in result.tables.items():
         yield dg.Output(table, name, metadata=metadata.get(name, {}))
 
@@ -339,7 +337,7 @@ def listing_changes(
             if not export_options.dry_run:
                 lift(connection, cell.lane, lifted)
     found = {"pinned": len(standing), "unpinned": len(lifted), "feeds_replaced": len(unsent.submissions)}
-    yield dg.Output(result.changes, metadata={**_plan_metadata(result, status, cell.site.currency), **found})
+    yield dg.Output(result.changes, metadata={**plan_metadata(result, status, cell.site.currency), **found})
 
 
 def _with_rollback(
@@ -360,58 +358,6 @@ def _with_rollback(
         skus=options.rollback_skus,
     )
     return replaced(pins, found.pins, options.rollback_kinds, options.rollback_skus)
-
-
-def _lookups_metadata(asked: Asked, rows: pd.DataFrame) -> dict[str, Any]:
-    return {
-        "definitions": meta.table(rows),
-        "gtins_asked": asked.gtins,
-        "left_for_the_next_run": asked.left,
-        "not_answered": meta.table([{"what": text} for text in asked.problems]),
-    }
-
-
-def _listings_metadata(result: ListingsResult) -> dict[str, dict[str, Any]]:
-    counts, issues = result.counts, result.tables["listing_issues"].open()
-    return {
-        "listings": {
-            "import_id": result.import_id,
-            "ready": counts.ready,
-            "blocked": counts.blocked,
-            "products": counts.products,
-            "products_reused": counts.reused,
-            "products_excluded": meta.counts(counts.excluded, "reason"),
-            "blocked_sample": meta.table(blocked_sample(result.tables["listings"].open())),
-        },
-        "listing_issues": {
-            "by_severity": meta.counts(counts.issues, "severity"),
-            "top_issues": meta.table(top_issues(issues)),
-        },
-        "listing_scores": {
-            "score_mean": dg.MetadataValue.float(counts.score_mean or 0.0),
-            "score_distribution": meta.picture(score_histogram_svg(counts.histogram), "Listings by score"),
-        },
-        "listing_fixes": {
-            "by_fix": meta.counts(counts.fixes, "fix"),
-            "sample": meta.table(fix_sample(result.tables["listing_fixes"].open())),
-        },
-    }
-
-
-def _plan_metadata(result: PlanResult, status: str, currency: str) -> dict[str, Any]:
-    plan = result.plan
-    changes = plan.counts["changes"]
-    return {
-        "export_id": plan.export_id,
-        "status": status,
-        "import_id": plan.import_id,
-        **{kind: dg.MetadataValue.int(count) for kind, count in changes.items()},
-        "held": dg.MetadataValue.int(plan.counts["held"]),
-        "said_at_once": dg.MetadataValue.int(plan.counts["urgent"]),
-        "out_of_scope": dg.MetadataValue.int(plan.counts["out_of_scope"]),
-        "diff": meta.table(changes_sample(result.changes.open(), currency)),
-        "waits_for_approval": meta.table([{"what": text} for text in plan.approvals]),
-    }
 
 
 @dg.asset(
