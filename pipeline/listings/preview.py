@@ -29,7 +29,7 @@ _EXPORTS = b"""
 """
 _REJECTED = b"""
     SELECT who, why, export_id, count(*) AS changes, max(rejected_at) AS at FROM rejected_changes
-    WHERE store_id = %s AND site = %s AND transport = %s GROUP BY who, why, export_id ORDER BY at DESC
+    WHERE store_id = %s AND site = %s AND transport = %s AND stands GROUP BY who, why, export_id ORDER BY at DESC
 """
 _PINNED = b"""
     SELECT export_id, kind, count(*) AS "values", max(pinned_at) AS at FROM pinned_values

@@ -35,7 +35,8 @@ _REJECT = b"""
     ON CONFLICT (store_id, site, transport, sku, change) DO UPDATE SET content_hash = excluded.content_hash,
         images_hash = excluded.images_hash, price = excluded.price, list_price = excluded.list_price,
         sale_price = excluded.sale_price, sale_start = excluded.sale_start, sale_end = excluded.sale_end,
-        quantity = excluded.quantity, export_id = excluded.export_id, who = excluded.who, why = excluded.why, rejected_at = now()
+        quantity = excluded.quantity, export_id = excluded.export_id, who = excluded.who, why = excluded.why, rejected_at = now(),
+        stands = true
 """
 
 

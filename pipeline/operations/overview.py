@@ -197,7 +197,7 @@ def _standing(connection: psycopg.Connection[Any]) -> list[str]:
     """Decisions of operators that keep values from being sent."""
     rejected = connection.execute(
         "SELECT s.key, r.site, count(*), r.who, r.why FROM rejected_changes r JOIN stores s ON s.id = r.store_id "
-        "GROUP BY s.key, r.site, r.who, r.why ORDER BY s.key, r.site"
+        "WHERE r.stands GROUP BY s.key, r.site, r.who, r.why ORDER BY s.key, r.site"
     )
     said = [
         f"{store} on {site}: {count} changes are rejected by {who} ({why}) until they change; see: "

@@ -25,9 +25,9 @@ from pipeline.submissions.withdrawal import withdraw
 Record = Callable[[psycopg.Connection[Any], int], None]
 
 
-#: What an operator rejected and the source says otherwise by now, or no more.
-_NO_LONGER_REJECTED = b"""
-    DELETE FROM rejected_changes WHERE store_id = %s AND site = %s AND transport = %s AND sku <> ALL(%s)
+#: What an operator rejected stands only while the source says it; it counts again should the same come back.
+_REJECTED_STILL = b"""
+    UPDATE rejected_changes SET stands = sku = ANY(%s) WHERE store_id = %s AND site = %s AND transport = %s
 """
 
 
@@ -70,7 +70,7 @@ def hand_over(
         if plan.effects.rows:
             record(connection, advance(connection, lane, plan))
         if not plan.product_ids:
-            connection.execute(_NO_LONGER_REJECTED, (*lane.key, _kept_back(plan)))
+            connection.execute(_REJECTED_STILL, (_kept_back(plan), *lane.key))
             connection.execute(
                 b"UPDATE export_lanes SET source_version = %s WHERE store_id = %s AND site = %s AND transport = %s",
                 (plan.import_id, *lane.key),

@@ -232,8 +232,11 @@ def test_what_is_rejected_waits_until_it_changes(place: Place, amazon: FakeAmazo
     assert sent(export(place)) == {}, "the same is not planned again"
     change(place, {3: {"Variant Price": "23.00"}, 7: {"Title": "=Another Mug"}})
     assert sent(export(place)) == {"price": 1}
+    assert not any("too dear" in notice for notice in place.summary("status")["notices"])
+    assert place.summary("changes", "list", "shop", SITE)["rejected"] == []
     change(place, {3: {"Variant Price": "24.00"}, 7: {"Title": "=Another Mug"}})
     assert sent(export(place)) == {}
+    assert any("too dear" in notice for notice in place.summary("status")["notices"])
     taken_back = place.summary("changes", "approve", "shop", SITE, "--sku", sku, "--why", "it may be")
     assert (taken_back["rejections_taken_back"], sent(taken_back["marketplaces"][SITE])) == (1, {"price": 1})
 

@@ -125,7 +125,11 @@ def test_any_sku_that_was_live_can_be_ended(skus):
 
 
 def test_names_that_are_no_attributes_are_still_json():
-    document = json.dumps({'"': [], "x\x18": ["a"], "material": [{"value": "c"}]})
+    document = json.dumps({'"': [], "x\x18": [{"value": "a"}], "y": ["a", None], "material": [{"value": "c"}]})
     assert list(facts(document)) == [
-        (r"\"", "json", "[]"), (r"x\u0018", "json", '["a"]'), ("material", "json", '[{"value":"c"}]'),
+        (r"\"", "json", "[]"), (r"x\u0018", "json", '[{"value":"a"}]'), ("material", "json", '[{"value":"c"}]'),
     ]  # fmt: skip
+
+
+def test_a_fact_of_several_texts_is_one():
+    assert list(facts(json.dumps({"material": ["Cotton", "Wool"]}))) == [("material", "text", "Cotton, Wool")]

@@ -250,10 +250,12 @@ def facts(document: str) -> Iterator[tuple[str, str, str]]:
     except orjson.JSONDecodeError:
         return
     for name, value in given.items() if isinstance(given, dict) else ():
-        if isinstance(value, list):
+        if isinstance(value, list) and all(isinstance(one, dict) for one in value):  # else several texts, as the source has them
             yield _json(name)[1:-1], "json", _json(value)  # a name may hold anything; the schema refuses what is none
     for name, row in tables()["facts"].items() if isinstance(given, dict) else ():
         value = given.get(name)
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            value = ", ".join(value)
         if not isinstance(value, str) or not value.strip() or not value.isprintable() or "<" in value:
             continue
         if row["kind"] == "text" or (len(value) == 2 and value.isascii() and value.isalpha() and value.isupper()):
