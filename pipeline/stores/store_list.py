@@ -174,7 +174,7 @@ def _store(row: Mapping[str, str], line: int, folder: Path) -> tuple[NewStore, l
     ):
         if name in more:
             checked(check, more[name])
-    return NewStore(key, source, settings or {}, line=line, **more), wrong
+    return NewStore(key, source, settings if kind and settings else {}, line=line, **more), wrong
 
 
 def _identity(store: NewStore) -> tuple[str, ...]:

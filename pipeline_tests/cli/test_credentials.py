@@ -349,7 +349,7 @@ def test_one_wrong_line_adds_nothing_and_every_wrong_line_is_named(
     write(tmp_path, "bad.json", {"access_token": "CANARY", "password": "CANARY"})
     static = table(
         tmp_path, "key,source,domain,file,credentials", "good,shopify-file,,catalog.csv,", "UPPER,shopify-file,,catalog.csv,",
-        "good,shopify-file,,catalog.csv,", "x,magento,,,", "y,shopify,shop.example.com,,a.json", "z,shopify,z,,",
+        "good,shopify-file,,catalog.csv,", "x,magento,m.example.com,,", "y,shopify,shop.example.com,,a.json", "z,shopify,z,,",
         'w,shopify-file,,"no\nsuch.csv",', "v,shopify-file,,nothing.csv,",
     )  # fmt: skip
     said = cli("store", "add", "--from", static).err
