@@ -75,8 +75,11 @@ class Daemon:
         self.database, self.instance, self.settings = database, instance, settings
 
     def tick(self, launch: bool = True) -> Tick:
-        with self.database.connect(autocommit=True) as connection:
-            found = tick(connection, self.instance, self.settings, lambda: None)
+        for _ in range(1000):  # Postgres may still be closing the session of a tick that died
+            with self.database.connect(autocommit=True) as connection:
+                found = tick(connection, self.instance, self.settings, lambda: None)
+            if found.said != ["another tick is at work"]:
+                break
         for batch in found.batches if launch else []:
             if not self.instance.get_runs(dg.RunsFilter(tags={RUN_KEY: batch.run_key})):
                 self.create(batch.run_key, batch.lead_id, batch.store)
