@@ -145,6 +145,9 @@ def test_what_somebody_changed_there_is_found_at_night(place: Place, amazon: Fak
     assert (check.description or "").endswith("decide: pipeline connection drift shop amazon-us")
     (row,) = [one for one in place.summary("status")["connections"] if one["site"] == SITE]
     assert (row["drift"], row["next"]) == (2, "pipeline connection drift shop amazon-us")
+    explained = place.summary("explain", "shop", "SKU-3")["marketplaces"][SITE]
+    assert (explained["drift"][0]["theirs"], explained["next"].rpartition("decide: ")[2]) == ("1850", row["next"])
+    assert place.summary("problems", "shop", SITE)["counts"]["drift"] == 2
     found, title = place.summary("connection", "drift", *CONNECTION)["drift"]
     assert (title["sku"], title["kind"], title["ours"], title["theirs"]) == ("SKU-4", "content", "as exported", "item_name")
     assert (found["sku"], found["kind"], found["ours"], found["theirs"]) == ("SKU-3", "price", "20.00", "18.50")

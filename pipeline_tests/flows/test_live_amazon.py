@@ -230,6 +230,27 @@ def test_cancelling_in_the_queue(place: Place, amazon: FakeAmazon, tmp_path: Pat
     assert place.summary("export", "shop", SITE)["marketplaces"][SITE]["changes"]["create"] == 10
 
 
+def test_a_listing_that_was_taken_with_an_error_is_told(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
+    connect(place, credentials(tmp_path, amazon))
+    place.summary("export", "shop", SITE)
+    later(place, amazon, 130)
+    place.summary("submissions", "poll")
+    place.rows(
+        "INSERT INTO marketplace_issues (store_id, site, transport, sku, submission_id, of_message, code, severity, field, text,"
+        " actions) SELECT store_id, site, transport, 'SKU-7', id, false, '18155', 'error', 'images',"
+        " 'The main image is missing.', '{}' FROM submissions RETURNING 1"
+    )
+    (row,) = [one for one in place.summary("status")["connections"] if one["site"] == SITE]
+    assert (row["live"], row["faulty"], row["next"]) == (10, 1, f"pipeline problems shop {SITE}")
+    (problem,) = place.summary("problems", "shop", SITE)["problems"]
+    assert (problem["sku"], problem["problem"], problem["field"]) == ("SKU-7", "faulty", "images")
+    assert "finds an error (18155: The main image is missing.) and may not show it; correct the images" in problem["next"]
+    assert place.summary("explain", "shop", "SKU-7")["marketplaces"][SITE]["next"] == problem["next"]
+    place.cli("connection", "pause", "shop", SITE, code=0)
+    (export_id,) = {row[0] for row in place.rows("SELECT export_id FROM exports")}
+    assert "is paused; resume it with" in place.cli("rollback", "shop", SITE, "--to", export_id, "--dry-run", code=2).error
+
+
 def test_what_amazon_cancels_is_said_again_by_itself(place: Place, amazon: FakeAmazon, tmp_path: Path) -> None:
     connect(place, credentials(tmp_path, amazon))
     place.summary("export", "shop", SITE)
