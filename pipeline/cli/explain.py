@@ -81,6 +81,8 @@ def _market(site: str, sku: str, market: Mapping[str, Any], values: Mapping[str,
         say(f"{listing['status']}, score {market['score']}" + (f": {listing['reason']}" if listing["reason"] else ""))
         _rules(market["rules"])
     _texts(market.get("texts") or ())
+    for sentence in market.get("texts_left") or ():
+        say(sentence)
     plan = market.get("plan")
     if plan is not None:
         facts = {name: plan.get(name) for name in ("export_id", "status", "changes", "reason", "planned_at", "committed_at")}

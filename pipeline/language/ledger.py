@@ -20,6 +20,8 @@ from psycopg.rows import class_row
 from pipeline.language.prices import Usage, default_budgets
 from pipeline.model.errors import PipelineError
 
+_NEXT_MONTH = "go on next month"
+
 
 class BudgetExhausted(PipelineError):
     """The next call could cost more than a budget has left. Nothing was sent."""
@@ -97,12 +99,12 @@ def reserve(connection: psycopg.Connection[Any], account: Account, usd_micro: in
         row = connection.execute("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')").fetchone()
         month = str(row[0]) if row else ""
         limits = {
-            f"run:{account.run_id}": (account.budgets.run, "this run"),
-            f"store:{account.store_id}:{month}": (account.budgets.store_month, f"{account.store_key} in {month}"),
-            f"month:{month}": (account.budgets.month, f"all stores in {month}"),
+            f"run:{account.run_id}": (account.budgets.run, "one run", "run it again: each run has its own"),
+            f"store:{account.store_id}:{month}": (account.budgets.store_month, f"{account.store_key} in {month}", _NEXT_MONTH),
+            f"month:{month}": (account.budgets.month, f"all stores in {month}", _NEXT_MONTH),
         }
-        for scope, (limit, whose) in limits.items():  # always in this order, so that two processes cannot wait for each other
-            _take(connection, scope, usd_micro, limit, whose)
+        for scope, (limit, whose, otherwise) in limits.items():  # always in this order, so that two processes do not deadlock
+            _take(connection, scope, usd_micro, limit, whose, otherwise)
         row = connection.execute(
             "INSERT INTO language_calls (spender, store_key, run_id, task, model, month, reserved_usd_micro) "
             "VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
@@ -124,7 +126,7 @@ def reservation_of(connection: psycopg.Connection[Any], call_id: int) -> Reserva
     return Reservation(call_id, int(reserved), (f"run:{run_id}", f"store:{spender}:{month}", f"month:{month}"))
 
 
-def _take(connection: psycopg.Connection[Any], scope: str, usd_micro: int, limit: int, whose: str) -> None:
+def _take(connection: psycopg.Connection[Any], scope: str, usd_micro: int, limit: int, whose: str, otherwise: str) -> None:
     connection.execute("INSERT INTO language_spend (scope, usd_micro) VALUES (%s, 0) ON CONFLICT DO NOTHING", (scope,))
     taken = connection.execute(
         "UPDATE language_spend SET usd_micro = usd_micro + %s WHERE scope = %s AND usd_micro + %s <= %s",
@@ -133,7 +135,7 @@ def _take(connection: psycopg.Connection[Any], scope: str, usd_micro: int, limit
     if taken.rowcount != 1:
         raise BudgetExhausted(
             f"the budget of {dollars(limit)} for {whose} does not cover another call; "
-            "raise it with: pipeline language budget, or go on next month"
+            f"raise it with: pipeline language budget, or {otherwise}"
         )
 
 

@@ -24,6 +24,7 @@ from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.knowledge import read_knowledge
 from pipeline.listings.localize import TASK, Localizer, translates
 from pipeline.listings.metadata import listings_metadata, lookups_metadata, plan_metadata
+from pipeline.listings.open_texts import left_open, note_open
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.overrides import Overlay, read_overrides, undo
 from pipeline.listings.pins import Pinned, lift, read_pins, replaced, split
@@ -116,6 +117,8 @@ def localized_products(
         folder = workspace.scratch("localized_products")
         if not translates(cell, export_options.translate):
             nothing = stage(folder, "localized_products", empty_frame(LOCALIZED), LOCALIZED, {})
+            with workspace.connect() as connection:
+                note_open(connection, cell.store.id, cell.site.key, TASK, 0, None)
             yield dg.Output(nothing, metadata={"translated": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
@@ -137,6 +140,8 @@ def localized_products(
             with asking(context, workspace, f"translations of {cell.store.key}") if pays else nullcontext():
                 table, outcome = work.write(folder, import_id, payer if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
+            if not export_options.dry_run:
+                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), outcome.stopped)
             if spent.calls or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
                 left = outcome.states.total() - outcome.states["translated"]

@@ -17,8 +17,11 @@ from psycopg.rows import dict_row
 
 from pipeline.catalog.imports import latest_import
 from pipeline.catalog.schema import INVENTORY, PRODUCTS, REJECTED, VARIANTS
+from pipeline.language.optimize import TASK as OPTIMIZATION
 from pipeline.listings.categories.decisions import list_decisions
 from pipeline.listings.cell import Cell, find_cell
+from pipeline.listings.localize import TASK as TRANSLATION
+from pipeline.listings.open_texts import missing, read_open
 from pipeline.listings.overlays import LOCALIZED, OPTIMIZED
 from pipeline.listings.overrides import plain, read_overrides
 from pipeline.listings.plan_files import plan_folder
@@ -274,6 +277,7 @@ def _market(
         "rules": [row for row in book.rows("listing_issues", ISSUES, site, product_id=product_id) if row["sku"] in (None, sku)],
         "score": _first(book.rows("listing_scores", SCORES, site, sku=sku)).get("display"),
         "texts": _texts(connection, book, cell, product_id, listing),
+        "texts_left": _texts_left(connection, book, cell, product_id),
         "overrides": read_overrides(connection, cell.lane, sku=sku, ended=True),
         "plan": {**_priced(plan, cell.site.currency), **export} if plan else None,
         "sent": open_ + sent,
@@ -296,6 +300,17 @@ def _texts(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product
     product = _first(book.rows("fixed_products", FIXED_PRODUCTS, product_id=product_id))
     decisions = list_decisions(connection, cell.store.id, site)
     return provenance(product, localized, optimized, category, listing, decisions)
+
+
+def _texts_left(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product_id: str) -> list[str]:
+    """Which texts of the product a model is still to be asked for, and why it was not."""
+    tasks = {TRANSLATION: ("localized_products", LOCALIZED), OPTIMIZATION: ("optimized_products", OPTIMIZED)}
+    why = {one.task: one.why for one in read_open(connection, cell.store.key, cell.site.key)}
+    return [
+        f"it has not got {missing(task)} yet: {why[task]}"
+        for task, (name, schema) in tasks.items()
+        if task in why and _first(book.rows(name, schema, cell.site.key, product_id=product_id)).get("revision") == ""
+    ]
 
 
 def _mapped(connection: psycopg.Connection[Any], cell: Cell, sku: str) -> str:

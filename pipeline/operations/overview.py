@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from pipeline.catalog.inbox import Inbox
+from pipeline.listings.open_texts import read_open, sentence
 from pipeline.platform.locks import is_locked, run_lock_name
 from pipeline.stores.api_versions import version_warnings
 from pipeline.stores.stores import list_stores
@@ -157,8 +158,8 @@ def dead_imports(connection: psycopg.Connection[Any]) -> dict[str, str]:
 
 
 def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Row]) -> list[str]:
-    """What the table has no room for, one sentence each: errors, submissions that need somebody, imports that wait, files of the
-    inbox, and API versions that end."""
+    """What the table has no room for, one sentence each: errors, submissions that need somebody, texts that are still to be
+    asked for, imports that wait, files of the inbox, and API versions that end."""
     said = {(row.store, row.last_error): f"{row.store}: {row.last_error}" for row in rows if row.last_error}
     died = [f"{store}: {why}" for store, why in sorted(dead_imports(connection).items())]
     troubled = connection.execute(
@@ -190,7 +191,8 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
     ]
     now = datetime.now(timezone.utc)
     ending = [f"{store.key}: {one}" for store in list_stores(connection) for one in version_warnings(store, now)]
-    return [*said.values(), *died, *stuck, *_standing(connection), *requested, *lost, *arrived, *aside, *ending]
+    texts = [sentence(one) for one in read_open(connection)]
+    return [*said.values(), *died, *stuck, *_standing(connection), *texts, *requested, *lost, *arrived, *aside, *ending]
 
 
 def _standing(connection: psycopg.Connection[Any]) -> list[str]:

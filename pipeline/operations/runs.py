@@ -175,6 +175,8 @@ def _progress(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[int, st
         if PROGRESS in metadata:
             part = 0.0 if event.step_key in ended else _percent(metadata[PROGRESS].value)
             message = metadata[PROGRESS_MESSAGE].value if PROGRESS_MESSAGE in metadata else None
+            if message is not None and steps > 1 and event.step_key not in ended:  # the message counts within its step
+                message = f"step {min(len(ended) + 1, steps)} of {steps}: {message}"
             return int((len(ended) * 100 + part) // steps), None if message is None else str(message)[:_MAX_TEXT]
     return len(ended) * 100 // steps, None
 

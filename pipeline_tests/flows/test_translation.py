@@ -272,7 +272,13 @@ def test_without_a_model_it_says_so_and_costs_nothing(place: Place) -> None:
 def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
     place.cli("language", "budget", "shop", "--run", "0.000001", code=0)
     line = told(place)
-    assert "5 are not, or only partly: the budget of $0.000001 for this run" in line and "nothing was spent" in line
+    assert "5 are not, or only partly: the budget of $0.000001 for one run" in line and "nothing was spent" in line
+    open_ = "5 products have not got their translation yet: the budget of $0.000001 for one run"
+    told_of = [line for line in place.summary("status")["notices"] if open_ in line]
+    assert len(told_of) == 1 and told_of[0].startswith("shop on ") and "asks: pipeline export shop " in told_of[0]
+    place.cli("connection", "set", "shop", SITE, "auto_translate=false", code=0)
+    export(place)
+    assert not any("have not got" in line for line in place.summary("status")["notices"])
 
 
 def test_what_waits_in_a_batch_is_not_estimated_again(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,7 +166,7 @@ def test_a_budget_is_never_exceeded_and_the_rest_waits(desk: Desk, at_once: int)
     assert 0 < done < 200
     assert desk.real_cost() <= desk.booked() <= budget
     waiting = next(result for result in results if result.state == "untranslated")
-    assert "budget of $0.01 for this run" in waiting.problems[0] and waiting.engine == "none"
+    assert "budget of $0.01 for one run" in waiting.problems[0] and waiting.engine == "none"
     results = desk.translate(labels, run_id="next")
     assert states(results) == ["translated"] * 200  # the next run goes on where this one stopped
     assert len(desk.model.items) == 200

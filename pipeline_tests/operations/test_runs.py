@@ -59,7 +59,7 @@ def test_progress_is_finished_steps_and_the_reported_part_of_this_one(instance: 
         seen.append(runs.get_run(context.instance, context.run.run_id))
 
     run_id = job_of(first, second).execute_in_process(instance=instance, tags={"store": "demo"}).run_id
-    assert [(run.progress, run.progress_message) for run in seen] == [(50, None), (80, "6 of 10")]
+    assert [(run.progress, run.progress_message) for run in seen] == [(50, None), (80, "step 2 of 2: 6 of 10")]
     assert (seen[0].status, seen[0].type, seen[0].store, seen[0].finished) == ("started", "import_all", "demo", False)
     assert seen[0].ended is None and seen[0].duration_seconds is not None
     done = runs.get_run(instance, run_id)

@@ -15,6 +15,7 @@ from pipeline.listings.categories import overlay, suggestions
 from pipeline.listings.categories.inputs import proposer_of
 from pipeline.listings.categories.model import TASK
 from pipeline.listings.cell import Cell
+from pipeline.listings.open_texts import note_open
 from pipeline.listings.schema import CATEGORIES
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
@@ -54,6 +55,8 @@ def listing_categories(
         model = configured_model(workspace.settings.data_dir) if asked else None
         with workspace.connect() as connection:
             proposer = proposer_of(connection, cell, model=model.endpoint.model if model else None)
+            if model is None:
+                note_open(connection, cell.store.id, cell.site.key, TASK, 0, None)
         table, counts = overlay.build_categories(
             fixed_products,
             collections,
@@ -99,6 +102,8 @@ def _let_choose(
         report = counted(reporter(context, "listing_categories"), "products shown to the model")
         if not options.dry_run:
             choosing.carry_out(connection, cell.store, model, chooser, context.run.run_id, report)
+            left = sum(choice.key not in chooser.found for choice in chooser.open) if chooser.stopped else 0
+            note_open(connection, cell.store.id, cell.site.key, TASK, left, chooser.stopped)
         spent = spending(connection, run_id=context.run.run_id, task=TASK)
     threshold = cell.connection.export_settings.category_confidence
     chosen = choosing.with_choices(table, chooser.found, threshold, workspace.scratch("chosen_categories"))

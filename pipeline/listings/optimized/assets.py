@@ -19,6 +19,7 @@ from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import read_knowledge
+from pipeline.listings.open_texts import left_open, note_open
 from pipeline.listings.overlays import OPTIMIZED
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
@@ -64,6 +65,8 @@ def optimized_products(
             return
         folder = workspace.scratch(NAME)
         if not (cell.connection.export_settings.use_ai_optimization or export_options.ai is True):
+            with workspace.connect() as connection:
+                note_open(connection, cell.store.id, cell.site.key, TASK, 0, None)
             yield dg.Output(stage(folder, NAME, empty_frame(OPTIMIZED), OPTIMIZED, {}), metadata={"optimized": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
@@ -84,6 +87,8 @@ def optimized_products(
             with asking(context, workspace, f"better texts of {cell.store.key} on {cell.site.key}") if pays else nullcontext():
                 table, outcome = work.write(folder, import_id, payer if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
+            if not export_options.dry_run:
+                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), outcome.stopped)
             if spent.calls or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
                 waiting = outcome.states["suggested"]
