@@ -36,7 +36,7 @@ __all__ = [
     "supported", "visible",
 ]  # fmt: skip
 #: Part of the key of every recorded answer: raise it when rules or words change so that refused texts deserve another try.
-VERSION = 4
+VERSION = 5
 #: Concepts that a title may not lose.
 _KEPT = ("material", "color")
 

@@ -76,7 +76,7 @@ def decimal_marks(tag: str) -> str:
 
 @cache
 def number_words(tag: str) -> Mapping[str, int]:
-    """Words of a language for one to twelve; none of a language that the data does not know."""
+    """Words of a language for one to twelve, and first to third; none of a language that the data does not know."""
     words = enumerate(_data()["number_words"].get(base(tag), ()), 1)
     return {form: value for value, forms in words for form in forms.split("|") if form}
 

@@ -23,6 +23,10 @@ _SMALL = frozenset(
      "geeignet", "es", "son", "other", "more", "been",
      "contain", "contains", "have", "has", "enthält", "hat", "contient", "contiene", "lleva", "tiene")
 )  # fmt: skip
+#: "Bulb not included" says the same as "no bulb included": what is not given stands before.
+_GIVEN = re.compile(
+    r"included?|supplied|provided|enthalten|inbegriffen|dabei|inclus?e?s?|fourni?e?s?|incluid[oa]s?|suministrad[oa]s?"
+)
 
 
 def negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -37,7 +41,15 @@ def negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
             following = WORD.findall(text[match.end() : match.end() + 60].split(".")[0].split(",")[0])
             content = [word for word in following if fold(word) not in neutral(language) and fold(word) not in _SMALL][:1]
             for word in content:
-                yield stem(word), f"{match[0]} {word}"
+                subject = _subject(text, match.start(), language) if _GIVEN.fullmatch(fold(word)) else None
+                yield stem(subject or word), f"{match[0]} {word}"
+
+
+def _subject(text: str, end: int, language: str) -> str | None:
+    """The last telling word of the clause that a negation stands in, before it."""
+    clause = _CLAUSE.split(text[max(0, end - 60) : end])[-1]
+    found = [word for word in WORD.findall(clause) if fold(word) not in neutral(language) and fold(word) not in _SMALL]
+    return found[-1] if found else None
 
 
 def implied(text: str) -> Iterator[str]:

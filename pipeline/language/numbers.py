@@ -26,6 +26,7 @@ _CLOCK = re.compile(r"(?::[0-5]\d)?\s?([ap])\.?\s?m(?!\w)", re.IGNORECASE)
 _ALWAYS = re.compile(r"(?<![\d/])24\s?/\s?7(?![\d/])")  # no number: "around the clock"
 _POWER = re.compile(r"(?<=[a-z])[23](?!\w)")  # m2
 _SIGN = re.compile(r"(?:^|[\s([{~≤≥<>:;,±])[-−–][$€£¥]?$")
+_DATE = re.compile(r"(?<![\d.,/])(\d{1,2})/(\d{1,2})(?![\d/])")
 _CURRENCY = re.compile("[$€£¥₹]")
 #: Also words of some language, or quotation marks: "5 in a pack" and "5 w opakowaniu" are no inches and no watts.
 _NO_UNIT = {"in", "w", "v", "s", "l", "h", "t", '"', "”"}
@@ -40,6 +41,7 @@ class _Number(NamedTuple):
 
 def compare(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:
     """What is wrong with the numbers of a translation, in sentences. The texts are without markup and codes."""
+    source, target = _without_dates(source, target)
     words = _words(source, source_locale), _words(target, target_locale)
     problems: list[str] = []
     for fractions in (False, True):
@@ -54,6 +56,18 @@ def compare(source: str, target: str, source_locale: str, target_locale: str) ->
         if not problems:
             break
     yield from problems or _units(source, target)
+
+
+def _without_dates(source: str, target: str) -> tuple[str, str]:
+    """Both without the days of a month that one writes 12/24 and the other 24.12. or 24/12."""
+    for match in _DATE.finditer(source):
+        less, more = sorted((int(match[1]), int(match[2])))
+        if 1 <= less <= 12 < more <= 31:
+            same = re.search(rf"(?<![\d.,/])(?:0?{less}[./]0?{more}|0?{more}[./]0?{less})\.?(?![\d/])", target)
+            if same is not None:
+                source = source.replace(match[0], " ", 1)
+                target = f"{target[: same.start()]} {target[same.end() :]}"
+    return source, target
 
 
 def _read(text: str, locale: str, fractions: bool) -> Iterator[_Number]:

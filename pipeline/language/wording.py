@@ -13,7 +13,7 @@ from typing import Any
 #: Languages whose words are known well enough to judge a text that a model wrote.
 LANGUAGES = ("en", "de", "fr", "es")
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_ENDINGS = ("ings", "ing", "edly", "ed", "ern", "es", "en", "er", "em", "e", "s", "n")
+_ENDINGS = ("ings", "ing", "edly", "ed", "ern", "ers", "es", "en", "er", "em", "e", "s", "n")
 #: What a word of a list may end with in a text, beside its `*`.
 _FORMS = {"en": "s?", "de": "(?:e[nrsm]?)?", "fr": "e?s?", "es": "(?:e?s)?"}
 _GAP = r"(?:[^\w.!?;:\n]+[^\W_]+){0,4}[^\w.!?;:\n]+"

@@ -207,3 +207,13 @@ def test_a_unit_at_the_end_of_a_list_is_of_all_its_numbers() -> None:
     known = Known(["Three bowls with 20, 25 and 30 cm."])
     assert invented("The smallest has 20 cm, the next 25 cm.", known, "en") == []
     assert invented("The smallest has 15 cm.", known, "en") == ["'15 cm' is a new number or unit"]
+
+
+def test_what_is_not_included_is_a_negation_of_what_stands_before() -> None:
+    assert lost("Bulb not included", "Lamp with bulb included", "en") == ["the negation 'not included' is lost"]
+    assert (
+        lost("Glühbirne nicht enthalten", "Ohne Glühbirne", "de")
+        == []
+        == lost("Ohne Glühbirne", "Glühbirne nicht enthalten", "de")
+    )
+    assert invented("Shade not included", Known(["No bulb included. With shade."]), "en")

@@ -178,10 +178,20 @@ def test_other_scripts_and_digits_pass(source: str, target: str, locale: str) ->
         ("Noise reduction", "Réduction du bruit", "fr"),
         ("FAQ", "Najczęściej zadawane pytania", "pl"),
         ("Soft shirt for every day. " * 6, "日常穿着的柔软衬衫。" * 6, "zh-CN"),
+        ("Christmas delivery by 12/24", "Weihnachtslieferung bis 24.12.", "de"),
+        ("Christmas delivery by 12/24", "Livraison pour Noël avant le 24/12", "fr"),
+        ("Second item at a lower price", "2e article à prix réduit", "fr"),
     ],
 )
 def test_what_people_write_otherwise_passes(source: str, target: str, locale: str) -> None:
     assert problems(source, target, locale) == []
+
+
+@pytest.mark.parametrize(
+    "target", ["Lieferung bis 24.11.", "Lieferung bis 12.25.", "Lieferung bis 24.12. und 3", "Lieferung bis 24,12"]
+)
+def test_another_day_is_another_number(target: str) -> None:
+    assert problems("Delivery by 12/24", target)
 
 
 def test_numbers_are_read_as_their_language_writes_them() -> None:
