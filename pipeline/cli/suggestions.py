@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +29,7 @@ Gain = Annotated[float | None, typer.Option("--min-gain", help="Only what brings
 Problem = Annotated[str | None, typer.Option("--guard", metavar="TEXT", help="Only where a guard said this, e.g. 'new number'.")]
 By = Annotated[str | None, typer.Option("--engine", metavar="ENGINE", help="Only by: rules, model, human.")]
 Status = Annotated[str | None, typer.Option("--state", help="Only: suggested, accepted, rejected or kept.")]
+Seen = Annotated[bool, typer.Option("--seen", help="With --all: also those that a person must see, since you saw them.")]
 Everything = Annotated[bool, typer.Option("--all", help="All of them.")]
 _SHOWN = ("product_id", "field", "state", "gain", "engine", "before", "after", "problems")
 _MOST_SHOWN = 60
@@ -122,20 +124,14 @@ def accept(
     min_gain: Gain = None,
     engine: By = None,
     everything: Everything = False,
+    seen: Seen = False,
     why: Why = "",
     who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Use suggested texts. The decision stays, also after imports, until the product's own texts change."""
-    _decide(
-        "accept",
-        store,
-        marketplace,
-        _which("suggested", field, product, min_gain, None, engine),
-        everything,
-        person(who, why),
-        as_json,
-    )
+    which = replace(_which("suggested", field, product, min_gain, None, engine), doubtful=seen or bool(product))
+    _decide("accept", store, marketplace, which, everything, person(who, why), as_json)
 
 
 @app.command(epilog="Example: pipeline suggestions reject my-shop amazon-us --product 8123456789 --field title")
@@ -194,7 +190,15 @@ def _decide(action: str, store: str, marketplace: str, which: Which, everything:
     act = review.accept if action == "accept" else review.reject
     with _shelf(store, marketplace) as shelf:
         count = act(shelf.connection, shelf.cell, shelf.rows(which), by)
-    show_json({"decided": count}) if as_json else _decided(count, store, marketplace)
+        left = 0 if which.doubtful else sum(1 for _ in shelf.rows(replace(which, doubtful=True, problem=review.DOUBT)))
+    if as_json:
+        show_json({"decided": count, "to_be_seen": left})
+        return
+    if count or not left:
+        _decided(count, store, marketplace)
+    if left:
+        look = f"pipeline suggestions list {store} {marketplace} --guard '{review.DOUBT}'"
+        say(f"{left} fields say more than the product does and stay suggested: {look}; then accept them with --product or --seen")
 
 
 def _decided(count: int, store: str, marketplace: str) -> None:

@@ -10,8 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pipeline.language import facts
+from pipeline.language import facts, grounding
 from pipeline.language.languages import base
+from pipeline.language.masks import spans
+from pipeline.language.telling import telling
+from pipeline.language.wording import stem
 
 #: In the order in which they are judged.
 FIELDS = ("title", "description", "bullets", "keywords")
@@ -23,14 +26,20 @@ MOST_TEXT = 8_000
 _LONGER, _SHORT = 4, 400  # an answer is at most so many times its source, unless that is short
 _TAG = re.compile(r"<[A-Za-z/!][^<>]*>|&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w{1,30});")
 _CONTACT = re.compile(
-    r"https?://|www\.|\b[\w-]{2,}\.(?:com|net|org|io|shop|store|de|fr|es|co|info|biz|ru|cn|xyz)\b|\b[\w.+-]+@[\w-]+"
-    r"|\+\d[\d ()/.-]{6,}\d",
+    r"\+\d[\d ()/.-]{6,}\d|(?<!\w)@[a-z][\w.]{2,}"
+    r"|(?<!\w)\w+\s?(?:\[\.\]|\(\.\)|\[dot\]|\(dot\)|\sdot\s)\s?(?:com|net|org|shop|store|de|fr|es|eu|io)(?!\w)"
+    r"|(?<!\w)(?:t\.me|wa\.me|bit\.ly|instagram|whatsapp|telegram|tiktok)(?!\w)",
     re.IGNORECASE,
 )
+#: w a t e r p r o o f
+_SPACED = re.compile(r"(?<![^\W_])(?:[^\W\d_][\s.\-_]{1,3}){4,}[^\W\d_](?![^\W_])")
 _DECORATION = re.compile("[\U0001f000-\U0001faff\u2190-\u21ff\u2600-\u27bf\u2b00-\u2bff\ufe0f★♥✓►]|!!|\\?\\?")
 _CHATTER = re.compile(
     r"^\s*(?:```|here (?:is|are)\b|here's\b|sure[,!]|certainly\b|as an ai\b|i (?:cannot|can't|am)\b|title\s*:)", re.I
 )
+_MOST_SHOWN = 120
+#: What a doubt begins with.
+DOUBT = "a person must see"
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
@@ -47,12 +56,14 @@ class Limit:
 
 @dataclass(frozen=True)
 class Brief:
-    """For whom is written: `limits` has the fields that the marketplace shows. `brands` are vendors of the store's catalog."""
+    """For whom is written: `limits` has the fields that the marketplace shows. `brands` are vendors of the store's catalog,
+    `vocabulary` the stems of words that name kinds of products there."""
 
     marketplace: str
     language: str
     limits: Mapping[str, Limit]
     brands: Collection[str] = ()
+    vocabulary: Collection[str] = frozenset()
 
     @property
     def tongue(self) -> str:
@@ -92,12 +103,14 @@ class Product:
 
 @dataclass(frozen=True)
 class Draft:
-    """Proposed texts by field (bullets one a line, keywords with commas) that the guards let pass; `problems` of others."""
+    """Proposed texts by field (bullets one a line, keywords with commas) that the guards let pass; `problems` of others. Texts
+    with `doubts` are for a person to look at: no policy accepts them."""
 
     texts: Mapping[str, str]
     problems: Mapping[str, Sequence[str]]
     engine: str
     reason: str = ""
+    doubts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def keeping(draft: Draft, bullets: str, brief: Brief) -> Draft:
@@ -127,6 +140,20 @@ def check(product: Product, brief: Brief, texts: Mapping[str, str]) -> tuple[dic
         if found:
             problems[name] = found
     return good, problems
+
+
+def doubts(product: Product, brief: Brief, texts: Mapping[str, str]) -> dict[str, list[str]]:
+    """By field: what is no fact that a list knows, and that the product does not say either. Not wrong, but for a person to see:
+    a buyer could take "vets recommend it" at its word."""
+    known, found = product.known(brief.brands), dict[str, list[str]]()
+    for name in ("description", "bullets"):
+        for sentence in grounding.beside(texts.get(name, ""), known.has_form, brief.tongue):
+            found.setdefault(name, []).append(f"{DOUBT}: the product does not say {sentence[:_MOST_SHOWN]!r}")
+    for keyword in texts.get("keywords", "").split(", "):
+        new = [word for word in telling(keyword, brief.tongue) if not known.has_form(word) and stem(word) not in brief.vocabulary]
+        if new:
+            found.setdefault("keywords", []).append(f"{DOUBT}: neither the product nor the catalog says {new[0]!r}")
+    return found
 
 
 def _best(
@@ -159,10 +186,12 @@ def form_problems(text: str, limit: Limit) -> list[str]:
     found = [] if limit.fits(text) else [f"it is longer than {limit.most} {limit.unit}"]
     for pattern, what in (
         (_TAG, "HTML"), (_CONTACT, "an address or telephone number"), (_DECORATION, "decoration"), (_UNFIT, "control characters"),
-        (_CHATTER, "words of the model to its user"),
+        (_CHATTER, "words of the model to its user"), (_SPACED, "a word that is spelled out"),
     ):  # fmt: skip
         if pattern.search(text):
             found.append(f"it has {what}")
+    if not any("address" in one for one in found) and any(span.kind == "address" for span in spans(text)):
+        found.append("it has an address or telephone number")
     if facts.visible(text) != _composed(text):
         found.append("it has invisible characters")
     if (said := facts.instructs(text)) is not None:
@@ -172,6 +201,19 @@ def form_problems(text: str, limit: Limit) -> list[str]:
 
 def _composed(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
+
+
+def _identity(product: Product, before: str, after: str) -> list[str]:
+    """What tells buyers who made it and what it is, where the title said so before."""
+    found = []
+    said, says = (facts.Known([text]) for text in (before, after))
+    brand = product.about.get("brand", "")
+    if brand and facts.fold(brand) in said.folded and facts.fold(brand) not in says.folded:
+        found.append(f"the brand {brand!r} is lost")
+    kinds = telling(product.about.get("product_type", ""), "en")
+    if kinds and stem(kinds[-1]) in said.stems and not says.has_form(kinds[-1]):
+        found.append(f"what it is ({kinds[-1]!r}) is lost")
+    return found
 
 
 def _facts(name: str, text: str, product: Product, brief: Brief, known: facts.Known) -> list[str]:
@@ -188,6 +230,8 @@ def _facts(name: str, text: str, product: Product, brief: Brief, known: facts.Kn
     elif len(text) > max(_SHORT, _LONGER * len(before)):
         found.append("it is much longer than its source")
     found += facts.lost(before, text, brief.tongue, title=name == "title")
+    if name == "title":
+        found += _identity(product, before, text)
     if facts.kept_share(before, text) < (_TITLE_KEEPS if name == "title" else _DESCRIPTION_KEEPS):
         found.append("it has little in common with its source")
     return list(dict.fromkeys(found))

@@ -38,8 +38,13 @@ __all__ = [
 ]  # fmt: skip
 #: Part of the key of every recorded answer: raise it when rules or words change so that refused texts deserve another try.
 VERSION = 5
-#: Concepts that a title may not lose.
-_KEPT = ("material", "color")
+#: What a title may not lose: kinds of facts, and for whom and how a product is made.
+_KEPT = ("material", "color", "claim")
+_KEPT_CLAIMS = frozenset(
+    ("women", "men", "unisex", "children", "organic", "vegan", "recycled", "waterproof", "handmade", "gluten")
+)  # fmt: skip
+_BARE = frozenset(("", "years", "time", "money"))
+_LETTER_SIZE = re.compile(r"(?<![\w'’.-])(?<!\d )(?:[2-6]?X{0,3}[SL]|[2-6]XL|M)(?![\w'’-])")
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,7 @@ def _new_statements(text: str, known: Known, language: str) -> Iterator[str]:
     judged: list[tuple[int, int]] = []
     for each in claims.stated(plain, language):
         judged.append((each.start, each.end))
-        affirms = each.kind == "claim" and not _inside(each.start, denials)
+        affirms = each.kind in ("claim", "material") and not _inside(each.start, denials)
         if each.concept == claims.NEVER:
             yield f"{each.shown!r} advertises an offer"
         elif not known.states(each, affirmed=affirms):
@@ -219,7 +224,8 @@ def new_words(text: str, known: Known, language: str) -> list[str]:
         if each.dimension:
             rest[start:end] = " " * (end - start)
     words = dict.fromkeys(WORD.findall("".join(rest)))
-    return [word for word in words if not word.isdigit() and fold(word) not in neutral(language) and not known.has(word)]
+    has = known.has_form if language == "de" else known.has  # Teebeutel, of "20 Beutel" Tee
+    return [word for word in words if not word.isdigit() and fold(word) not in neutral(language) and not has(word)]
 
 
 def borrowed(title: str, own: Known, prose: str, language: str) -> list[str]:
@@ -234,19 +240,24 @@ def lost(before: str, after: str, language: str, *, title: bool = False) -> list
     """What a text no longer states of what it stated: numbers, negations; a title also materials, colors and model numbers."""
     known = Known([after])
     found: dict[str, None] = {}
-    for each in measures(before, ()):
-        if known.numbers.isdisjoint(each.values) and not any((each.dimension, size) in known.sizes for size in each.sizes):
+    for each in measures(before, both(language)):
+        same = any((each.dimension, size) in known.sizes for size in each.sizes)
+        bare = each.dimension in _BARE  # an age or a time may lose its unit: from 3 years, aged 3
+        if not same and each.values != {1} and (known.numbers.isdisjoint(each.values) or not bare):
             found[f"the number {each.shown!r} is lost"] = None
     for denial in denials(visible(before), both(language)):
         if denial.about.isdisjoint(known.denials):
             found[f"the negation {denial.shown!r} is lost"] = None
     if title:
         for said in claims.stated(folded(before), language, _KEPT):
-            if not known.states(said):
+            if (said.kind != "claim" or said.concept in _KEPT_CLAIMS) and not known.states(said):
                 found[f"the {said.kind} {said.shown!r} is lost"] = None
-        for shown in models(before):
-            if any(char.isdigit() for char in shown) and not known.has_code(shown):
-                found[f"{shown!r} is lost"] = None
+        for size in _LETTER_SIZE.findall(before):
+            if size not in _LETTER_SIZE.findall(after):
+                found[f"the size {size!r} is lost"] = None
+    for shown in models(before):
+        if any(char.isdigit() for char in shown) and not known.has_code(shown):
+            found[f"{shown!r} is lost"] = None
     return list(found)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from pipeline.language.telling import tells
 from pipeline.language.wording import WORD, fold, lists, neutral
 
 #: Letters and digits in one (WH-1000XM4, A4, 4K), or capitals alone (LED), or inner capitals (PowerGrip).
@@ -31,7 +32,8 @@ def names(text: str, brands: frozenset[str], language: str, *, any_case: bool = 
     for match in marks.finditer(text) if marks else ():
         yield match[0]
     for match in cue.finditer(text) if cue else ():
-        yield match[1]
+        if tells(match[1], language):  # von Natur
+            yield match[1]
     if language == "de":
         return
     for match in _CAPITAL.finditer(text):

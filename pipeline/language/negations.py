@@ -131,7 +131,8 @@ def denied(text: str, languages: Iterable[str], *, whole: bool = False) -> list[
             few = short or (language, match[0]) == ("en", "no")
             following = following[: (3 if whole else 1) if few else _MOST_WORDS]
             start = match.start()
-            if language == "de" or (whole and not short):
+            # "Ampoule non fournie": what is denied stands before.
+            if language == "de" or (whole and not (short and telling(text[match.end() : end], language))):
                 before = text[max(0, start - 60) : start]
                 last = max((one.end() for one in re.finditer(rf"{_CLAUSE.pattern}|(?<!\w)und(?!\w)", before)), default=0)
                 start -= len(before) - last

@@ -20,7 +20,7 @@ from pipeline.language import facts
 from pipeline.language.asker import Asker
 from pipeline.language.charging import allowance, no_credits, pay_for_answers
 from pipeline.language.client import ModelClient, Prompt, Reply
-from pipeline.language.drafts import FIELDS, MOST_TEXT, Brief, Draft, Product, check
+from pipeline.language.drafts import FIELDS, MOST_TEXT, Brief, Draft, Product, check, doubts
 from pipeline.language.languages import language_name
 from pipeline.language.ledger import Account
 from pipeline.language.plan import Estimate
@@ -89,7 +89,7 @@ class Writer:
 
     def judged(self, product: Product, answer: Mapping[str, str]) -> Draft:
         good, problems = check(product, self.brief, answer)
-        return Draft(good, problems, self.engine, _reason(answer.get("reason", "")))
+        return Draft(good, problems, self.engine, _reason(answer.get("reason", "")), doubts(product, self.brief, good))
 
 
 def plan_drafts(connection: psycopg.Connection[Any], writer: Writer, products: Iterable[Product]) -> None:

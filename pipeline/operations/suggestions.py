@@ -18,6 +18,7 @@ class SuggestionDecision(dg.Config):
     everything: bool = Field(default=False, description="Of all products; the filters below narrow it.")
     fields: list[str] = Field(default=[], description="Only title, description, bullets, keywords; empty means all.")
     min_gain: float = Field(default=0.0, description="Only what brings at least so many points of score.")
+    seen: bool = Field(default=False, description="Accept everything: also texts that a person must see, since you saw them.")
     who: str = Field(description="Your name; kept with the decision.")
     why: str = Field(default="", description="Why; kept with the decision.")
 
@@ -35,7 +36,8 @@ def decide_about_suggestions(context: dg.OpExecutionContext, workspace: Workspac
             raise UsageError("say which: product_ids, or everything: true")
         cell = review.connected_cell(connection, config.store, config.marketplace)
         minimum = config.min_gain if config.action == "accept" or config.min_gain > 0 else None
-        which = review.Which(fields=config.fields, product_ids=config.product_ids, minimum=minimum)
+        doubtful = config.seen or bool(config.product_ids) or config.action == "reject"
+        which = review.Which(fields=config.fields, product_ids=config.product_ids, minimum=minimum, doubtful=doubtful)
         rows = review.open_table(connection, workspace.settings, cell).rows(which)
         act = review.accept if config.action == "accept" else review.reject
         count = act(connection, cell, rows, Person(config.who, config.why, context.run.run_id))

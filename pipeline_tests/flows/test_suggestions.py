@@ -87,7 +87,10 @@ def test_what_a_model_writes_is_a_suggestion_until_it_is_accepted(place: Place, 
     assert found["title"]["reason"] == GOOD["reason"] and found["title"]["engine"].startswith("model:")
     assert found["title"]["score_after"] > found["title"]["score_before"] and found["keywords"]["gain"] > 0
     mug = listing(place)["product_id"]
-    assert place.summary("suggestions", "accept", *WHERE, "--product", mug, "--why", "reads well") == {"decided": 4}
+    assert place.summary("suggestions", "accept", *WHERE, "--product", mug, "--why", "reads well") == {
+        "decided": 4,
+        "to_be_seen": 0,
+    }
     model.clear()
     done = export(place)
     assert (done["changes"]["update"] + done["changes"]["create"], model.requests) == (1, []) or done["changes"]["create"] == 5
@@ -135,6 +138,25 @@ def test_a_policy_accepts_by_itself(place: Place, model: FakeOpenAI) -> None:
     assert "accept_suggestions" in place.cli("connection", "set", *WHERE, "accept_suggestions=always", code=2).error
     wrong = place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain > banana", code=2).error
     assert "must be never, or from how many points on" in wrong and "pattern" not in wrong
+
+
+def test_what_the_product_does_not_say_is_for_a_person(place: Place, model: FakeOpenAI) -> None:
+    """Neither a policy nor a decision about everything accepts a sentence that nobody can check against the source."""
+    more = {**GOOD, "description": f"{GOOD['description']} Bakers swear by its stamp.", "keywords": ["cup", "bialetti mug"]}
+    model.write = lambda asked: more if "Mug" in asked["product"]["title"] else {}
+    place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain >= 0.5", code=0)
+    export(place)
+    found = suggestions(place)
+    assert {name: row["state"] for name, row in found.items()} == {
+        "title": "accepted", "description": "suggested", "bullets": "accepted", "keywords": "suggested",
+    }  # fmt: skip
+    assert "a person must see: the product does not say 'Bakers swear by its stamp.'" in found["description"]["problems"]
+    assert "bialetti" in found["keywords"]["problems"][0]
+    said = place.cli("suggestions", "accept", *WHERE, "--all", "--field", "description", "--field", "keywords", code=0).out
+    assert " fields say more than the product does and stay suggested" in said and "--guard 'a person must see'" in said
+    assert suggestions(place)["keywords"]["state"] == "suggested"
+    assert place.summary("suggestions", "accept", *WHERE, "--all", "--field", "keywords", "--seen")["decided"] >= 1
+    assert set(suggestions(place, "--state", "suggested")) == {"description"}
 
 
 def test_without_a_model_rules_suggest(place: Place) -> None:

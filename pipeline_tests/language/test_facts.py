@@ -10,6 +10,7 @@ import yaml
 
 from pipeline.language.claims import stated
 from pipeline.language.facts import Known, borrowed, instructs, invented, lost, new_words, plain_sentences
+from pipeline.language.grounding import beside
 from pipeline.language.wording import folded
 
 COPY = yaml.safe_load(Path(__file__).with_name("copy.yaml").read_text("utf-8"))
@@ -210,10 +211,61 @@ def test_a_unit_at_the_end_of_a_list_is_of_all_its_numbers() -> None:
 
 
 def test_what_is_not_included_is_a_negation_of_what_stands_before() -> None:
-    assert lost("Bulb not included", "Lamp with bulb included", "en") == ["the negation 'not included' is lost"]
+    assert lost("Bulb not included", "Lamp with bulb included", "en") == ["the negation 'Bulb not included' is lost"]
     assert (
         lost("Glühbirne nicht enthalten", "Ohne Glühbirne", "de")
         == []
         == lost("Ohne Glühbirne", "Glühbirne nicht enthalten", "de")
     )
     assert invented("Shade not included", Known(["No bulb included. With shade."]), "en")
+
+
+BESIDE = yaml.safe_load(Path(__file__).with_name("beside.yaml").read_text("utf-8"))
+ABOUT = [(language, Known(product["known"]), product) for language, products in BESIDE.items() for product in products]
+
+
+def test_what_the_source_denies_no_text_affirms() -> None:
+    asked = [(language, known, text) for language, known, product in ABOUT for text in product["denied"]]
+    assert [text for language, known, text in asked if not invented(text, known, language)] == []
+    assert len(asked) >= 20
+
+
+def test_sentences_about_something_else_are_refused_or_left_to_a_person() -> None:
+    asked = [(language, known, text) for language, known, product in ABOUT for text in product["beside"]]
+    passed = [
+        text for language, known, text in asked
+        if not invented(text, known, language) and not beside(text, known.has_form, language)
+    ]  # fmt: skip
+    assert len(passed) <= 0.02 * len(asked), passed
+
+
+def test_most_good_sentences_need_no_person() -> None:
+    asked = [
+        (language, Known(product["known"]), text)
+        for language, found in COPY.items()
+        for product in found
+        for text in product["good"]
+    ]
+    doubted = [text for language, known, text in asked if beside(text, known.has_form, language)]
+    assert len(doubted) <= 0.2 * len(asked), len(doubted) / len(asked)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "language", "lost_one"),
+    [
+        ("Lamp 8 W", "Lamp 8", "en", "8 W"),
+        ("Two zipped pockets", "Zipped pockets", "en", "Two"),
+        ("Housing is IPX4", "Housing", "en", "IPX4"),
+        ("Tisch für acht Personen", "Großer Tisch", "de", "acht"),
+        ("Toy from 3 years", "Toy for children aged 3", "en", ""),
+        ("1,250 g", "1.25 kg", "en", ""),
+    ],
+)
+def test_numbers_keep_their_units_and_words(before: str, after: str, language: str, lost_one: str) -> None:
+    found = " ".join(lost(before, after, language))
+    assert (lost_one in found) if lost_one else not found
+
+
+def test_a_title_keeps_size_audience_and_what_it_is_made_like() -> None:
+    assert lost("Organic Tee Men L", "Tee", "en", title=True) and not lost("Tee L 12 L", "Tee L, 12 l", "en", title=True)
+    assert {"L", "Organic", "Men"} <= {word.split("'")[1] for word in lost("Organic Tee Men L", "Tee", "en", title=True)}

@@ -28,7 +28,9 @@ from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan
 from pipeline.language.plan import Estimate
 from pipeline.language.run import Model
 from pipeline.language.translate import part
+from pipeline.language.wording import WORD, stem
 from pipeline.listings.categories.overlay import USED
+from pipeline.listings.categories.taxonomy import shopify
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import Knowledge
 from pipeline.listings.optimized import rules
@@ -140,8 +142,19 @@ class Optimizer:
     def _brief(self) -> Brief:
         vendors = pc.unique(self.catalog.products.arrow(["vendor"])["vendor"]).drop_null().to_pylist()
         brands = sorted(vendors) if len(vendors) <= _MOST_BRANDS else []
-        site = self.cell.site
-        return Brief(site.key, site.language, limits_of(self._judge.recipe.ruleset), tuple(brands))
+        site, known = self.cell.site, self._vocabulary if self.model is not None else frozenset()
+        return Brief(site.key, site.language, limits_of(self._judge.recipe.ruleset), tuple(brands), known)
+
+    @cached_property
+    def _vocabulary(self) -> frozenset[str]:
+        """Stems of words that name products: those of Shopify's taxonomy, and of the catalog's own titles, types, tags."""
+        found = {stem(word) for path in shopify().paths for word in WORD.findall(path[-1])}
+        for index in range(self.catalog.products.batches):
+            table = self.catalog.products.arrow_batch(index, ["title", "product_type", "tags"])
+            texts = [*table["title"].to_pylist(), *pc.unique(table["product_type"]).to_pylist()]
+            tags = pc.unique(pc.list_flatten(table["tags"])).to_pylist()
+            found.update(stem(word) for text in (*texts, *tags) if text for word in WORD.findall(text))
+        return frozenset(found)
 
     @cached_property
     def _speaks_otherwise(self) -> bool:

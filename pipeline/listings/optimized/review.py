@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pyarrow.compute as pc
 
-from pipeline.language.drafts import FIELDS, form_problems
+from pipeline.language.drafts import DOUBT, FIELDS, form_problems
 from pipeline.language.languages import base
 from pipeline.listings.categories.review import connected_cell
 from pipeline.listings.cell import Cell
@@ -40,12 +40,13 @@ _MOST_BYTES = 256_000_000
 #: Fields that one line of the audit names; all of them are in `suggestion_decisions`.
 _MOST_AUDITED = 20
 
-__all__ = ["COLUMNS", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "read_csv", "reject"]
+__all__ = ["COLUMNS", "DOUBT", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "read_csv", "reject"]
 
 
 @dataclass(frozen=True)
 class Which:
-    """Fields of suggestions. Empty collections mean all; `problem` is a part of what a guard said."""
+    """Fields of suggestions. Empty collections mean all; `problem` is a part of what a guard said; `doubtful`: also those that a
+    person must see."""
 
     state: str | None = None
     fields: Collection[str] = ()
@@ -53,6 +54,7 @@ class Which:
     minimum: float | None = None
     problem: str | None = None
     engine: str | None = None
+    doubtful: bool = True
 
     def takes(self, row: Mapping[str, Any]) -> bool:
         return (
@@ -62,6 +64,7 @@ class Which:
             and (self.minimum is None or (row["gain"] is not None and row["gain"] >= self.minimum))
             and (self.problem is None or any(self.problem.lower() in text.lower() for text in row["problems"]))
             and (self.engine is None or row["engine"].startswith(self.engine))
+            and (self.doubtful or not any(text.startswith(DOUBT) for text in row["problems"]))
         )
 
 

@@ -87,8 +87,9 @@ def settle(
         key = proposal.product.key
         own = [entries[key][name] for name in FIELDS if name in entries[key]]
         if least_gain is not None and after[key] - before[key] >= least_gain:
+            doubtful = _doubts(proposal)
             for one in own:
-                if one["state"] == "suggested" and one["gain"] is not None:
+                if one["state"] == "suggested" and one["gain"] is not None and one["field"] not in doubtful:
                     one |= {"state": "accepted", "who": "policy", "why": f"score_gain >= {least_gain:g}"}
         found.append(_row(proposal, own, before[key], after[key]))
     return _safe(judge, rows, base, found)
@@ -100,7 +101,7 @@ def _entries(proposal: Proposal) -> dict[str, dict[str, Any]]:
     model, by_rules = proposal.by_model, proposal.by_rules
     found: dict[str, dict[str, Any]] = {}
     for name in FIELDS:
-        problems = list(model.problems.get(name, ())) if model is not None else []
+        problems = [*_doubts(proposal).get(name, ()), *model.problems.get(name, ())] if model is not None else []
         draft = model if model is not None and name in model.texts else by_rules if name in by_rules.texts else None
         entry: dict[str, Any] = {
             "field": name, "before": proposal.before[name], "after": draft.texts[name] if draft else None,
@@ -118,6 +119,11 @@ def _entries(proposal: Proposal) -> dict[str, dict[str, Any]]:
         elif problems or (draft is not None and draft.texts[name] != proposal.before[name]):
             found[name] = entry
     return found
+
+
+def _doubts(proposal: Proposal) -> Mapping[str, Sequence[str]]:
+    """By field: why a person must see what the model wrote."""
+    return proposal.by_model.doubts if proposal.by_model is not None else {}
 
 
 def _differences(
