@@ -56,6 +56,7 @@ from pipeline.stores.credits import deducted_by
 from pipeline.stores.notifications import notify
 
 GROUP = "listings"
+EXPORT_JOB = "export_listings"
 OWNERS = ["team:listings"]
 LOCK_WAIT_SECONDS = 60.0
 #: The longest that a run waits for another one that asks a model the same.
@@ -93,6 +94,12 @@ def asking(context: dg.AssetExecutionContext, workspace: Workspace, what: str) -
         busy="are being asked for",
     ):
         yield
+
+
+def paying(context: dg.AssetExecutionContext, connection: psycopg.Connection[Any], cell: Cell) -> Account:
+    """Who pays for what a model is asked in this run. What an export asks in a batch makes it go on when it is answered."""
+    site = cell.site.key if context.run.job_name == EXPORT_JOB else None
+    return Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id), site)
 
 
 @dg.asset(
@@ -134,7 +141,7 @@ def localized_products(
             # Seen in the UI before anything is spent.
             partition = context.partition_key
             context.log_event(dg.AssetObservation("localized_products", partition=partition, metadata=expected))
-            payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
+            payer = paying(context, connection, cell)
             report = counted(reporter(context, "localized_products"), "products")
             pays = model is not None and not export_options.dry_run
             with asking(context, workspace, f"translations of {cell.store.key}") if pays else nullcontext():
@@ -142,7 +149,7 @@ def localized_products(
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
             if not export_options.dry_run:
                 note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), outcome.stopped)
-            if spent.calls or outcome.stopped:
+            if spent.calls or outcome.received or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
                 left = outcome.states.total() - outcome.states["translated"]
                 subject = f"products of {cell.store.key} are translated for {cell.site.key}; {left} of them not wholly"
