@@ -154,12 +154,11 @@ def lines(found: Polled) -> list[str]:
         if one["success"]:
             cost, reserved = (dollars(round(one[name] * 1e6)) for name in ("usd", "unsettled_usd"))
             open_ = f", {reserved} of it reserved until they are answered" if one["unsettled_usd"] else ""
-            asked = f"{one['requests']} requests were made for what they left: {cost}{open_}"
-            used = (
-                f"{one['store']}: the answers of {one['batches']} batches are used"
-                if "batches" in one
-                else (f"{one['store']}: the export to {one['marketplace']} went on with {one['products']} products")
-            )
+            if "marketplace" in one:
+                used = f"{one['store']}: the export to {one['marketplace']} went on with {one['products']} products"
+            else:
+                used = f"{one['store']}: the answers of {one['batches']} batches are used"
+            asked = f"{one['requests']} requests were made for what is left: {cost}{open_}"
             said.append(f"{used}; {asked if one['requests'] else 'nothing is left'}")
     return said
 

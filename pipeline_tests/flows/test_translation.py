@@ -298,12 +298,13 @@ def test_better_texts_wait_for_a_translation_that_is_on_its_way(
         asked = [json.loads(request["messages"][-1]["content"]) for request in model.requests]
         return [one["product"]["title"] for one in asked if "product" in one]
 
+    model.write = lambda asked: {"keywords": ["Tasse"]}
     assert export(place, "--dry-run")["texts"]["optimization"]["estimate"]["texts"] == 5
     export(place)
     assert len(model.batches.batches) == 1 and titles() == []  # they would be asked again in German
     model.batches.end()
     said = place.cli("language", "batches", "--poll", code=0).out
-    assert f"shop: the export to {SITE} went on with 5 products; 5 requests were made for what they left" in said
+    assert f"shop: the export to {SITE} went on with 5 products; 5 requests were made for what is left" in said
     assert listing(place, "SKU-1")["title"] == "Blueo Mugo byo Potter & Sons"
     assert len(model.batches.batches) == 2 and titles() == []  # now in German
     model.batches.end()
@@ -316,9 +317,7 @@ def test_better_texts_wait_for_a_translation_that_is_on_its_way(
     assert titles() == asked and place.summary("language", "batches", "--poll")["follow_ups"] == []
 
 
-def test_sites_in_one_language_go_on_with_one_batch(
-    place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sites_in_one_language_go_on_with_one_batch(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_TRANSPORT", "batch")
     place.cli("connect", "shop", "ebay-de", "--set", "default_category=20697", "--set", "auto_translate=true", code=0)
     export(place)
