@@ -5,5 +5,3 @@ ALTER TABLE language_batches ADD COLUMN site text; -- the connection whose expor
 ALTER TABLE language_batch_requests
     ADD COLUMN about jsonb NOT NULL DEFAULT '[]', -- of each of the keys, as its task wrote it down
     ADD COLUMN product_ids text[] NOT NULL DEFAULT '{}';
-
-CREATE INDEX language_batch_requests_keys ON language_batch_requests USING gin (keys);

@@ -90,8 +90,9 @@ def asked(
         return [], {}
     rows = connection.execute(
         f"SELECT custom_id, model, keys, about, reply, created_at{_REQUESTS}"  # noqa: S608
-        " AND task = %s AND keys && %s AND reply IS DISTINCT FROM %s ORDER BY created_at, custom_id",
-        (store_id, task, list(wanted), _LEFT),
+        " AND task = %s AND reply IS DISTINCT FROM %s AND EXISTS (SELECT FROM unnest(keys) AS key WHERE key = ANY(%s))"
+        " ORDER BY created_at, custom_id",
+        (store_id, task, _LEFT, list(wanted)),
     ).fetchall()
     answers, open_ = list[Answer](), dict[str, str]()
     for custom_id, model, its_keys, about, reply, since in rows:

@@ -10,13 +10,14 @@ from pipeline.language.batches import IN_BATCH
 from pipeline.language.choices import ask_choices, estimate_choices
 from pipeline.language.ledger import spending
 from pipeline.language.run import Model, configured_model
-from pipeline.listings.assets import GROUP, OWNERS, asking, connected, paying
+from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.categories import model as choosing
 from pipeline.listings.categories import overlay, suggestions
 from pipeline.listings.categories.inputs import proposer_of
 from pipeline.listings.categories.model import TASK
 from pipeline.listings.cell import Cell
 from pipeline.listings.open_texts import note_open
+from pipeline.listings.paying import payer
 from pipeline.listings.schema import CATEGORIES
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
@@ -103,7 +104,8 @@ def _let_choose(
         context.log_event(dg.AssetObservation(overlay.NAME, partition=str(context.partition_key), metadata=seen))
         report = counted(reporter(context, "listing_categories"), "products shown to the model")
         if not options.dry_run:
-            ask_choices(connection, model, paying(context, connection, cell), chooser, report)
+            account = payer(connection, cell, context.run.run_id, context.run.job_name)
+            ask_choices(connection, model, account, chooser, report)
             why = chooser.stopped or (IN_BATCH if chooser.waiting else None)
             note_open(connection, cell.store.id, cell.site.key, TASK, chooser.left if why else 0, why)
         spent = spending(connection, run_id=context.run.run_id, task=TASK)

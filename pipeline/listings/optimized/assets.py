@@ -16,12 +16,13 @@ from pipeline.language.ledger import spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
 from pipeline.language.optimize import TASK
 from pipeline.language.run import configured_model
-from pipeline.listings.assets import GROUP, OWNERS, asking, connected, paying
+from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import read_knowledge
 from pipeline.listings.open_texts import left_open, note_open
 from pipeline.listings.overlays import OPTIMIZED
+from pipeline.listings.paying import payer
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
 from pipeline.platform.io_manager import stored_table
@@ -82,11 +83,11 @@ def optimized_products(
             expected = {"optimized": _language(cell), **estimate_metadata(estimate, model, price)}
             # Seen in the UI before anything is spent.
             context.log_event(dg.AssetObservation(NAME, partition=context.partition_key, metadata=expected))
-            payer = paying(context, connection, cell)
+            account = payer(connection, cell, context.run.run_id, context.run.job_name)
             pays = model is not None and not export_options.dry_run and export_options.ai is not False
             report = counted(reporter(context, NAME), "products")
             with asking(context, workspace, f"better texts of {cell.store.key} on {cell.site.key}") if pays else nullcontext():
-                table, outcome = work.write(folder, import_id, payer if pays else None, report)
+                table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
             why = outcome.stopped or (IN_BATCH if outcome.in_batches else None)
             if not export_options.dry_run:
