@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.label_runs import estimate, label_table, require_success, run_labels, summary_of
 from pipeline.cli.options import Json, StoreKey
 from pipeline.cli.output import say, show_facts, show_json, show_table
 from pipeline.cli.session import Session, session
@@ -15,7 +16,6 @@ from pipeline.cli.session import Session, session
 if TYPE_CHECKING:
     from pipeline.labels.files import StoredFile
     from pipeline.labels.model import LabelFile
-    from pipeline.operations.launch import Outcome
     from pipeline.stores.stores import Store
 
 app = typer.Typer(help="UI labels: texts of a storefront that are not products.", no_args_is_help=True)
@@ -50,12 +50,12 @@ def import_(
             stored, read, replaced = add_file(
                 connection, current.settings, found, name, content, spoken, resource=resource, source=source or file is None
             )
-        outcome = _run(current, "read_labels", store)
-        table = _table(current, "rejected_labels", store)
+        outcome = run_labels(current, "read_labels", store)
+        table = label_table(current, "rejected_labels", store)
         place = (stored.resource, stored.locale)
         rejected = [row for row in table.arrow().to_pylist() if (row["resource"], row["locale"]) == place]
         kept, unchanged = _counts(current, found, stored, read)
-    _end(outcome)
+    require_success(outcome)
     if as_json:
         counts = {"labels": len(read.labels), "stored": kept, "unchanged": unchanged}
         show_json({"file": stored, "replaced": replaced, **counts, "rejected": rejected, "run": outcome.run_id})
@@ -103,16 +103,16 @@ def translate(
             if not read_locales(connection, found.id):
                 raise UsageError(f"say into which languages: pipeline labels translate {store} --to de,fr")
             if dry_run:
-                planned = _estimate(current, connection, found, asked, again, transport)
+                planned = estimate(current, connection, found, asked, again, transport)
                 connection.rollback()
         if dry_run:
             show_json(planned) if as_json else show_facts(planned)
             return
         options = {"locales": asked, "again": again, "max_usd": max_usd, "transport": transport}
-        outcome = _run(current, "translate_labels", store, options)
+        outcome = run_labels(current, "translate_labels", store, options)
         if outcome.error is None:
-            summary = _summary(current, found, outcome)
-    _end(outcome)
+            summary = summary_of(current, found, outcome)
+    require_success(outcome)
     if as_json:
         show_json(summary)
         return
@@ -139,7 +139,7 @@ def status(store: StoreKey, as_json: Json = False) -> None:
     with session() as current, current.connect() as connection:
         found = _store(current, store)
         files = list_files(connection, found.id)
-        table = _table(current, "translated_labels", store, missing_ok=True)
+        table = label_table(current, "translated_labels", store, missing_ok=True)
         rows = coverage(table.read()) if table else []
     if as_json:
         show_json({"files": files, "coverage": rows})
@@ -167,7 +167,7 @@ def list_(
         _store(current, store)
         wanted = {"locale": locale, "state": state, "resource": resource}
         translated = locale is not None or state is not None
-        table = _table(current, "translated_labels" if translated else "ui_labels", store)
+        table = label_table(current, "translated_labels" if translated else "ui_labels", store)
         rows = [row for row in table.arrow().to_pylist() if all(value in (None, row.get(name)) for name, value in wanted.items())]
     if as_json:
         show_json({"labels": rows[:limit], "total": len(rows)})
@@ -203,7 +203,7 @@ def export(
         if not sources or not locales:
             raise UsageError(f"there is nothing to write; see: pipeline labels status {store}")
         folder = out or current.settings.data_dir / "labels" / store / "exports"
-        written = list(export_files(current.settings, sources, _table(current, "translated_labels", store), locales, folder))
+        written = list(export_files(current.settings, sources, label_table(current, "translated_labels", store), locales, folder))
     if as_json:
         show_json({"files": [{**asdict(file), "path": str(file.path)} for file in written]})
         return
@@ -234,13 +234,13 @@ def publish(
         if dry_run:
             with current.database.connect(autocommit=True) as connection:
                 credentials = open_credentials(connection, current.vault, found)
-                translated = _table(current, "translated_labels", store)
+                translated = label_table(current, "translated_labels", store)
                 result = dry(connection, current.settings, found, credentials, translated, locales, overwrite)
             run_id = None
         else:
-            outcome = _run(current, "publish_labels", store, {"locales": locales, "overwrite": overwrite})
-            _end(outcome)
-            result = published(_table(current, "published_labels", store).read())
+            outcome = run_labels(current, "publish_labels", store, {"locales": locales, "overwrite": overwrite})
+            require_success(outcome)
+            result = published(label_table(current, "published_labels", store).read())
             run_id = outcome.run_id
     if as_json:
         show_json(
@@ -344,85 +344,6 @@ def _locales(text: str | None) -> list[str]:
     for locale in found:
         plurals(locale)
     return found
-
-
-def _run(current: Session, what: str, store: str, options: dict[str, Any] | None = None) -> Outcome:
-    from pipeline.cli.results import here
-    from pipeline.operations.chain import publish_labels, read_labels, translate_labels
-    from pipeline.operations.launch import close_dead_runs
-
-    close_dead_runs(current.instance, current.database)
-    if what == "read_labels":
-        return read_labels(here(current), store)
-    work = publish_labels if what == "publish_labels" else translate_labels
-    return work(here(current), store, {name: value for name, value in (options or {}).items() if value is not None})
-
-
-def _end(outcome: Outcome) -> None:
-    from pipeline.model.errors import PipelineError
-
-    if outcome.error is not None:
-        raise PipelineError(outcome.error)
-
-
-def _table(current: Session, asset: str, store: str, missing_ok: bool = False) -> Any:
-    from pipeline.labels.schema import SCHEMAS
-    from pipeline.model.errors import PipelineError
-    from pipeline.platform.io_manager import stored_table
-
-    found = stored_table(current.settings, asset, SCHEMAS[asset], store)
-    if found is None and not missing_ok:
-        command = "translate" if asset == "translated_labels" else "import"
-        raise PipelineError(f"{store} has no {asset.replace('_', ' ')} yet; make them with: pipeline labels {command} {store}")
-    return found
-
-
-def _estimate(
-    current: Session, connection: Any, store: Store, asked: list[str], again: bool, transport: str | None
-) -> dict[str, Any]:
-    from pipeline.labels.work import prepare
-
-    labels = _table(current, "ui_labels", store.key).arrow().to_pylist()
-    return prepare(connection, current.settings.data_dir, store, labels, asked=asked, again=again, transport=transport).metadata
-
-
-def _summary(current: Session, store: Store, outcome: Outcome) -> dict[str, Any]:
-    from collections import Counter
-
-    from pipeline.labels.summary import coverage
-    from pipeline.labels.translation import TASK
-    from pipeline.language.batches import waiting
-    from pipeline.language.ledger import dollars, spending
-
-    rows = _table(current, "translated_labels", store.key).read()
-    with current.connect() as connection:
-        spent = spending(connection, run_id=outcome.run_id)
-        in_batches = waiting(connection, store.id, TASK)
-    return {
-        "store": store.key,
-        "run": outcome.run_id,
-        "coverage": coverage(rows),
-        "engines": dict(Counter(rows["engine"])),
-        "calls": spent.calls,
-        "tokens_in": spent.tokens_in,
-        "tokens_out": spent.tokens_out,
-        "spent_usd": spent.usd_micro / 1e6,
-        "spent": dollars(spent.usd_micro),
-        "in_batches": in_batches,
-        "stopped": _stopped(current, outcome.run_id),
-    }
-
-
-def _stopped(current: Session, run_id: str) -> str | None:
-    """Why the run left texts for the next one, as its materialization says."""
-    import dagster as dg
-
-    records = current.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
-    for record in records:
-        metadata = record.event_log_entry.asset_materialization.metadata if record.event_log_entry.asset_materialization else {}
-        if "stopped" in metadata and metadata["stopped"].value != "no":
-            return str(metadata["stopped"].value)
-    return None
 
 
 def _show_coverage(rows: list[dict[str, Any]], store: str) -> None:

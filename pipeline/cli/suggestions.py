@@ -58,7 +58,7 @@ def list_(
     if as_json:
         show_json({"suggestions": shown})
         return
-    rows = [tuple(_short(row[name]) for name in _SHOWN) for row in shown]
+    rows = [tuple(_short(row[name]) for name in _SHOWN) for row in map(_differing, shown)]
     show_table(_SHOWN, rows, empty=empty)
     if len(shown) == limit:
         say(f"the first {limit}; all of them with: pipeline suggestions export {store} {marketplace} FILE")
@@ -201,6 +201,23 @@ def _decided(count: int, store: str, marketplace: str) -> None:
     place = f"{store} {marketplace}"
     say(f"{count} fields decided; they count from the next export on: pipeline export {place}" if count else
         f"no suggestion is among them; see: pipeline suggestions list {place}")  # fmt: skip
+
+
+def _differing(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with what differs alone: lines or words that go and come; of a text where it begins to be another."""
+    before, after = row["before"] or "", row["after"] or ""
+    if row["field"] in ("bullets", "keywords"):
+        joint = "\n" if row["field"] == "bullets" else ", "
+        parts = [part for part in before.split(joint) if part], [part for part in after.split(joint) if part]
+        goes, comes = ([part for part in one if part not in other] for one, other in (parts, parts[::-1]))
+        stays = len(parts[1]) - len(comes)
+        kept = [f"({stays} stay)"] if stays else []
+        return {**row, "before": " / ".join([*kept, *goes]), "after": " / ".join(comes)}
+    same = next((place for place, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+    start = before.rfind(" ", 0, same) + 1 if same > _MOST_SHOWN // 3 else 0
+    if start and before and after:
+        before, after = f"… {before[start:]}", f"… {after[start:]}"
+    return {**row, "before": before, "after": after}
 
 
 def _short(value: Any) -> Any:

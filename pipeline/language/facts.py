@@ -14,9 +14,10 @@ from decimal import Decimal
 from functools import cached_property
 
 from pipeline.language import claims, positions
+from pipeline.language.grounding import affirmed
 from pipeline.language.measures import Measure, inside, measures, placed_measures, shared
 from pipeline.language.names import models, names
-from pipeline.language.negations import denied, implied, negated
+from pipeline.language.negations import denials, denied, implied, negated
 from pipeline.language.wording import (
     LANGUAGES,
     WORD,
@@ -85,6 +86,12 @@ class Known:
     @cached_property
     def negated(self) -> frozenset[str]:
         return frozenset([*(key for key, _ in negated(self.text, LANGUAGES)), *implied(self.folded)])
+
+    @cached_property
+    def denials(self) -> frozenset[str]:
+        """The stems of all that it denies, in whatever words of its clause."""
+        stems = {key for language in LANGUAGES for one in denials(self.text, (language,)) for key in one.clause}
+        return frozenset(stems | self.negated)
 
     @cached_property
     def denied(self) -> list[tuple[int, int]]:
@@ -159,9 +166,11 @@ def invented(text: str, known: Known, language: str, *, any_case: bool = False) 
         place = next(claims.stated(folded(shown), language, ("country",)), None)  # judged as such: Italy, of Italian leather
         if place is None and not known.has(shown) and fold(shown) not in known.folded:
             found[f"{shown!r} is a new name"] = None
-    for key, shown in negated(text, both(language)):
-        if key not in known.negated:
-            found[f"{shown!r} is a negation that the product does not have"] = None
+    for denial in denials(text, both(language)):
+        if denial.about.isdisjoint(known.denials):
+            found[f"{denial.shown!r} denies what the product does not deny"] = None
+    for word in affirmed(text, known.texts, language):
+        found[f"{word!r} is affirmed, which the product denies"] = None
     return list(found)
 
 
@@ -228,9 +237,9 @@ def lost(before: str, after: str, language: str, *, title: bool = False) -> list
     for each in measures(before, ()):
         if known.numbers.isdisjoint(each.values) and not any((each.dimension, size) in known.sizes for size in each.sizes):
             found[f"the number {each.shown!r} is lost"] = None
-    for key, shown in negated(visible(before), both(language)):
-        if key not in known.negated:
-            found[f"the negation {shown!r} is lost"] = None
+    for denial in denials(visible(before), both(language)):
+        if denial.about.isdisjoint(known.denials):
+            found[f"the negation {denial.shown!r} is lost"] = None
     if title:
         for said in claims.stated(folded(before), language, _KEPT):
             if not known.states(said):

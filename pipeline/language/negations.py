@@ -4,29 +4,57 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
-from pipeline.language.wording import WORD, any_of, bounded, fold, lists, neutral, stem, words
+from pipeline.language.telling import telling
+from pipeline.language.wording import WORD, any_of, bounded, fold, folded, lists, neutral, stem, words
 
 _FREE = {
     "en": re.compile(r"(?<!\w)([^\W_]+)[- ]free(?!\w)|(?<!\w)([^\W\d_]{3,})less(?!\w)", re.IGNORECASE),
     "de": re.compile(r"(?<!\w)([^\W_]+)[- ]frei\w{0,2}(?!\w)|(?<!\w)([^\W\d_]{3,})(?:frei|los)(?:e[nrsm]?)?(?!\w)", re.I),
 }
+#: "Im Freien" and "der Griff liegt frei" deny nothing.
+_NOT_FREE = frozenset(
+    (
+        "im",
+        "ins",
+        "am",
+        "vom",
+        "zum",
+        "der",
+        "die",
+        "das",
+        "den",
+        "dem",
+        "des",
+        "ist",
+        "liegt",
+        "bleibt",
+        "sind",
+        "und",
+        "ganz",
+        "for",
+        "feel",
+    )
+)
 #: Where what a negation is of ends: after so many words, or with its clause.
-_CLAUSE = re.compile(r"[.;:!?\n,()]|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks)(?!\w)")
+_CLAUSE = re.compile(
+    r"[.;:!?\n,()]|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks|while|wahrend|tandis|mientras)(?!\w)"
+)
 _MOST_WORDS = 8
 #: What these are of is the next word alone.
-_SHORT = ("without", "free of", "free from", "non", "ohne", "frei von", "sans", "sin", "libre de")
+_SHORT = (
+    "without", "free of", "free from", "non", "instead of", "ohne", "frei von", "statt", "anstelle von", "sans", "se passe de",
+    "se passe d'", "a la place des", "a la place de", "au lieu de", "sin", "libre de", "en lugar de",
+)  # fmt: skip
 #: Between a negation and what it is of.
 _SMALL = frozenset(
     ("be", "is", "are", "it", "this", "any", "se", "le", "la", "les", "un", "une", "ist", "sind", "werden", "suitable",
      "geeignet", "es", "son", "other", "more", "been",
      "contain", "contains", "have", "has", "enthält", "hat", "contient", "contiene", "lleva", "tiene")
 )  # fmt: skip
-#: "Bulb not included" says the same as "no bulb included": what is not given stands before.
-_GIVEN = re.compile(
-    r"included?|supplied|provided|enthalten|inbegriffen|dabei|inclus?e?s?|fourni?e?s?|incluid[oa]s?|suministrad[oa]s?"
-)
 
 
 def negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -35,21 +63,49 @@ def negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
     for language in languages:
         for match in _FREE[language].finditer(text) if language in _FREE else ():
             word = match[1] or match[2]
-            if fold(word) not in neutral("en") and fold(match[0]) not in _not_without():
+            if fold(word) not in neutral("en") and fold(match[0]) not in _not_without() and fold(word) not in _NOT_FREE:
                 yield stem(word), match[0]
         for match in _negations(language).finditer(text):
             following = WORD.findall(text[match.end() : match.end() + 60].split(".")[0].split(",")[0])
             content = [word for word in following if fold(word) not in neutral(language) and fold(word) not in _SMALL][:1]
             for word in content:
-                subject = _subject(text, match.start(), language) if _GIVEN.fullmatch(fold(word)) else None
-                yield stem(subject or word), f"{match[0]} {word}"
+                yield stem(word), f"{match[0]} {word}"
 
 
-def _subject(text: str, end: int, language: str) -> str | None:
-    """The last telling word of the clause that a negation stands in, before it."""
-    clause = _CLAUSE.split(text[max(0, end - 60) : end])[-1]
-    found = [word for word in WORD.findall(clause) if fold(word) not in neutral(language) and fold(word) not in _SMALL]
-    return found[-1] if found else None
+@dataclass(frozen=True)
+class Denial:
+    """What a product is or has not, by the stems of telling words: `about` of what is denied (where that comes first, as in "bulb
+    not included", of what stands before), `clause` of all around it, which is `shown` as written."""
+
+    about: frozenset[str]
+    clause: frozenset[str]
+    shown: str
+
+
+def denials(text: str, languages: Sequence[str]) -> Iterator[Denial]:
+    """Each denial of a text, in words such as "not" or "sugar-free". Those without telling words are left out."""
+    plain = folded(_without_false_ones(text))
+    for language in languages:
+        for match in _FREE[language].finditer(plain.text) if language in _FREE else ():
+            word = match[1] or match[2]
+            if word not in neutral("en") and word not in _NOT_FREE and match[0] not in _not_without():
+                yield Denial(frozenset({stem(word)}), frozenset({stem(word)}), plain.shown(*match.span()))
+    for start, end in clauses(plain.text):
+        for language in languages:
+            for match in _negations(language).finditer(plain.text, start, end):
+                parts = plain.text[start : match.start()], plain.text[match.end() : end]
+                before, after = (_stems(part, languages[0]) for part in parts)
+                if before or after:
+                    yield Denial(after or before, before | after, " ".join(plain.shown(start, end).split()))
+
+
+def _stems(text: str, language: str) -> frozenset[str]:
+    return frozenset(stem(fold(word).rpartition("'")[2]) for word in telling(text, language))
+
+
+def clauses(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of the clauses of a folded text."""
+    yield from pairwise([0, *(match.end() for match in _CLAUSE.finditer(text)), len(text)])
 
 
 def implied(text: str) -> Iterator[str]:
@@ -59,9 +115,9 @@ def implied(text: str) -> Iterator[str]:
             yield from map(stem, absent)
 
 
-def denied(text: str, languages: Iterable[str]) -> list[tuple[int, int]]:
-    """Where a folded text denies something: from a negation to the end of what it is of; in German, where it may come last,
-    from the beginning of its clause."""
+def denied(text: str, languages: Iterable[str], *, whole: bool = False) -> list[tuple[int, int]]:
+    """Where a folded text denies something: from a negation to the end of what it is of; in German, where it may come last, from
+    the beginning of its clause. `whole`: in every language the clause from its beginning, but for words such as "without"."""
     text = _without_false_ones(text)
     found = []
     for language in languages:
@@ -71,9 +127,11 @@ def denied(text: str, languages: Iterable[str]) -> list[tuple[int, int]]:
             stop = _CLAUSE.search(text, match.end())
             end = stop.start() if stop else len(text)
             following = [word.end() for word in WORD.finditer(text, match.end(), end) if word[0] not in neutral(language)]
-            following = following[: 1 if match[0] in _SHORT or (language, match[0]) == ("en", "no") else _MOST_WORDS]
+            short = match[0] in _SHORT
+            few = short or (language, match[0]) == ("en", "no")
+            following = following[: (3 if whole else 1) if few else _MOST_WORDS]
             start = match.start()
-            if language == "de":
+            if language == "de" or (whole and not short):
                 before = text[max(0, start - 60) : start]
                 last = max((one.end() for one in re.finditer(rf"{_CLAUSE.pattern}|(?<!\w)und(?!\w)", before)), default=0)
                 start -= len(before) - last

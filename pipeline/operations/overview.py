@@ -266,6 +266,6 @@ def _next(found: _Found, waiting: bool, dead: bool) -> str:
         return f"pipeline export {found.store} {found.site}"
     if found.drift:
         return f"pipeline connection drift {found.store} {found.site}"
-    if found.refused or found.faulty or found.held:
+    if found.refused or found.faulty or found.held or found.blocked:
         return f"pipeline problems {found.store} {found.site}"
     return ""

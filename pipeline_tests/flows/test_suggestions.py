@@ -8,12 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 import pytest
 
-from pipeline.listings.optimized.review import Shelf, connected_cell
-from pipeline.listings.overlays import OPTIMIZED
-from pipeline.platform.tables import Table, TableWriter
 from pipeline_tests.fakes.openai_server import FakeOpenAI, running
 from pipeline_tests.flows import catalogs, feeds
 from pipeline_tests.flows.catalogs import Row
@@ -230,14 +226,14 @@ def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
     assert "has not got" not in place.cli("explain", "shop", sku, code=0).out
 
 
-def test_an_empty_list_says_that_there_is_no_model(place: Place, tmp_path: Path) -> None:
+def test_rules_write_nothing_about_texts_in_another_language(place: Place) -> None:
     place.cli("connect", "shop", "amazon-it", "--set", "use_ai_optimization=true", code=0)
-    with TableWriter(tmp_path, "optimized_products", OPTIMIZED, {}) as writer:
-        writer.write(pa.Table.from_pylist([{"product_id": "1", "state": "none", "revision": "made"}], OPTIMIZED))
-    with place.database.connect() as connection:
-        shelf = Shelf(connection, connected_cell(connection, "shop", "amazon-it"), Table(writer.path), None)
-        said = shelf.why_none()
-    assert said.startswith("there are none: no model is configured (LLM_BASE_URL, LLM_MODEL), and rules, which need texts in it")
+    place.summary("export", "shop", "amazon-it")
+    said = place.cli("suggestions", "list", "shop", "amazon-it", code=0).out
+    assert said.startswith(
+        "there are none: no model is configured (LLM_BASE_URL, LLM_MODEL), and rules, which need texts in it-IT, not in en, "
+        "found nothing better"
+    )
 
 
 def test_the_bill_and_the_scores_are_metadata(place: Place, model: FakeOpenAI) -> None:

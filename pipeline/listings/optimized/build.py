@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from pipeline.language import facts, optimize
 from pipeline.language.drafts import Brief, Draft, Product, check, keeping
+from pipeline.language.languages import base
 from pipeline.language.ledger import Account
 from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts, record_unread
 from pipeline.language.plan import Estimate
@@ -36,12 +37,13 @@ from pipeline.listings.optimized.judge import Judge, first_rows, limits_of
 from pipeline.listings.optimized.settle import Proposal, settle
 from pipeline.listings.overlays import OPTIMIZED, batch_of, digests
 from pipeline.listings.recipe import PRODUCT_COLUMNS, VARIANT_COLUMNS
+from pipeline.marketplaces.options import label, value_label
 from pipeline.platform.tables import StagedTable, Table, TableWriter
 from pipeline.quality.engine import Engine
 from pipeline.quality.reuse import Reusable
 
 #: Bump when the same texts would be suggested or judged differently.
-VERSION = 1
+VERSION = 2
 _COLUMNS = list(dict.fromkeys([*PRODUCT_COLUMNS, "product_type", "revision"]))
 #: More different vendors than so many are not names of brands.
 _MOST_BRANDS = 2_000
@@ -146,6 +148,11 @@ class Optimizer:
         return Brief(site.key, site.language, limits_of(self._judge.recipe.ruleset), tuple(brands))
 
     @cached_property
+    def _speaks_otherwise(self) -> bool:
+        """Whether the catalog's texts are in another language than the marketplace's, as far as nobody translated them."""
+        return base(self.cell.store.language) != base(self.cell.site.language)
+
+    @cached_property
     def _statistics(self) -> rules.Statistics:
         found = rules.Statistics()
         for index in range(self.catalog.products.batches):
@@ -156,7 +163,8 @@ class Optimizer:
     def _fingerprint(self) -> bytes:
         """Changes when any product may come out differently."""
         model = self.model.endpoint.model if self.model else None
-        said = [VERSION, optimize.VERSION, facts.VERSION, self._judge.recipe.fingerprint.hex(), model, self._brief.brands]
+        versions = [VERSION, optimize.VERSION, facts.VERSION, self._judge.recipe.fingerprint.hex()]
+        said = [*versions, model, self._brief.brands, self.cell.store.language]
         return hashlib.blake2b(orjson.dumps(said), digest_size=32).digest()
 
     def _batches(self) -> Iterator[_Batch]:
@@ -180,11 +188,12 @@ class Optimizer:
             variants = variants.filter(pc.is_in(variants["product_id"], value_set=chosen["product_id"].combine_chunks()))
             rows = self._judge.rows(chosen, variants, mapped.filter(fresh), words) if len(chosen) else pd.DataFrame()
             changed = self._products(rows, chosen) if len(chosen) else []
-            waiting = frozenset[str]()
+            waiting, foreign = frozenset[str](), frozenset(ids) if self._speaks_otherwise else frozenset[str]()
             if words is not None:
                 waiting = frozenset(words.filter(pc.equal(words["revision"], ""))["product_id"].to_pylist())
+                foreign -= frozenset(words.filter(pc.is_valid(words["title"]))["product_id"].to_pylist())
             known_as = dict(zip(ids, revisions, strict=True))
-            yield _Batch(ids, changed, rows, decided, known_as, list(before.values()), waiting)
+            yield _Batch(ids, changed, rows, decided, known_as, list(before.values()), waiting, foreign)
 
     def _revision(self, parts: Sequence[Any]) -> str:
         return hashlib.blake2b(orjson.dumps(parts, default=str), digest_size=16, key=self._fingerprint).hexdigest()
@@ -192,6 +201,7 @@ class Optimizer:
     def _products(self, rows: pd.DataFrame, products: pa.Table) -> list[Product]:
         """What is known of each product, in the language of the site as far as it goes."""
         kinds = dict(zip(products["product_id"].to_pylist(), products["product_type"].to_pylist(), strict=True))
+        language = self._brief.language
         options: dict[str, dict[str, None]] = {}
         for number in (1, 2, 3):
             for key, name, value in rows[["product_id", f"option{number}_name", f"option{number}"]].itertuples(index=False):
@@ -200,12 +210,13 @@ class Optimizer:
         originals = {row["product_id"]: row for row in products.select(["product_id", "title", "tags"]).to_pylist()}
         found = []
         for row in first_rows(rows):
+            facts_of = _attributes(row, language)
             key, original = row["product_id"], originals[row["product_id"]]["title"] or ""
             about = {
                 "brand": row["brand"] or "",
                 "product_type": kinds.get(key) or "",
                 "options": ", ".join(options.get(key, ())),
-                "attributes": ", ".join(f"{name}: {value}" for name, value in _attributes(row["attributes"]).items()),
+                "attributes": ", ".join(f"{label(name, language)}: {value}" for name, value in facts_of.items()),
                 "tags": row["keywords"] or "",
                 "original_title": original if original != row["title"] else "",
             }
@@ -260,11 +271,9 @@ class Optimizer:
                 "bullets": "\n".join(shown[product.key]["bullets"] or ()),
                 "keywords": shown[product.key]["keywords"] or "",
             }
-            texts = rules.proposed(
-                product, _attributes(generic[product.key]["attributes"]), before["bullets"].split("\n"), self._brief,
-                self._statistics,
-            )  # fmt: skip
-            good, _ = check(product, self._brief, texts)
+            facts_of = _attributes(generic[product.key], self._brief.language)
+            texts = rules.proposed(product, facts_of, before["bullets"].split("\n"), self._brief, self._statistics)
+            good, _ = check(product, self._brief, texts if product.key not in batch.foreign else {})
             by_rules = Draft(good, {}, rules.ENGINE, "arranged from the product's own words and facts")
             decided = [one for one in batch.decided.get(product.key, ()) if one.source_hash == product.source_hash]
             by_model = drafts.get(product.key)
@@ -279,7 +288,8 @@ class Optimizer:
 @dataclass(frozen=True)
 class _Batch:
     """One row group of the products; `rows` are listing rows of those that are `changed`, `reused` the rows of the others;
-    `untranslated` are those whose translation is still to come."""
+    `untranslated` are those whose translation is still to come, `foreign` those whose texts are in another language than the
+    marketplace's."""
 
     ids: list[str]
     changed: list[Product]
@@ -288,12 +298,15 @@ class _Batch:
     revisions: dict[str, str]
     reused: list[pa.Table]
     untranslated: frozenset[str]
+    foreign: frozenset[str]
 
 
-def _attributes(document: str | None) -> dict[str, str]:
-    said = orjson.loads(document) if document else {}
-    found = {name: ", ".join(value) if isinstance(value, list) else value for name, value in said.items() if "." not in name}
-    return {name: value for name, value in found.items() if isinstance(value, str) and value}
+def _attributes(row: Mapping[str, Any], language: str) -> dict[str, str]:
+    """The facts of a listing row by name, their values as buyers of that language read them: Lithuania, not LT."""
+    said = orjson.loads(row["attributes"]) if row["attributes"] else {}
+    found = {name: value if isinstance(value, list) else [value] for name, value in said.items() if "." not in name}
+    read = {name: [value_label(name, one, language) for one in values if isinstance(one, str)] for name, values in found.items()}
+    return {name: ", ".join(values) for name, values in read.items() if any(values)}
 
 
 def _digest(row: Mapping[str, Any]) -> str | None:

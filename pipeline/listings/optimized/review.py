@@ -116,8 +116,8 @@ class Shelf:
             return f"there are none yet: a model is still to be asked about {pending} products: pipeline export {place}"
         if model_endpoint() is not None:
             return "there are none: nothing better was found for any product"
-        languages = (self.cell.store.language, self.cell.site.language)
-        other = f", which need texts in {languages[1]}, not in {languages[0]}" if base(languages[0]) != base(languages[1]) else ""
+        spoken, wanted = self.cell.store.language, self.cell.site.language
+        other = f", which need texts in {wanted}, not in {spoken}," if base(spoken) != base(wanted) else ""
         return f"there are none: no model is configured (LLM_BASE_URL, LLM_MODEL), and rules{other} found nothing better"
 
 

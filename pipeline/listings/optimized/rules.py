@@ -19,6 +19,9 @@ _WORD = re.compile(r"[^\W\d_]{3,}(?:-[^\W\d_]{3,})*")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _MOST_BULLETS, _MOST_KEYWORDS = 5, 25
 _SHORTEST, _LONGEST = 10, 255
+#: Facts that tell a product apart in its title, and those that a marketplace asks for in fields of their own and no buyer reads.
+_OF_TITLES = frozenset(("material", "color", "size", "pattern", "scent", "flavor", "volume", "count", "model"))
+_OF_FORMS = frozenset(("department", "age_group", "condition", "brand", "mpn"))
 
 
 @dataclass
@@ -42,14 +45,16 @@ def proposed(
 ) -> dict[str, str]:
     """Texts by field. `facts` are attributes by name, `bullets` those that the marketplace has already."""
     tongue = base(brief.language)
-    named = [f"{label(name, brief.language)}: {value}" for name, value in facts.items() if concept(name) or tongue == "en"]
+    known = {name: value for name, value in facts.items() if concept(name) not in _OF_FORMS and (concept(name) or tongue == "en")}
+    order = sorted(known, key=lambda name: (concept(name) == "country_of_origin", concept(name) not in _OF_TITLES))
+    named = [f"{label(name, brief.language)}: {known[name]}" for name in order]
     points = _points(product, bullets, named)
     found = {
         "title": _title(product, facts, brief),
         "bullets": "\n".join(points),
         "keywords": _keywords(product, tongue, statistics),
     }
-    if not product.description.strip():
+    if named and not product.description.strip():
         found["description"] = "\n".join(dict.fromkeys([product.title, *named]))
     return {name: text for name, text in found.items() if text and name in brief.limits}
 
@@ -62,7 +67,7 @@ def _title(product: Product, facts: Mapping[str, str], brief: Brief) -> str:
         return ""
     if brand and fold(brand) not in fold(title) and limit.fits(f"{brand} {title}"):
         title = f"{brand} {title}"
-    for value in facts.values():
+    for value in (value for name, value in facts.items() if concept(name) in _OF_TITLES):
         longer = f"{title.rstrip(' .,;:')}, {value}"
         if fold(value) not in fold(title) and len(value) <= 30 and limit.fits(longer):
             title = longer
