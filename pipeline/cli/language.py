@@ -105,6 +105,7 @@ def batches(
     """Show batches of questions to the model, the newest first."""
     from pipeline.language.batches import list_batches
     from pipeline.model.errors import PipelineError
+    from pipeline.stores.stores import list_stores
 
     with session() as current:
         if poll:
@@ -119,15 +120,26 @@ def batches(
             done, errors, said = {}, [], []
         with current.connect() as connection:
             found = list_batches(connection, limit=limit)
+            stores = {store.id: store.key for store in list_stores(connection)}
     if errors:
         raise PipelineError("; ".join([*errors, *said]))
     if as_json:
         show_json({"batches": found, **done})
         return
     show_table(
-        ("batch", "task", "model", "requests", "status", "since", "ended", "problem"),
+        ("batch", "store", "task", "model", "requests", "status", "since", "ended", "problem"),
         [
-            (b.batch_id or b.run_key[:8], b.task, b.model, b.requests, b.status, b.created_at, b.ended_at, b.problem)
+            (
+                b.batch_id or b.run_key[:8],
+                stores[b.store_id],
+                b.task,
+                b.model,
+                b.requests,
+                b.status,
+                b.created_at,
+                b.ended_at,
+                b.problem,
+            )
             for b in found
         ],
         empty="no batches; ask in one with: pipeline labels translate STORE --batch, or LLM_TRANSPORT=batch",

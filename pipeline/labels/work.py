@@ -15,7 +15,7 @@ import psycopg
 
 from pipeline.labels.groups import groups_of
 from pipeline.labels.translation import TASK, LabelPlan, plan_labels, read_locales, rows_of
-from pipeline.language.batches import keep_of, unasked
+from pipeline.language.batch_plans import keep_of, unasked
 from pipeline.language.charging import would_cost
 from pipeline.language.glossary import read_glossary
 from pipeline.language.ledger import Account, limited, read_budgets

@@ -1,16 +1,17 @@
 """Questions in batches: handed in by one run, collected by polling, read by the next run of what asked.
 
-Reserved and written down before a file leaves; the server's id is written down right after. A batch whose id was never noted is
-looked for by its key before its questions are asked again. An answer is settled in the transaction that keeps it, and then read
-by the same code that reads answers of single requests; what is wrong with it is asked again by single requests.
+Whoever asks brings requests and reads the answers (`batch_plans` for translations, `optimize`, `choices`); nothing here knows
+what they say. Reserved and written down before a file leaves; the server's id is written down right after. A batch whose id was
+never noted is looked for by its key before its questions are asked again. An answer is settled in the transaction that keeps it,
+and then read by the same code that reads answers of single requests; what is wrong with it is asked again by single requests.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,21 +20,21 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from pipeline.language import prompts
 from pipeline.language.batch_api import ENDED, MAX_BYTES, MAX_REQUESTS, BatchApi, BatchGone, NoBatches
 from pipeline.language.client import Prompt, Reply, read_answer, request_body
 from pipeline.language.ledger import Account, BudgetExhausted, Reservation, release, reservation_of, reserve, settle
-from pipeline.language.plan import Item, Plan, packs
 from pipeline.language.prices import Price, Usage
-from pipeline.language.segments import Result
 from pipeline.model.errors import PipelineError
 from pipeline.platform.locks import is_locked
 from pipeline.settings import ModelEndpoint
 
+#: Why a question that was just handed in has no answer.
+IN_BATCH = "it was asked in a batch; answers come within a day"
 _KEPT_DAYS = 30
 #: In place of an answer: the batch ended without one, so the question is open. Kept to know what a batch was asked.
 _LEFT = Jsonb({"kind": "left"})
-_COLUMNS = "run_key, store_id, task, model, base_url, requests, batch_id, status, problem, created_at, polled_at, ended_at"
+_COLUMNS = "run_key, store_id, site, task, model, base_url, requests, batch_id, status, problem, created_at, polled_at, ended_at"
+_REQUESTS = " FROM language_batch_requests JOIN language_batches USING (run_key) WHERE store_id = %s"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Batch:
 
     run_key: str
     store_id: UUID
+    site: str | None
     task: str
     model: str
     base_url: str
@@ -54,115 +56,129 @@ class Batch:
     ended_at: datetime | None
 
 
+#: Called in the transaction in which a batch ends, once a batch.
+Ended = Callable[[psycopg.Connection[Any], Batch], None]
+
+
 @dataclass(frozen=True)
-class Received:
-    """An answer from a batch that was not read yet, with the questions that it is about."""
+class Request:
+    """A line of a batch: a prompt with the questions `keys`; `about` has for each of them what its reader will need (JSON)."""
+
+    prompt: Prompt
+    keys: Sequence[str]
+    about: Sequence[Any]
+    product_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer of a model to a request that was not read yet."""
 
     custom_id: str
-    items: list[Item]
+    model: str
+    keys: Sequence[str]
+    about: Sequence[Any]
     reply: Reply
 
 
-def take_out(connection: psycopg.Connection[Any], plans: Sequence[Plan], task: str) -> tuple[list[Received], int]:
-    """Take out of the plans what batches were asked: the answers that are there, and how many texts still wait."""
-    received, left = list[Received](), 0
-    for plan in plans:
-        by_key = {item.question.key: item for item in plan.items}
-        rows = connection.execute(
-            "SELECT custom_id, keys, reply, created_at FROM language_batch_requests JOIN language_batches USING (run_key)"
-            " WHERE store_id = %s AND task = %s AND keys && %s AND reply IS DISTINCT FROM %s ORDER BY created_at, custom_id",
-            (plan.pair.store_id, task, list(by_key), _LEFT),
-        ).fetchall()
-        for custom_id, keys, reply, since in rows:
-            found = [by_key.pop(key) for key in keys if key in by_key]
-            if reply is None:
-                left += len(found)
-                _leave(plan, found, f"it was asked in a batch at {since:%Y-%m-%d %H:%M} UTC; answers come within a day")
-            elif len(found) == len(keys):  # else texts changed since, and ids in the answer are not those of the rest
-                received.append(Received(custom_id, found, Reply(reply["kind"], reply["value"], detail=reply["detail"])))
-            else:
-                by_key |= {item.question.key: item for item in found}
-        plan.items = list(by_key.values())
-    return received, left
-
-
-def unasked(connection: psycopg.Connection[Any], plans: Sequence[Plan], task: str) -> list[Plan]:
-    """The plans without what batches were asked already, for an estimate; nothing is changed."""
-    found = []
-    for plan in plans:
-        rows = connection.execute(
-            "SELECT unnest(keys) FROM language_batch_requests JOIN language_batches USING (run_key)"
-            " WHERE store_id = %s AND task = %s AND keys && %s AND reply IS DISTINCT FROM %s",
-            (plan.pair.store_id, task, [item.question.key for item in plan.items], _LEFT),
-        )
-        asked = {row[0] for row in rows}
-        found.append(replace(plan, items=[item for item in plan.items if item.question.key not in asked]))
-    return found
-
-
-def keep_of(
-    connection: psycopg.Connection[Any], store_id: UUID, task: str, plans: Sequence[Plan], run_keys: Sequence[str], why: str
-) -> None:
-    """Take out of the plans what neither these batches nor open ones were asked; `why` it stays untranslated."""
+def asked(
+    connection: psycopg.Connection[Any], store_id: UUID, task: str, keys: Iterable[str]
+) -> tuple[list[Answer], dict[str, str]]:
+    """What batches were asked of these questions: answers to read, and by key why others have none yet."""
+    wanted = set(keys)
+    if not wanted:
+        return [], {}
     rows = connection.execute(
-        "SELECT unnest(keys) FROM language_batch_requests JOIN language_batches USING (run_key)"
-        " WHERE store_id = %s AND task = %s AND (run_key = ANY(%s) OR reply IS NULL)",
+        f"SELECT custom_id, model, keys, about, reply, created_at{_REQUESTS}"  # noqa: S608
+        " AND task = %s AND reply IS DISTINCT FROM %s AND EXISTS (SELECT FROM unnest(keys) AS key WHERE key = ANY(%s))"
+        " ORDER BY created_at, custom_id",
+        (store_id, task, _LEFT, list(wanted)),
+    ).fetchall()
+    answers, open_ = list[Answer](), dict[str, str]()
+    for custom_id, model, its_keys, about, reply, since in rows:
+        if reply is None:
+            why = f"it was asked in a batch at {since:%Y-%m-%d %H:%M} UTC; answers come within a day"
+            open_.update((key, why) for key in its_keys if key in wanted)
+        else:
+            answers.append(_answer(custom_id, model, its_keys, about, reply))
+    return answers, open_
+
+
+def unread_answers(connection: psycopg.Connection[Any], store_id: UUID, task: str) -> list[Answer]:
+    """All answers of a store that nobody has read."""
+    rows = connection.execute(
+        f"SELECT custom_id, model, keys, about, reply{_REQUESTS} AND task = %s AND reply <> %s ORDER BY created_at, custom_id",
+        (store_id, task, _LEFT),
+    )
+    return [_answer(*row) for row in rows.fetchall()]
+
+
+def asked_of(connection: psycopg.Connection[Any], store_id: UUID, task: str, run_keys: Sequence[str]) -> set[str]:
+    """The questions of these batches that were not read, and those of all open ones."""
+    rows = connection.execute(
+        f"SELECT unnest(keys){_REQUESTS} AND task = %s AND (run_key = ANY(%s) OR reply IS NULL)",
         (store_id, task, list(run_keys)),
     )
-    asked = {row[0] for row in rows}
-    for plan in plans:
-        _leave(plan, [item for item in plan.items if item.question.key not in asked], why)
-        plan.items = [item for item in plan.items if item.question.key in asked]
+    return {row[0] for row in rows}
+
+
+def in_batches(connection: psycopg.Connection[Any], store_id: UUID, task: str) -> int:
+    """How many questions of a store are asked in batches, and not answered or their answers not read."""
+    return _count(connection, store_id, task, "reply IS DISTINCT FROM %s", _LEFT)
 
 
 def waiting(connection: psycopg.Connection[Any], store_id: UUID, task: str) -> int:
-    """How many texts of a store are asked in batches and not answered."""
-    row = connection.execute(
-        "SELECT coalesce(sum(cardinality(keys)), 0) FROM language_batch_requests JOIN language_batches USING (run_key)"
-        " WHERE store_id = %s AND task = %s AND reply IS NULL",
-        (store_id, task),
-    ).fetchone()
-    return int(row[0]) if row else 0
+    """How many of them are not answered."""
+    return _count(connection, store_id, task, "reply IS NULL")
 
 
-def read(connection: psycopg.Connection[Any], custom_id: str) -> None:
-    """An answer was read; in the transaction that records what it says."""
-    connection.execute("DELETE FROM language_batch_requests WHERE custom_id = %s", (custom_id,))
+def read(connection: psycopg.Connection[Any], answer: Answer, keys: Collection[str]) -> None:
+    """These questions of an answer were read; in the transaction that records what it says. Others stay for who asks them."""
+    left = [(key, about) for key, about in zip(answer.keys, answer.about, strict=False) if key not in keys]
+    if left:
+        kept = ([key for key, _ in left], Jsonb([about for _, about in left]), answer.custom_id)
+        connection.execute("UPDATE language_batch_requests SET keys = %s, about = %s WHERE custom_id = %s", kept)
+    else:
+        connection.execute("DELETE FROM language_batch_requests WHERE custom_id = %s", (answer.custom_id,))
 
 
 def post(
-    connection: psycopg.Connection[Any], endpoint: ModelEndpoint, price: Price, account: Account, task: str, plans: Sequence[Plan]
-) -> tuple[int, str | None]:
-    """Hand in all items of the plans and take them out; how many texts that is, and why it was not all.
+    connection: psycopg.Connection[Any],
+    endpoint: ModelEndpoint,
+    price: Price,
+    account: Account,
+    task: str,
+    requests: Iterable[Request],
+) -> tuple[set[str], str | None]:
+    """Hand in requests: the keys of those that were, and why it was not all.
 
-    A server without a Batch API leaves the plans as they are."""
-    asked = [(plan, pack) for plan in plans for pack in packs(plan.items)]
-    posted, stopped = 0, None
-    if not asked:
+    A server without a Batch API takes none, and nothing is said: the rest is to be asked directly."""
+    posted, stopped = set[str](), None
+    left = iter(requests)
+    request = next(left, None)
+    if request is None:
         return posted, stopped
     with BatchApi(endpoint) as api:
-        while asked and stopped is None:  # one file after the other
+        while request is not None and stopped is None:  # one file after the other
             run_key = uuid4().hex
-            lines, taken, size = list[bytes](), list[tuple[Plan, list[Item], int]](), 0
+            lines, taken, size = list[bytes](), list[tuple[Request, int]](), 0
             # Held until the id is noted, so that nobody takes a batch that is on its way for a lost one.
             connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (_lock(run_key),))
             try:
-                while asked and len(lines) < MAX_REQUESTS and stopped is None:
-                    plan, pack = asked[0]
-                    prompt = _prompt(pack)
-                    line = _line(endpoint, prompt, f"{run_key}-{len(lines)}")
+                while request is not None and len(lines) < MAX_REQUESTS:
+                    line = _line(endpoint, request.prompt, f"{run_key}-{len(lines)}")
                     if lines and size + len(line) > MAX_BYTES:
                         break
                     try:
-                        worst = price.most(prompt.most_tokens, prompt.max_tokens)
+                        worst = price.most(request.prompt.most_tokens, request.prompt.max_tokens)
                         call = reserve(connection, account, worst, task=task, model=endpoint.model).call_id
                     except BudgetExhausted as error:
                         stopped = str(error)
                         break
-                    asked.pop(0)
                     size += len(line)
                     lines.append(line)
-                    taken.append((plan, pack, call))
+                    taken.append((request, call))
+                    request = next(left, None)
                 if not lines:
                     break
                 _note(connection, account, endpoint, task, run_key, b"".join(lines), taken)
@@ -176,19 +192,11 @@ def post(
                 )
             finally:
                 connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (_lock(run_key),))
-            for plan, pack, _ in taken:
-                posted += len(pack)
-                keys = {item.question.key for item in pack}
-                plan.items = [item for item in plan.items if item.question.key not in keys]
-                _leave(plan, pack, "it was asked in a batch; answers come within a day")
-    for plan, pack in asked:
-        keys = {item.question.key for item in pack}
-        plan.items = [item for item in plan.items if item.question.key not in keys]
-        _leave(plan, pack, stopped or "")
+            posted.update(key for one, _ in taken for key in one.keys)
     return posted, stopped
 
 
-def collect(connection: psycopg.Connection[Any], api: BatchApi, price: Price, batch: Batch) -> str:
+def collect(connection: psycopg.Connection[Any], api: BatchApi, price: Price, batch: Batch, ended: Ended) -> str:
     """Look after one open batch: its answers are settled and kept when it ended. Returns its status.
 
     `connection` is in autocommit mode. `price` is that of batches. Raises PipelineError when the server does not answer."""
@@ -205,7 +213,7 @@ def collect(connection: psycopg.Connection[Any], api: BatchApi, price: Price, ba
         state = api.state(batch_id)
     except BatchGone as gone:  # it may have been billed, so what was reserved counts as spent
         connection.execute("DELETE FROM language_batch_requests WHERE run_key = %s AND reply IS NULL", (batch.run_key,))
-        _ended(connection, batch.run_key, "lost", str(gone))
+        _end(connection, batch.run_key, "lost", str(gone))
         return "lost"
     if state.status not in ENDED:
         connection.execute(
@@ -217,14 +225,16 @@ def collect(connection: psycopg.Connection[Any], api: BatchApi, price: Price, ba
         for line in api.lines(file_id):
             _take(connection, price, batch.run_key, line)
     _release_rest(connection, batch.run_key, f"batch {state.status}")
-    _ended(connection, batch.run_key, state.status, state.problem)
+    with connection.transaction():
+        if _end(connection, batch.run_key, state.status, state.problem):
+            ended(connection, batch)
     return state.status
 
 
 def forget(connection: psycopg.Connection[Any], run_key: str, why: str) -> None:
     """A batch that the server never got costs nothing, and its questions are open again."""
     _release_rest(connection, run_key, why)
-    _ended(connection, run_key, "lost", why)
+    _end(connection, run_key, "lost", why)
 
 
 def list_batches(connection: psycopg.Connection[Any], *, only_open: bool = False, limit: int = 1000) -> list[Batch]:
@@ -247,8 +257,18 @@ def unread(connection: psycopg.Connection[Any], task: str) -> list[tuple[str, st
     return [(str(store), str(run_key)) for store, run_key in rows]
 
 
+def products_of(connection: psycopg.Connection[Any], run_key: str) -> list[str]:
+    """The products that a batch with any answer was asked about, also those of which it left something; else none."""
+    rows = connection.execute(
+        "SELECT DISTINCT unnest(product_ids) FROM language_batch_requests WHERE run_key = %(key)s AND EXISTS"
+        " (SELECT FROM language_batch_requests WHERE run_key = %(key)s AND reply <> %(left)s) ORDER BY 1",
+        {"key": run_key, "left": _LEFT},
+    )
+    return [str(row[0]) for row in rows]
+
+
 def poll(
-    connection: psycopg.Connection[Any], endpoint: ModelEndpoint, price: Price, told: Callable[[str], None]
+    connection: psycopg.Connection[Any], endpoint: ModelEndpoint, price: Price, told: Callable[[str], None], ended: Ended
 ) -> dict[str, str]:
     """Look after every open batch of this endpoint: key of the batch -> status. One that fails does not stop the others."""
     found: dict[str, str] = {}
@@ -261,7 +281,7 @@ def poll(
                 told(f"batch {batch.run_key[:8]} is at {batch.base_url} ({batch.model}), which is not configured now")
                 continue
             try:
-                found[batch.run_key] = collect(connection, api, price, batch)
+                found[batch.run_key] = collect(connection, api, price, batch, ended)
             except PipelineError as error:
                 found[batch.run_key] = "failed"
                 told(f"batch {batch.run_key[:8]}: {error}")
@@ -270,11 +290,6 @@ def poll(
 
 def _lock(run_key: str) -> str:
     return f"language batch {run_key}"
-
-
-def _prompt(pack: Sequence[Item]) -> Prompt:
-    pair = pack[0].pair
-    return prompts.translation([item.ask for item in pack], pair.source_locale, pair.target_locale)
 
 
 def _line(endpoint: ModelEndpoint, prompt: Prompt, custom_id: str) -> bytes:
@@ -290,28 +305,36 @@ def _note(
     task: str,
     run_key: str,
     content: bytes,
-    taken: Sequence[tuple[Plan, list[Item], int]],
+    taken: Sequence[tuple[Request, int]],
 ) -> None:
     with connection.transaction():
         connection.execute(
-            "INSERT INTO language_batches (run_key, store_id, task, model, base_url, sha256, requests)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            (run_key, account.store_id, task, endpoint.model, endpoint.base_url, hashlib.sha256(content).hexdigest(), len(taken)),
-        )
+            "INSERT INTO language_batches (run_key, store_id, site, task, model, base_url, sha256, requests)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                run_key, account.store_id, account.site, task, endpoint.model, endpoint.base_url,
+                hashlib.sha256(content).hexdigest(), len(taken),
+            ),
+        )  # fmt: skip
         with connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO language_batch_requests (custom_id, run_key, keys, call_id) VALUES (%s, %s, %s, %s)",
+                "INSERT INTO language_batch_requests (custom_id, run_key, keys, about, product_ids, call_id)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
                 [
-                    (f"{run_key}-{number}", run_key, [item.question.key for item in pack], call)
-                    for number, (_, pack, call) in enumerate(taken)
+                    (f"{run_key}-{number}", run_key, list(one.keys), Jsonb(list(one.about)), list(one.product_ids), call)
+                    for number, (one, call) in enumerate(taken)
                 ],
             )
 
 
-def _leave(plan: Plan, items: Sequence[Item], why: str) -> None:
-    for item in items:
-        for use in item.uses:
-            plan.results[use.index] = Result("untranslated", "none", problems=(why,))
+def _answer(custom_id: str, model: str, keys: Sequence[str], about: Sequence[Any], reply: Mapping[str, Any]) -> Answer:
+    return Answer(custom_id, model, keys, about, Reply(reply["kind"], reply["value"], detail=reply["detail"]))
+
+
+def _count(connection: psycopg.Connection[Any], store_id: UUID, task: str, which: str, *more: Any) -> int:
+    query = f"SELECT coalesce(sum(cardinality(keys)), 0){_REQUESTS} AND task = %s AND {which}"
+    row = connection.execute(query, (store_id, task, *more)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _take(connection: psycopg.Connection[Any], price: Price, run_key: str, line: Mapping[str, Any]) -> None:
@@ -356,9 +379,11 @@ def _release_rest(connection: psycopg.Connection[Any], run_key: str, why: str) -
             release(connection, reservation_of(connection, call), why)
 
 
-def _ended(connection: psycopg.Connection[Any], run_key: str, status: str, problem: str | None) -> None:
-    connection.execute(
+def _end(connection: psycopg.Connection[Any], run_key: str, status: str, problem: str | None) -> bool:
+    """Whether it ended now; somebody else may have seen it before."""
+    done = connection.execute(
         "UPDATE language_batches SET status = %s, problem = %s, polled_at = clock_timestamp(), ended_at = clock_timestamp()"
-        " WHERE run_key = %s",
+        " WHERE run_key = %s AND ended_at IS NULL",
         (status, problem, run_key),
     )
+    return done.rowcount == 1

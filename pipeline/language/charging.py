@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 
+from pipeline.language.batches import in_batches
 from pipeline.language.plan import Plan
 from pipeline.language.segments import Result
 from pipeline.stores.credits import SERVICES, deduct, price, read_account
@@ -70,26 +71,27 @@ def would_cost(connection: psycopg.Connection[Any], store_id: UUID, task: str, t
 
 
 def allowance(connection: psycopg.Connection[Any], store_id: UUID, task: str) -> int | None:
-    """How many more answers the store can pay for; None for any number. Two runs at once may both use it: what they cannot pay
-    then is paid from the next grant."""
+    """How many more answers the store can pay for, besides those that are under way in batches; None for any number. Two runs at
+    once may both use it: what they cannot pay then is paid from the next grant."""
     account = read_account(connection, store_id)
     if task not in SERVICES or account is None or not account.active or account.at_zero == "go-on":
         return None
     each = price(connection, store_id, task)
     if not each:
         return None
-    owed = sum(unpaid_answers(connection, store_id, other) * price(connection, store_id, other) for other in SERVICES)
+    owed = sum(
+        (unpaid_answers(connection, store_id, other) + in_batches(connection, store_id, other))
+        * price(connection, store_id, other)
+        for other in SERVICES
+    )
     return max(0, (account.balance - owed) // each)
 
 
-def keep_within(
-    connection: psycopg.Connection[Any], store_id: UUID, store: str, task: str, plans: Sequence[Plan], asked: int = 0
-) -> int:
-    """Take out of the plans what the store cannot pay for; returns how many texts that is. `asked` are under way already."""
+def keep_within(connection: psycopg.Connection[Any], store_id: UUID, store: str, task: str, plans: Sequence[Plan]) -> int:
+    """Take out of the plans what the store cannot pay for; returns how many texts that is."""
     left = allowance(connection, store_id, task)
     if left is None:
         return 0
-    left = max(0, left - asked)
     cut = 0
     for plan in plans:
         plan.items, beyond = plan.items[:left], plan.items[left:]

@@ -1,7 +1,8 @@
 """Asking a model to choose among given candidates, nothing else: an answer that is not one of them is no answer.
 
 Texts are data in the prompt, and whatever they say, only a candidate or none can come of it. Every answer is recorded with the
-settlement of its call and never paid again. A pack that fails as a whole is asked again product by product.
+settlement of its call and never paid again. A pack that fails as a whole is asked again product by product; directly, also where
+a batch answered it.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from pipeline.language.asker import Asker
+from pipeline.language.batches import Answer, Request, asked, post, read
 from pipeline.language.client import ModelClient, Prompt, Reply
 from pipeline.language.ledger import Account
 from pipeline.language.plan import Estimate
 from pipeline.language.prices import Price
-from pipeline.language.results import Question, Status, recall, record
+from pipeline.language.results import Question, recall, record
 from pipeline.language.run import Model
 from pipeline.model.errors import PipelineError
 
@@ -89,13 +91,18 @@ class Chosen:
 
 @dataclass
 class Chooser:
-    """Choices of one store and task, resolved from recorded answers where there are some; `open` are left to ask."""
+    """Choices of one store and task, resolved from recorded answers where there are some. `same` has the others by the key of
+    their question; of each, the first is in `open`, to be asked, or batches were asked, whose `answers` are to be read."""
 
     store_id: UUID
     task: str
     model: str
     found: dict[str, Chosen] = field(default_factory=dict)
+    same: dict[str, list[Choice]] = field(default_factory=dict)
     open: list[Choice] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    #: Keys of questions that batches have not answered yet.
+    waiting: set[str] = field(default_factory=set)
     #: How many the model gave no usable answer to, now or before; they are not asked again.
     unanswered: int = 0
     stopped: str | None = None
@@ -104,20 +111,33 @@ class Chooser:
         key = hashlib.sha256(json.dumps([choice.source_hash, self.task, self.model, VERSION]).encode()).hexdigest()
         return Question(key, choice.source_hash, self.task, "", "")
 
+    @property
+    def left(self) -> int:
+        """How many products have no answer, not even that there is none."""
+        return sum(map(len, self.same.values()))
+
+    @property
+    def left_in_batches(self) -> int:
+        return sum(len(self.same.get(key, ())) for key in self.waiting)
+
 
 def plan_choices(connection: psycopg.Connection[Any], chooser: Chooser, choices: Iterable[Choice]) -> None:
-    """Resolve from what the model said before about the same question."""
+    """Resolve from what the model said before about the same question, and find what batches were asked."""
     wanted = list(choices)
     known = recall(connection, chooser.store_id, chooser.task, "", "", [choice.source_hash for choice in wanted])
     for choice in wanted:
         key = chooser.question(choice).key
         row = next((row for row in known.get(choice.source_hash, ()) if row.key == key), None)
         if row is None:
-            chooser.open.append(choice)
+            chooser.same.setdefault(key, []).append(choice)
         elif row.status == "accepted" and (not row.answer["choice"] or row.answer["choice"] in choice.candidates):
             chooser.found[choice.key] = _chosen(row.answer, row.engine)
         else:
             chooser.unanswered += 1
+    chooser.answers, waiting = asked(connection, chooser.store_id, chooser.task, chooser.same)
+    chooser.waiting = set(waiting)
+    in_batches = chooser.waiting.union(*(answer.keys for answer in chooser.answers))
+    chooser.open = [same[0] for key, same in chooser.same.items() if key not in in_batches]
 
 
 def estimate_choices(chooser: Chooser, price: Price) -> Estimate:
@@ -134,27 +154,38 @@ def estimate_choices(chooser: Chooser, price: Price) -> Estimate:
 def ask_choices(
     connection: psycopg.Connection[Any], model: Model, account: Account, chooser: Chooser, progress: Callable[[int, int], None]
 ) -> None:
-    """Ask for all that is open and put the answers into `chooser`. `connection` must be in autocommit mode.
+    """Read what batches answered, ask for all that is open, and put the answers into `chooser`.
+
+    `connection` must be in autocommit mode.
 
     Raises PipelineError when the model cannot be used at all; what was recorded until then is kept."""
     if not connection.autocommit:
         raise ValueError("reservations must be committed at once: give a connection in autocommit mode")
-    if not chooser.open:
+    packs = _packs(chooser.open)
+    if model.endpoint.transport == "batch":
+        requests = (_request(chooser, pack) for pack in packs)
+        posted, chooser.stopped = post(connection, model.endpoint, model.price.in_batch(), account, chooser.task, requests)
+        chooser.waiting |= posted
+        left = [choice for choice in chooser.open if chooser.question(choice).key not in posted]
+        packs = _packs(left) if chooser.stopped is None else []
+    if not packs and not chooser.answers:
         return
 
     async def work() -> None:
         async with ModelClient(model.endpoint) as client:
             asker = Asker(client, connection, account, model.price, chooser.task)
-            total, done = len(chooser.open), 0
+            total, done = sum(map(len, packs)) + sum(len(answer.keys) for answer in chooser.answers), 0
 
-            async def pack(choices: list[Choice]) -> None:
+            async def counted(job: Awaitable[None], size: int) -> None:
                 nonlocal done
-                await _ask(asker, chooser, choices)
-                done += len(choices)
+                await job
+                done += size
                 progress(done, total)
 
-            ended = await asyncio.gather(*map(pack, _packs(chooser.open)), return_exceptions=True)
-            chooser.stopped = asker.stopped
+            jobs = [counted(_receive(asker, chooser, answer), len(answer.keys)) for answer in chooser.answers]
+            jobs += [counted(_ask(asker, chooser, pack), len(pack)) for pack in packs]
+            ended = await asyncio.gather(*jobs, return_exceptions=True)
+            chooser.stopped = asker.stopped or chooser.stopped
             failed = next((one for one in ended if isinstance(one, BaseException)), None)
             if failed is not None:
                 raise failed
@@ -164,29 +195,46 @@ def ask_choices(
     asyncio.run(work())
 
 
-async def _ask(asker: Asker, chooser: Chooser, choices: list[Choice]) -> None:
-    last = len(choices) == 1
-    engine = f"model:{asker.client.endpoint.model}"
+async def _ask(asker: Asker, chooser: Chooser, choices: Sequence[Choice]) -> None:
+    numbered = [(chooser.question(choice), choice) for choice in choices]
+    engine, last = f"model:{asker.client.endpoint.model}", len(choices) == 1
+    _, again = await asker.ask(_prompt(choices), lambda reply: _judge(asker, chooser, numbered, reply, engine, last=last))
+    await asyncio.gather(*(_ask(asker, chooser, [choice]) for choice in again or ()))
 
-    def judge(reply: Reply) -> list[Choice]:
-        """Record what can be; the choices to ask for once more, alone."""
-        answers = _answers(reply)
-        again = []
-        for number, choice in enumerate(choices, 1):
-            answer = _answer(answers.get(number), choice)
-            if answer is not None:
-                _record(asker.connection, chooser, choice, "accepted", answer, engine)
-                chooser.found[choice.key] = _chosen(answer, engine)
-            elif last:
-                _record(asker.connection, chooser, choice, "rejected", {}, engine, reply.detail or "not one of the candidates")
-                chooser.unanswered += 1
-            else:
-                again.append(choice)
-        return again
 
-    _, again = await asker.ask(_prompt(choices), judge)
-    if again:
-        await asyncio.gather(*(_ask(asker, chooser, [choice]) for choice in again))
+async def _receive(asker: Asker, chooser: Chooser, answer: Answer) -> None:
+    """Read what a batch answered. Its letters are of the order in which candidates were asked. What it says of a product that was
+    changed since is recorded for the text that was asked."""
+    numbered = []
+    for key, about in zip(answer.keys, answer.about, strict=True):
+        names = dict.fromkeys(about["candidates"], "")
+        mine = chooser.same.get(key)
+        choice = replace(mine[0], candidates={one: mine[0].candidates[one] for one in names}) if mine else Choice("", {}, names)
+        numbered.append((Question(key, about["source_hash"], chooser.task, "", ""), choice))
+    with asker.connection.transaction():
+        again = _judge(asker, chooser, numbered, answer.reply, f"model:{answer.model}", last=False)
+        read(asker.connection, answer, answer.keys)
+    await asyncio.gather(*(_ask(asker, chooser, [choice]) for choice in again))
+
+
+def _judge(
+    asker: Asker, chooser: Chooser, numbered: Sequence[tuple[Question, Choice]], reply: Reply, engine: str, *, last: bool
+) -> list[Choice]:
+    """Record what can be, in the transaction of the caller; the choices to ask for once more, alone."""
+    answers, again = _answers(reply), list[Choice]()
+    for number, (question, choice) in enumerate(numbered, 1):
+        answer = _answer(answers.get(number), choice)
+        if answer is not None:
+            record(asker.connection, chooser.store_id, question, "accepted", answer, [], engine)
+            for one in chooser.same.pop(question.key, ()):
+                chooser.found[one.key] = _chosen(answer, engine)
+        elif last:
+            why = [reply.detail or "not one of the candidates"]
+            record(asker.connection, chooser.store_id, question, "rejected", {}, why, engine)
+            chooser.unanswered += len(chooser.same.pop(question.key, ()))
+        elif question.key in chooser.same:
+            again.append(choice)
+    return again
 
 
 def _prompt(choices: Sequence[Choice]) -> Prompt:
@@ -194,6 +242,13 @@ def _prompt(choices: Sequence[Choice]) -> Prompt:
     return Prompt(
         _INSTRUCTIONS, json.dumps({"items": items}, ensure_ascii=False), _SCHEMA, _ROOM + _TOKENS_A_CHOICE * len(choices)
     )  # fmt: skip
+
+
+def _request(chooser: Chooser, choices: Sequence[Choice]) -> Request:
+    about = [{"source_hash": choice.source_hash, "candidates": list(choice.candidates)} for choice in choices]
+    keys = [chooser.question(choice).key for choice in choices]
+    products = [one.key for key in keys for one in chooser.same[key]]
+    return Request(_prompt(choices), keys, about, products)
 
 
 def _packs(choices: Sequence[Choice]) -> list[list[Choice]]:
@@ -239,15 +294,3 @@ def _reason(said: Any, choice: Choice) -> str:
 
 def _chosen(answer: Mapping[str, str], engine: str) -> Chosen:
     return Chosen(answer["choice"] or None, answer["reason"], engine)
-
-
-def _record(
-    connection: psycopg.Connection[Any],
-    chooser: Chooser,
-    choice: Choice,
-    status: Status,
-    answer: Mapping[str, str],
-    engine: str,
-    problem: str | None = None,
-) -> None:
-    record(connection, chooser.store_id, chooser.question(choice), status, answer, [problem] if problem else [], engine)

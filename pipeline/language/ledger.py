@@ -38,12 +38,14 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Account:
-    """Who pays: a store, in one run. The month is UTC's, of the moment of the reservation."""
+    """Who pays: a store, in one run. The month is UTC's, of the moment of the reservation. `site`: the run is an export there,
+    which goes on when what it asks in a batch is answered."""
 
     store_id: UUID
     store_key: str
     run_id: str
     budgets: Budgets
+    site: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 What a model answers is used field by field: one that the guards refuse is asked for once more with what is wrong named, and then
 left as the source has it. Answers are recorded with the settlement of their call and never paid again.
+
+First questions may go in batches. The second one is asked directly, by the run that reads the first answer: it is about few
+products, and another day of waiting would hold them back for a field.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -18,6 +21,7 @@ import psycopg
 
 from pipeline.language import facts
 from pipeline.language.asker import Asker
+from pipeline.language.batches import IN_BATCH, Answer, Request, asked, post, read, unread_answers
 from pipeline.language.charging import allowance, no_credits, pay_for_answers
 from pipeline.language.client import ModelClient, Prompt, Reply
 from pipeline.language.drafts import FIELDS, MOST_TEXT, Brief, Draft, Product, check, doubts
@@ -68,13 +72,17 @@ _SCHEMA: dict[str, Any] = {
 
 @dataclass
 class Writer:
-    """Drafts of one store, resolved from recorded answers where there are some; `open` are left to ask."""
+    """Drafts of one store, resolved from recorded answers where there are some; `open` are left to ask, `answers` of batches to
+    read, and `waiting` are the products that batches were asked about. Only those of `scope` are asked for (empty: all)."""
 
     store_id: UUID
     brief: Brief
     model: str
+    scope: Collection[str] = ()
     drafts: dict[str, Draft] = field(default_factory=dict)
     open: list[Product] = field(default_factory=list)
+    answers: list[tuple[Answer, list[Product]]] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
     stopped: str | None = None
 
     @property
@@ -87,13 +95,23 @@ class Writer:
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         return Question(key, product.source_hash, TASK, self.brief.marketplace, self.brief.language)
 
+    def wait(self, products: Iterable[Product], why: str) -> None:
+        for product in products:
+            self.waiting.add(product.key)
+            self.drafts[product.key] = self.silent(why)
+
+    def silent(self, why: str) -> Draft:
+        """No text, and why."""
+        return Draft({}, {name: [why] for name in self.brief.limits}, self.engine)
+
     def judged(self, product: Product, answer: Mapping[str, str]) -> Draft:
         good, problems = check(product, self.brief, answer)
         return Draft(good, problems, self.engine, _reason(answer.get("reason", "")), doubts(product, self.brief, good))
 
 
 def plan_drafts(connection: psycopg.Connection[Any], writer: Writer, products: Iterable[Product]) -> None:
-    """Resolve from what the model said before about the same product. A product that speaks to machines is never shown to one."""
+    """Resolve from what the model said before about the same product, and find what batches were asked. A product that speaks to
+    machines is never shown to one."""
     wanted = list(products)
     brief = writer.brief
     hashes = [product.source_hash for product in wanted]
@@ -101,7 +119,7 @@ def plan_drafts(connection: psycopg.Connection[Any], writer: Writer, products: I
     for product in wanted:
         if product.instructs is not None:
             why = f"the product's text speaks to a machine ({product.instructs!r}), so no model was asked"
-            writer.drafts[product.key] = Draft({}, {name: [why] for name in brief.limits}, writer.engine)
+            writer.drafts[product.key] = writer.silent(why)
             continue
         key = writer.question(product).key
         row = next((row for row in known.get(product.source_hash, ()) if row.key == key), None)
@@ -111,12 +129,23 @@ def plan_drafts(connection: psycopg.Connection[Any], writer: Writer, products: I
             writer.drafts[product.key] = writer.judged(product, row.answer)
         else:
             writer.drafts[product.key] = Draft({}, {name: list(row.problems) for name in brief.limits}, row.engine)
+    same = _same(writer, writer.open)
+    answers, waiting = asked(connection, writer.store_id, TASK, same)
+    for answer in answers:
+        for key in answer.keys:
+            if key in same:
+                writer.answers.append((answer, same.pop(key)))
+    for key, why in waiting.items():
+        writer.wait(same.pop(key, ()), why)
+    writer.open = [
+        product for products in same.values() for product in products if not writer.scope or product.key in writer.scope
+    ]
 
 
 def estimate_drafts(writer: Writer, price: Price) -> Estimate:
     """What asking for all that is open would take, without second questions."""
     tokens_in = tokens_out = worst = 0
-    prompts = {writer.question(product).key: _prompt(product, writer.brief) for product in writer.open}
+    prompts = {key: _prompt(products[0], writer.brief) for key, products in _same(writer, writer.open).items()}
     for prompt in prompts.values():
         tokens_in += round(len(prompt.instructions + prompt.content) / _CHARACTERS_PER_TOKEN)
         tokens_out += prompt.max_tokens // 3
@@ -127,37 +156,44 @@ def estimate_drafts(writer: Writer, price: Price) -> Estimate:
 def ask_drafts(
     connection: psycopg.Connection[Any], model: Model, account: Account, writer: Writer, progress: Callable[[int, int], None]
 ) -> None:
-    """Ask for all that is open and put the drafts into `writer`; equal products are one question. `connection` must be in
-    autocommit mode.
+    """Read what batches answered, ask for all that is open (nothing, when the writer is `stopped`), and put the drafts into
+    `writer`; equal products are one question. `connection` must be in autocommit mode.
 
     Raises PipelineError when the model cannot be used at all; what was recorded until then is kept."""
     if not connection.autocommit:
         raise ValueError("reservations must be committed at once: give a connection in autocommit mode")
-    same: dict[str, list[Product]] = {}
-    for product in writer.open:
-        same.setdefault(writer.question(product).key, []).append(product)
+    same = _same(writer, writer.open) if writer.stopped is None else {}
     pay_for_answers(connection, writer.store_id, TASK, account.run_id)  # what a run that died left unpaid
     left = allowance(connection, writer.store_id, TASK)
-    asked = list(same.values())[:left]
-    if not asked:
-        writer.stopped = no_credits(account.store_key) if same else None
+    wanted = dict(list(same.items())[:left])
+    stopped = writer.stopped or (no_credits(account.store_key) if len(wanted) < len(same) else None)
+    if model.endpoint.transport == "batch":
+        requests = (_request(writer, products) for products in wanted.values())
+        posted, cut = post(connection, model.endpoint, model.price.in_batch(), account, TASK, requests)
+        writer.wait((product for key in posted for product in wanted.pop(key)), IN_BATCH)
+        if cut is not None:
+            stopped, wanted = cut, {}
+    if not wanted and not writer.answers:
+        writer.stopped = stopped
         return
+    total = sum(map(len, wanted.values())) + sum(len(products) for _, products in writer.answers)
 
     async def work() -> None:
         async with ModelClient(model.endpoint) as client:
-            asker = Asker(client, connection, account, model.price, TASK)
+            asker = Asker(client, connection, account, model.price, TASK, stopped=writer.stopped)
             done = 0
 
-            async def one(products: list[Product]) -> None:
+            async def one(products: Sequence[Product], answer: Answer | None = None) -> None:
                 nonlocal done
-                draft = await _ask(asker, writer, products[0])
+                draft = await _ask(asker, writer, products[0], answer)
                 if draft is not None:
                     writer.drafts.update({product.key: draft for product in products})
                 done += len(products)
-                progress(done, len(writer.open))
+                progress(done, total)
 
-            ended = await asyncio.gather(*map(one, asked), return_exceptions=True)
-            writer.stopped = asker.stopped or (no_credits(account.store_key) if len(asked) < len(same) else None)
+            jobs = [one(products, answer) for answer, products in writer.answers] + [one(each) for each in wanted.values()]
+            ended = await asyncio.gather(*jobs, return_exceptions=True)
+            writer.stopped = asker.stopped or stopped
             failed = next((each for each in ended if isinstance(each, BaseException)), None)
             if failed is not None:
                 raise failed
@@ -170,15 +206,45 @@ def ask_drafts(
         pay_for_answers(connection, writer.store_id, TASK, account.run_id)
 
 
-async def _ask(asker: Asker, writer: Writer, product: Product) -> Draft | None:
-    """The draft after one or two questions; None when there was no answer. Each is recorded with its settlement: a killed run
-    pays for no answer again."""
+def record_unread(connection: psycopg.Connection[Any], store_id: UUID, brief: Brief) -> None:
+    """Answers of batches about texts that no product has any more, after all products were planned and asked for: kept under
+    those texts, unjudged, for a product that has them again."""
+    why = "its product was changed before the answer of the batch came"
+    for answer in unread_answers(connection, store_id, TASK):
+        (about,) = answer.about
+        if (about["marketplace"], about["language"]) != (brief.marketplace, brief.language):
+            continue
+        with connection.transaction():
+            if said := _texts(answer.reply):
+                question = Question(answer.keys[0], about["source_hash"], TASK, brief.marketplace, brief.language)
+                record(connection, store_id, question, "rejected", said, [why], f"model:{answer.model}")
+            read(connection, answer, answer.keys)
+
+
+def _same(writer: Writer, products: Iterable[Product]) -> dict[str, list[Product]]:
+    """By the key of their question."""
+    found: dict[str, list[Product]] = {}
+    for product in products:
+        found.setdefault(writer.question(product).key, []).append(product)
+    return found
+
+
+def _request(writer: Writer, products: Sequence[Product]) -> Request:
+    """The first question about equal products, for a batch."""
+    question = writer.question(products[0])
+    about = {"source_hash": question.source_hash, "marketplace": question.source_locale, "language": question.target_locale}
+    return Request(_prompt(products[0], writer.brief), [question.key], [about], [product.key for product in products])
+
+
+async def _ask(asker: Asker, writer: Writer, product: Product, answer: Answer | None) -> Draft | None:
+    """The draft after one or two questions, the first of which a batch may have answered; None when there was no answer. Each is
+    recorded with its settlement: a killed run pays for no answer again."""
 
     def judge(first: Mapping[str, str] | None, final: bool) -> Callable[[Reply], tuple[dict[str, str], Draft]]:
         def of(reply: Reply) -> tuple[dict[str, str], Draft]:
             said = _texts(reply)
-            answer = {**said, **first} if first is not None and said else {**(first or {}), **said}
-            draft = writer.judged(product, answer)
+            texts = {**said, **first} if first is not None and said else {**(first or {}), **said}
+            draft = writer.judged(product, texts)
             if not said:
                 missing = [name for name in writer.brief.limits if name not in draft.texts]
                 draft = replace(draft, problems={name: [_silent(reply)] for name in missing})
@@ -186,22 +252,27 @@ async def _ask(asker: Asker, writer: Writer, product: Product) -> Draft | None:
                 status: Status = "accepted" if draft.texts and (final or not _again(draft)) else "rejected"
                 problems = [f"{name}: {text}" for name, found in draft.problems.items() for text in found]
                 record(
-                    asker.connection, writer.store_id, writer.question(product), status, {**answer, **draft.texts}, problems,
+                    asker.connection, writer.store_id, writer.question(product), status, {**texts, **draft.texts}, problems,
                     writer.engine,
                 )  # fmt: skip
-            return answer, draft
+            return texts, draft
 
         return of
 
-    _, judged = await asker.ask(_prompt(product, writer.brief), judge(None, False))
+    if answer is None:
+        _, judged = await asker.ask(_prompt(product, writer.brief), judge(None, False))
+    else:
+        with asker.connection.transaction():
+            judged = judge(None, False)(answer.reply)
+            read(asker.connection, answer, answer.keys)
     if judged is None:
         return None
-    answer, draft = judged
-    if not _again(draft) and answer:
+    texts, draft = judged
+    if not _again(draft) and texts:
         return draft
-    second = _prompt(product, writer.brief, answer, draft.problems)
+    second = _prompt(product, writer.brief, texts, draft.problems)
     _, judged = await asker.ask(second, judge(draft.texts, True))
-    return judged[1] if judged is not None else draft if answer else None
+    return judged[1] if judged is not None else draft if texts else None
 
 
 def _again(draft: Draft) -> bool:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
@@ -166,6 +167,11 @@ def packs(items: Iterable[Item]) -> list[list[Item]]:
             texts, characters = len(item.wanted), item.characters
         found[-1].append(item)
     return found
+
+
+def first_numbers(items: Sequence[Item]) -> list[int]:
+    """The number that each item's first text has in a request, see `prompts.numbered`."""
+    return list(accumulate((len(item.wanted) for item in items[:-1]), initial=1))
 
 
 def estimate(plans: Iterable[Plan], price: Price | None) -> Estimate:

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from pipeline.language.asker import Asker, endpoint_price
-from pipeline.language.batches import Received, post, take_out
+from pipeline.language.batch_plans import Received, leave, post_plans, take_out
 from pipeline.language.charging import keep_within, no_credits, pay_for_answers
 from pipeline.language.client import ModelClient
 from pipeline.language.ledger import Account
@@ -53,27 +53,47 @@ def configured_model(data_dir: Path, transport: str | None = None) -> Model | No
 
 
 def ask_model(
-    connection: psycopg.Connection[Any], model: Model, account: Account, task: str, plans: Sequence[Plan], progress: Progress
+    connection: psycopg.Connection[Any],
+    model: Model,
+    account: Account,
+    task: str,
+    plans: Sequence[Plan],
+    progress: Progress,
+    stopped: str | None = None,
 ) -> Work:
-    """Ask for all items of the plans and put the results into them. `connection` must be in autocommit mode.
+    """Ask for all items of the plans and put the results into them. `connection` must be in autocommit mode. `stopped`: why
+    nothing more is asked; answers that are there are read.
 
     Raises PipelineError when the model cannot be used at all; what was recorded until then is kept."""
     if not connection.autocommit:
         raise ValueError("reservations must be committed at once: give a connection in autocommit mode")
     pay_for_answers(connection, account.store_id, task, account.run_id)  # what a run that died left unpaid
     received, waiting = take_out(connection, plans, task)
-    beyond = keep_within(connection, account.store_id, account.store_key, task, plans, asked=len(received) + waiting)
+    left = 0
+    if stopped is not None:
+        left = _leave_all(plans, stopped)
+    beyond = keep_within(connection, account.store_id, account.store_key, task, plans)
     try:
-        posted, stopped = 0, None
+        posted, unpaid = 0, None
         if model.endpoint.transport == "batch":
-            posted, stopped = post(connection, model.endpoint, model.price.in_batch(), account, task, plans)
+            posted, unpaid = post_plans(connection, model.endpoint, model.price.in_batch(), account, task, plans)
+            left += _leave_all(plans, unpaid) if unpaid is not None else 0
         work = NOTHING
         if received or any(plan.items for plan in plans):
-            work = asyncio.run(_ask(connection, model, account, task, plans, progress, received))
+            work = asyncio.run(_ask(connection, model, account, task, plans, progress, received, stopped))
     finally:
         pay_for_answers(connection, account.store_id, task, account.run_id)
-    stopped = work.stopped or stopped or (no_credits(account.store_key) if beyond else None)
-    return replace(work, pending=work.pending + waiting + posted + beyond, stopped=stopped)
+    stopped = work.stopped or unpaid or stopped or (no_credits(account.store_key) if beyond else None)
+    return replace(work, pending=work.pending + waiting + posted + left + beyond, stopped=stopped)
+
+
+def _leave_all(plans: Sequence[Plan], why: str) -> int:
+    """Take all items out of the plans; how many texts that is."""
+    left = 0
+    for plan in plans:
+        leave(plan, plan.items, why)
+        left, plan.items = left + len(plan.items), []
+    return left
 
 
 async def _ask(
@@ -84,9 +104,10 @@ async def _ask(
     plans: Sequence[Plan],
     progress: Progress,
     received: Sequence[Received],
+    stopped: str | None,
 ) -> Work:
     async with ModelClient(model.endpoint) as client:
-        asker = Asker(client, connection, account, model.price, task)
+        asker = Asker(client, connection, account, model.price, task, stopped=stopped)
         done = await translate(asker, plans, progress, received)
         if asker.unusable:
             raise PipelineError(str(asker.stopped))

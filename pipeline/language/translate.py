@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from pipeline.language import prompts
 from pipeline.language.asker import Asker
-from pipeline.language.batches import Received, read
+from pipeline.language.batch_plans import Received
+from pipeline.language.batches import read
 from pipeline.language.client import Reply
-from pipeline.language.plan import Item, Plan, packs
+from pipeline.language.plan import Item, Plan, first_numbers, packs
 from pipeline.language.results import Status, record
 from pipeline.language.segments import Result
 
@@ -27,7 +28,7 @@ _ENOUGH, _WORST_SHARE = 100, 0.4
 @dataclass(frozen=True)
 class Work:
     """What came of it. `stopped` says why texts were left out, which stay for the next run; `silent` how the model failed to
-    answer the last text that has no answer."""
+    answer the last text that has no answer. `received` texts were answered by batches."""
 
     accepted: int
     rejected: int
@@ -36,6 +37,7 @@ class Work:
     calls: int
     stopped: str | None
     silent: str | None = None
+    received: int = 0
 
 
 @dataclass
@@ -60,7 +62,7 @@ async def translate(asker: Asker, plans: Sequence[Plan], progress: Progress, rec
     if worker.failure is not None:
         raise worker.failure
     counts = (worker.accepted, worker.rejected, worker.quarantined, worker.pending)
-    return Work(*counts, asker.calls, asker.stopped, worker.silent)
+    return Work(*counts, asker.calls, asker.stopped, worker.silent, sum(len(each.items) for each in received))
 
 
 async def _all(jobs: Iterable[object]) -> None:
@@ -85,15 +87,16 @@ class _Worker:
         """Ask for some items. `last`: what is wrong with the answer now is final."""
         pair = items[0].pair
         prompt = prompts.translation([item.ask for item in items], pair.source_locale, pair.target_locale, room)
-        reply, judged = await self.asker.ask(prompt, lambda reply: self._judge(items, reply, last))
+        numbers = first_numbers(items)
+        reply, judged = await self.asker.ask(prompt, lambda reply: self._judge(items, numbers, reply, last))
         await self._follow(items, reply, judged, last, room)
 
     async def receive(self, received: Received) -> None:
         """Read an answer that is there and paid."""
         with self.asker.connection.transaction():
-            judged = self._judge(received.items, received.reply, False)
-            read(self.asker.connection, received.custom_id)
-        await self._follow(received.items, received.reply, judged, False, 1)
+            judged = self._judge(received.items, received.numbers, received.answer.reply, False)
+            read(self.asker.connection, received.answer, {item.question.key for item in received.items})
+        await self._follow(received.items, received.answer.reply, judged, False, 1)
 
     async def _follow(self, items: list[Item], reply: Reply, judged: _Judged | None, last: bool, room: int) -> None:
         """Ask again for what is not good."""
@@ -117,8 +120,8 @@ class _Worker:
         middle = (len(items) + 1) // 2
         return [self.pack(half, last=last, room=room) for half in (items[:middle], items[middle:]) if half]
 
-    def _judge(self, items: list[Item], reply: Reply, last: bool) -> _Judged:
-        """Record what is final of a reply; in the transaction that settles its call."""
+    def _judge(self, items: list[Item], numbers: list[int], reply: Reply, last: bool) -> _Judged:
+        """Record what is final of a reply, whose texts have `numbers`; in the transaction that settles its call."""
         judged = _Judged()
         if reply.kind != "ok":
             if last and len(items) == 1:
@@ -128,11 +131,8 @@ class _Worker:
             texts = prompts.texts_of(reply.value)
         except ValueError:
             texts = {}
-        answers: list[dict[str, str]] = [{} for _ in items]
-        for number, (index, form) in prompts.numbered([item.ask for item in items]).items():
-            if number in texts:
-                answers[index][form] = texts[number]
-        for item, answer in zip(items, answers, strict=True):
+        for item, first in zip(items, numbers, strict=True):
+            answer = {form: texts[number] for number, form in enumerate(item.wanted, first) if number in texts}
             if len(answer) < len(item.wanted):
                 if last and len(items) == 1:
                     self._final(item, "quarantined", answer, ["the model left it out of its answer twice"])

@@ -14,7 +14,7 @@ from upath import UPath
 
 from pipeline.catalog.imports import require_verdict
 from pipeline.language.charging import would_cost
-from pipeline.language.ledger import Account, read_budgets, spending
+from pipeline.language.ledger import spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
 from pipeline.language.run import configured_model
 from pipeline.listings.account import read_holds, require_looked_up, require_reconciled
@@ -27,6 +27,7 @@ from pipeline.listings.metadata import listings_metadata, lookups_metadata, plan
 from pipeline.listings.open_texts import left_open, note_open
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.overrides import Overlay, read_overrides, undo
+from pipeline.listings.paying import payer
 from pipeline.listings.pins import Pinned, lift, read_pins, replaced, split
 from pipeline.listings.plan import plan_changes
 from pipeline.listings.plan_files import Scope, load_plan, plan_folder
@@ -134,15 +135,15 @@ def localized_products(
             # Seen in the UI before anything is spent.
             partition = context.partition_key
             context.log_event(dg.AssetObservation("localized_products", partition=partition, metadata=expected))
-            payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
+            account = payer(connection, cell, context.run.run_id, context.run.job_name)
             report = counted(reporter(context, "localized_products"), "products")
             pays = model is not None and not export_options.dry_run
             with asking(context, workspace, f"translations of {cell.store.key}") if pays else nullcontext():
-                table, outcome = work.write(folder, import_id, payer if pays else None, report)
+                table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
             if not export_options.dry_run:
                 note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), outcome.stopped)
-            if spent.calls or outcome.stopped:
+            if spent.calls or outcome.received or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
                 left = outcome.states.total() - outcome.states["translated"]
                 subject = f"products of {cell.store.key} are translated for {cell.site.key}; {left} of them not wholly"

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.language import guards, prompts
-from pipeline.language.batches import unasked
+from pipeline.language.batch_plans import unasked
 from pipeline.language.glossary import Glossary, Term, read_glossary
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account
@@ -90,9 +90,13 @@ class Texts:
     @cached_property
     def segments(self) -> list[Segment]:
         """What is asked: the title, the description, then the words; without those that are empty."""
-        title = [Segment({TEXT: self.title}, kept=self.codes)] if self.title else []
-        markup = [Segment({TEXT: self.markup}, html=True, kept=self.codes)] if self.markup else []
-        return [*title, *markup, *(Segment({TEXT: word}, kept=self.codes) for word in self.words)]
+
+        def segment(text: str, html: bool = False) -> Segment:
+            return Segment({TEXT: text}, html=html, kept=self.codes, product=self.product_id)
+
+        title = [segment(self.title)] if self.title else []
+        markup = [segment(self.markup, html=True)] if self.markup else []
+        return [*title, *markup, *map(segment, self.words)]
 
     def revision(self, fingerprint: bytes) -> str:
         said = "\x1f".join((self.title, self.description_html, *self.words, *self.codes))
@@ -107,6 +111,7 @@ class Outcome:
     engines: Counter[str] = field(default_factory=Counter)
     reused: int = 0
     pending: int = 0  # texts that a model was not asked for, or did not answer
+    received: int = 0  # texts that batches answered
     stopped: str | None = None
 
 
@@ -145,9 +150,10 @@ class Localizer:
             ready = 0
             for batch in self._batches():
                 parts = self._parts(batch)
-                if account is not None and self.model is not None and outcome.stopped is None:
-                    report = part(progress, ready, len(batch.ids), self.products.rows)
-                    done = ask_model(self.connection, self.model, account, TASK, [each.plan for each in parts], report)
+                if account is not None and self.model is not None:
+                    report, plans = part(progress, ready, len(batch.ids), self.products.rows), [each.plan for each in parts]
+                    done = ask_model(self.connection, self.model, account, TASK, plans, report, outcome.stopped)
+                    outcome.received += done.received
                     outcome.stopped = done.stopped
                 rows = [row for each in parts for row in self._rows(each, batch, outcome)]
                 outcome.reused += len(batch.ids) - len(rows)

@@ -15,7 +15,7 @@ from pipeline.operations.launch import CHAINED_BY, Outcome, run_job
 from pipeline.partitions import cell as cell_key
 from pipeline.submissions.ledger import database_time, ended_since
 from pipeline.submissions.repairing import unlooked
-from pipeline.submissions.requests import REQUEST_TAG, close_request, open_requests
+from pipeline.submissions.requests import REQUEST_TAG, ExportRequest, close_request, open_requests
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -150,10 +150,11 @@ def for_connection(here: Here, job: str, store: str, site: str, ops: Mapping[str
 
 
 def poll_language_batches(here: Here) -> Polled:
-    """Look after open batches, and translate the labels whose answers are there: nothing that these batches were not asked."""
+    """Look after open batches; then translate the labels whose answers are there (nothing that these batches were not asked), and
+    export the products whose answers are."""
     from pipeline.labels.translation import TASK
     from pipeline.language.batches import list_batches, unread
-    from pipeline.operations.language_batches import after_batches, polled
+    from pipeline.operations.language_batches import REASON, after_batches, polled
 
     def polling() -> Outcome:
         return run_job(here.defs, here.instance, "poll_language_batches", None, tags={})
@@ -165,9 +166,12 @@ def poll_language_batches(here: Here) -> Polled:
         ended: dict[str, list[str]] = {}
         for store, batch in unread(connection, TASK):
             ended.setdefault(store, []).append(batch)
+        wanted = [request for request in open_requests(connection) if request.reason == REASON]
     followed = {store: translate_labels(here, store, after_batches(batches)) for store, batches in ended.items()}
+    exported = _requested(here, wanted)
+    outcomes += [*followed.values(), *(outcome for _, outcome in exported)]
     with here.database.connect() as connection:
-        return polled(connection, seen, ended, followed, [*outcomes, *followed.values()])
+        return polled(connection, seen, ended, followed, exported, outcomes)
 
 
 def write_legacy_xml(here: Here, store: str, site: str) -> Outcome:
@@ -197,14 +201,20 @@ def poll(here: Here) -> list[Outcome]:
         outcomes.append(_told(here.told, f"verdicts of {store} on {site}", show))
     with here.database.connect() as connection:
         wanted = open_requests(connection)
+    return [*outcomes, *(outcome for _, outcome in _requested(here, wanted))]
+
+
+def _requested(here: Here, wanted: Sequence[ExportRequest]) -> list[tuple[ExportRequest, Outcome]]:
+    """The exports that something asked for."""
+    found = []
     for request in wanted:
         options = {"product_ids": request.product_ids}
         (done,) = export_store(here, request.store, [request.site], options=options, more_tags={REQUEST_TAG: str(request.id)})
-        outcomes.append(done)
+        found.append((request, done))
         if done.success:  # else the daemon, or the next poll, tries again
             with here.database.connect() as connection:
                 close_request(connection, request.id)
-    return outcomes
+    return found
 
 
 def _shown_at(instance: dg.DagsterInstance, partition: str) -> datetime:

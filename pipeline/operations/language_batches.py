@@ -1,4 +1,8 @@
-"""`poll_language_batches`: one run that looks after all batches of questions to a model, and ends; nobody waits for answers."""
+"""`poll_language_batches`: one run that looks after all batches of questions to a model, and ends; nobody waits for answers.
+
+What asked goes on when a batch was answered: labels are translated by a run that the sensor starts; for products an export of
+those that the batch was about is requested, in the transaction in which the batch ends.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +13,17 @@ from typing import Any
 import dagster as dg
 import psycopg
 
+from pipeline.language.batches import Batch
+from pipeline.listings.lane import Lane
 from pipeline.operations.launch import Outcome
 from pipeline.platform.resources import Workspace, expected_failures
+from pipeline.submissions.requests import ExportRequest, request_export
 
 #: A batch takes minutes to a day.
 POLL_SECONDS = 60
+#: Of the requests for exports that go on.
+REASON = "a batch of questions to the model was answered"
+_ANSWERED = ("completed", "expired", "cancelled")
 
 
 @dg.op(description="Ask the model's server about every open batch; settle and keep the answers of those that ended.")
@@ -24,7 +34,7 @@ def collect_batches(context: dg.OpExecutionContext, workspace: Workspace) -> Non
 
 
 @dg.job(
-    description="Collect the answers of batches; the labels that they are for are translated after that.",
+    description="Collect the answers of batches; the labels and exports that they are for go on after that.",
     executor_def=dg.in_process_executor,
 )
 def poll_language_batches() -> None:
@@ -42,7 +52,35 @@ def poll_batches(connection: psycopg.Connection[Any], data_dir: Path, told: Any)
     model = configured_model(data_dir)
     if model is None:
         raise UsageError("there are open batches and no model: set LLM_BASE_URL, LLM_API_KEY and LLM_MODEL as they were")
-    return poll(connection, model.endpoint, model.price.in_batch(), told)
+    return poll(connection, model.endpoint, model.price.in_batch(), told, go_on)
+
+
+def go_on(connection: psycopg.Connection[Any], batch: Batch) -> None:
+    """Request an export of the products that an answered batch was asked about, where an export asked; for translations also on
+    the store's other sites in that language, whose texts wait for the same answers."""
+    from pipeline.language.batches import products_of
+
+    products = products_of(connection, batch.run_key)
+    for site in _sites(connection, batch):
+        request_export(connection, Lane(batch.store_id, "", site), products, REASON)
+
+
+def _sites(connection: psycopg.Connection[Any], batch: Batch) -> list[str]:
+    from pipeline.listings.localize import TASK as TRANSLATION
+    from pipeline.marketplaces import find_site
+    from pipeline.stores.connections import list_connections
+
+    if batch.site is None:
+        return []
+    if batch.task != TRANSLATION:
+        return [batch.site]
+    language = find_site(batch.site)[1].language
+    others = [
+        one.site
+        for one in list_connections(connection)
+        if one.store_id == batch.store_id and one.site != batch.site and one.export_settings.auto_translate
+    ]
+    return [batch.site, *(site for site in others if find_site(site)[1].language == language)]
 
 
 def after_batches(run_keys: Sequence[str]) -> dict[str, Any]:
@@ -54,7 +92,7 @@ def after_batches(run_keys: Sequence[str]) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Polled:
     """What a look at the batches found (`batches`: those that were open or had answers that nobody had used), and the runs that
-    used answers (`follow_ups`), with what they asked again and what that costs."""
+    used answers (`follow_ups`, with `marketplace` where it was an export), with what they asked again and what that costs."""
 
     batches: list[dict[str, Any]]
     follow_ups: list[dict[str, Any]]
@@ -66,26 +104,31 @@ def polled(
     seen: Collection[str],
     ended: Mapping[str, Collection[str]],
     followed: Mapping[str, Outcome],
+    exported: Sequence[tuple[ExportRequest, Outcome]],
     outcomes: Sequence[Outcome],
 ) -> Polled:
-    """`seen` are batches that were open, `ended` those with answers by store, `followed` the run of each of these stores."""
+    """`seen` are batches that were open, `ended` those of labels with answers by store, `followed` the run of each of these
+    stores, `exported` the exports that went on."""
     from pipeline.language.batches import list_batches
     from pipeline.language.ledger import spending
     from pipeline.stores.stores import list_stores
 
     keys = {store.id: store.key for store in list_stores(connection)}
     used = {batch for store, batches in ended.items() if followed[store].success for batch in batches}
+    went_on = {(request.store, request.site) for request, run in exported if run.success}
+    about = [({"store": store, "batches": len(ended[store])}, run) for store, run in followed.items()]
+    about += [({"store": one.store, "marketplace": one.site, "products": len(one.product_ids)}, run) for one, run in exported]
     follow_ups = []
-    for store, run in followed.items():
+    for what, run in about:
         spent = spending(connection, run_id=run.run_id)
-        about = {"store": store, "run": run.run_id, "batches": len(ended[store]), "success": run.success}
         cost = {"requests": spent.calls, "usd": spent.usd_micro / 1e6, "unsettled_usd": spent.unsettled / 1e6}
-        follow_ups.append({**about, **cost})
+        follow_ups.append({**what, "run": run.run_id, "success": run.success, **cost})
     batches = [
         {
-            "batch": batch.batch_id or batch.run_key[:8], "store": keys.get(batch.store_id), "task": batch.task,
-            "requests": batch.requests, "status": batch.status, "problem": batch.problem, "ended": batch.ended_at is not None,
-            "used": batch.run_key in used,
+            "batch": batch.batch_id or batch.run_key[:8], "store": keys.get(batch.store_id), "marketplace": batch.site,
+            "task": batch.task, "requests": batch.requests, "status": batch.status, "problem": batch.problem,
+            "ended": batch.ended_at is not None,
+            "used": batch.run_key in used or ((keys.get(batch.store_id), batch.site) in went_on and batch.status in _ANSWERED),
         }
         for batch in list_batches(connection)
         if batch.run_key in seen or batch.run_key in used
@@ -101,17 +144,21 @@ def lines(found: Polled) -> list[str]:
     said = []
     for one in found.batches:
         problem = f" ({one['problem']})" if one["problem"] else ""
-        text = f"{one['store']}: the batch of {one['requests']} requests is {one['status']}{problem}"
+        text = f"{one['store']}: the batch of {one['requests']} requests ({one['task']}) is {one['status']}{problem}"
         if one["ended"] and not one["used"]:
-            again = f"labels translate {one['store']}" if one["task"] == TASK else f"export {one['store']} MARKETPLACE"
+            export = f"export {one['store']} {one['marketplace'] or 'MARKETPLACE'}"
+            again = f"labels translate {one['store']}" if one["task"] == TASK else export
             text += f"; what it answered is used, and what it left is asked again, by: pipeline {again}"
         said.append(text)
     for one in found.follow_ups:
         if one["success"]:
             cost, reserved = (dollars(round(one[name] * 1e6)) for name in ("usd", "unsettled_usd"))
             open_ = f", {reserved} of it reserved until they are answered" if one["unsettled_usd"] else ""
-            asked = f"{one['requests']} requests were made for what they left: {cost}{open_}"
-            used = f"{one['store']}: the answers of {one['batches']} batches are used"
+            if "marketplace" in one:
+                used = f"{one['store']}: the export to {one['marketplace']} went on with {one['products']} products"
+            else:
+                used = f"{one['store']}: the answers of {one['batches']} batches are used"
+            asked = f"{one['requests']} requests were made for what is left: {cost}{open_}"
             said.append(f"{used}; {asked if one['requests'] else 'nothing is left'}")
     return said
 

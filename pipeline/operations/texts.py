@@ -40,7 +40,8 @@ def texts_of(
     connection: psycopg.Connection[Any], instance: dg.DagsterInstance, store_key: str, outcome: Outcome
 ) -> dict[str, Any]:
     """By kind of work (`translation`, `optimization`, `categories`): `products` by state, `pending` (texts or products that a
-    model is still to be asked for), `left` (why the first of those that are left are), what asking would take (`estimate`) and
+    model is still to be asked for, or has not answered), `in_batches` (products of them that batches were asked about; not of
+    translations), `left` (why the first of those that are left are), what asking would take (`estimate`) and
     what was asked (`spent`), in US dollars and credits; `credits` of the store. {} where an export does none of it."""
     found = {}
     for asset, metadata in _materialized(instance, outcome.run_id):
@@ -51,6 +52,7 @@ def texts_of(
                 "model": _value(metadata, "model"),
                 "products": _counts(metadata, "by_state" if "by_state" in metadata else "by_status"),
                 "pending": _value(metadata, "pending_texts") or _value(metadata, "pending_products") or 0,
+                "in_batches": _value(metadata, "products_in_batches") or 0,
                 "left": _left(metadata),
                 "stopped": None if _value(metadata, "stopped") in (None, "no") else _value(metadata, "stopped"),
                 "estimate": {
@@ -97,7 +99,7 @@ def _would_cost(texts: Mapping[str, Any], place: str) -> str:
 
 
 def _was_done(texts: Mapping[str, Any], place: str) -> str:
-    return "; ".join([*_translated(texts, place), *_optimized(texts, place), *_spent(texts)])
+    return "; ".join([*_chosen(texts), *_translated(texts, place), *_optimized(texts, place), *_spent(texts)])
 
 
 def _translated(texts: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -117,11 +119,18 @@ def _optimized(texts: Mapping[str, Any], place: str) -> Iterator[str]:
     states = texts["optimization"]["products"]
     optimized = states.get("accepted", 0) + states.get("suggested", 0)
     yield f"better texts are there for {optimized} of {sum(states.values())} products"
-    if pending := texts["optimization"]["pending"]:
+    if waiting := texts["optimization"]["in_batches"]:
+        yield f"those of {waiting} were asked in a batch; answers come within a day"
+    if pending := texts["optimization"]["pending"] - waiting:
         why = texts["optimization"]["stopped"] or "they wait for their translation, or the model did not answer"
         yield f"{pending} are still to be asked for, by the next export: {why}"
     if states.get("suggested"):
         yield f"those of {states['suggested']} wait for a decision: pipeline suggestions list {place} --state suggested"
+
+
+def _chosen(texts: Mapping[str, Any]) -> Iterator[str]:
+    if "categories" in texts and (waiting := texts["categories"]["in_batches"]):
+        yield f"categories of {waiting} products were asked in a batch; answers come within a day"
 
 
 def _spent(texts: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,26 @@ def test_a_model_chooses_once(filed: Place, monkeypatch: pytest.MonkeyPatch) -> 
         assert len(fake.requests) == asked
     rows = filed.summary("categories", "list", *PLACE)["categories"]
     assert {(row["engine"], row["confidence"]) for row in rows} == {("model:gpt-6-luna", 0.92)}
+
+
+def test_a_model_chooses_in_a_batch(filed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline_tests.fakes.openai_server import running
+
+    write: Mapping[str, Any] = {"keywords": ["gift idea"]}
+    with running(FakeChooser(choose=lambda item: FIRST, write=lambda asked: write)) as fake:
+        for name, value in {**fake.environment(), "LLM_TRANSPORT": "batch"}.items():
+            monkeypatch.setenv(name, value)
+        filed.cli("connection", "set", *PLACE, "category_confidence=0.9", "use_ai_optimization=false", code=0)
+        mapped(filed, "--ai")
+        filed.cli("connection", "set", *PLACE, "use_ai_optimization=true", code=0)
+        found = export(filed)["texts"]["categories"]  # what the mapping asked is not asked again
+        assert (found["in_batches"], found["estimate"]["requests"], len(fake.batches.batches)) == (30, 0, 2)
+        assert "categories of 30 products were asked in a batch" in filed.cli("export", *PLACE, code=0).out
+        fake.batches.end()
+        polled = filed.summary("language", "batches", "--poll")["polled"]
+        assert {one["task"]: one["marketplace"] for one in polled} == {"category": None, "optimize": "amazon-us"}
+        fake.clear()
+        assert mapped(filed, "--ai")["accepted"] == 30 and fake.requests == []
 
 
 WRONG_USE = [

@@ -14,7 +14,7 @@ from pipeline_tests.fakes.openai_server import FakeOpenAI, running
 from pipeline_tests.flows import catalogs, feeds
 from pipeline_tests.flows.catalogs import Row
 from pipeline_tests.flows.conftest import NewPlace
-from pipeline_tests.flows.place import Place
+from pipeline_tests.flows.place import Place, start
 
 SITE = "amazon-us"
 WHERE = ("shop", SITE)
@@ -350,3 +350,74 @@ def test_only_one_run_asks_at_a_time(place: Place, model: FakeOpenAI) -> None:
     export(place)
     assert set(seen) == {(f"better texts of shop on {SITE}",)} and len(seen) >= 5
     assert place.rows("SELECT name FROM locks WHERE name LIKE 'better texts %'") == []
+
+
+def answered(place: Place, model: FakeOpenAI) -> Any:
+    """What a look at the batches does after the server has answered them; nothing is asked directly."""
+    model.batches.end()
+    model.clear()
+    done = place.summary("language", "batches", "--poll")
+    assert model.requests == []
+    return done
+
+
+def test_better_texts_in_a_batch(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.write = lambda asked: GOOD if asked["product"]["title"] == MUG["Title"] else {"keywords": ["gift idea"]}
+    monkeypatch.setenv("LLM_TRANSPORT", "batch")
+    place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain >= 1", code=0)
+    line = told(place)
+    assert "those of 5 were asked in a batch; answers come within a day; " in line and "still to be asked" not in line
+    assert model.requests == [] and [batch.count(b"custom_id") for batch in model.batches.files.values()] == [5]
+    title = suggestions(place)["title"]
+    assert (title["state"], title["after"]) == ("kept", None) and "asked in a batch" in title["problems"][0]
+    (waits,) = [one for one in place.rows("SELECT task, products, why FROM open_texts")]
+    assert waits == ("optimize", 5, "it was asked in a batch; answers come within a day")
+    shown = place.cli("language", "batches", code=0).out
+    assert "shop" in shown and "optimize" in shown
+    assert export(place, "--dry-run")["texts"]["optimization"]["estimate"]["requests"] == 0
+    monkeypatch.setenv("LLM_TRANSPORT", "sync")
+    assert export(place)["texts"]["optimization"]["in_batches"] == 5 and model.requests == []
+    assert len(model.batches.batches) == 1
+    done = answered(place, model)
+    assert [(one["task"], one["requests"], one["used"]) for one in done["polled"]] == [("optimize", 5, True)]
+    assert [(one["marketplace"], one["products"], one["requests"]) for one in done["follow_ups"]] == [(SITE, 5, 0)]
+    assert listing(place)["title"] == GOOD["title"] and suggestions(place)["title"]["who"] == "policy"
+    told_ = place.rows("SELECT subject FROM notifications WHERE kind = 'texts_suggested' ORDER BY created_at DESC LIMIT 1")
+    assert "products wait for a decision" in told_[0][0]
+    assert place.rows("SELECT 1 FROM open_texts") == [] and place.rows("SELECT 1 FROM language_batch_requests") == []
+    assert export(place)["changes"]["unchanged"] == 5 and model.requests == []
+    assert place.summary("language", "batches", "--poll")["follow_ups"] == []
+
+
+def test_the_export_goes_on_where_the_daemon_collects(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.definitions import defs
+    from pipeline.operations.sensors import new_exports
+
+    monkeypatch.setenv("LLM_TRANSPORT", "batch")
+    model.write = lambda asked: GOOD
+    export(place)
+    model.batches.end()
+    with place.instance() as instance:
+        assert defs.resolve_job_def("poll_language_batches").execute_in_process(instance=instance).success
+        (wanted,) = list(new_exports(dg.build_sensor_context(instance)))  # type: ignore[call-overload]
+    assert (wanted.job_name, wanted.partition_key) == ("export_listings", f"{SITE}|shop")
+    assert len(wanted.run_config["resources"]["export_options"]["config"]["product_ids"]) == 5
+
+
+def test_what_no_export_asked_starts_none(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Materialized alone in the UI: the answers wait for whoever makes the asset again."""
+    from pipeline_tests.flows.test_changes import materialize
+
+    export(place, "--dry-run")
+    monkeypatch.setenv("LLM_TRANSPORT", "batch")
+    assert materialize(place, "optimized_products", site=SITE) == (True, "")
+    assert len(model.batches.batches) == 1
+    assert answered(place, model)["follow_ups"] == [] and place.rows("SELECT 1 FROM export_requests") == []
+
+
+@pytest.mark.slow
+def test_two_exports_at_once_ask_in_one_batch(place: Place, model: FakeOpenAI) -> None:
+    environment = {**model.environment(), "LLM_TRANSPORT": "batch"}
+    running_ = [start(place, "export", *WHERE, environment=environment) for _ in range(2)]
+    assert 0 in {child.result().code for child in running_}
+    assert [batch.count(b"custom_id") for batch in model.batches.files.values()] == [5] and model.requests == []

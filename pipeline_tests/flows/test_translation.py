@@ -298,13 +298,38 @@ def test_better_texts_wait_for_a_translation_that_is_on_its_way(
         asked = [json.loads(request["messages"][-1]["content"]) for request in model.requests]
         return [one["product"]["title"] for one in asked if "product" in one]
 
+    model.write = lambda asked: {"keywords": ["Tasse"]}
     assert export(place, "--dry-run")["texts"]["optimization"]["estimate"]["texts"] == 5
     export(place)
     assert len(model.batches.batches) == 1 and titles() == []  # they would be asked again in German
     model.batches.end()
-    place.cli("language", "batches", "--poll", code=0)
-    export(place)
+    said = place.cli("language", "batches", "--poll", code=0).out
+    assert f"shop: the export to {SITE} went on with 5 products; 5 requests were made for what is left" in said
+    assert listing(place, "SKU-1")["title"] == "Blueo Mugo byo Potter & Sons"
+    assert len(model.batches.batches) == 2 and titles() == []  # now in German
+    model.batches.end()
     asked = titles()
-    assert "Blueo Mugo byo Potter & Sons" in asked and MUG["Title"] not in asked
+    assert len(asked) == 5 and "Blueo Mugo byo Potter & Sons" in asked and MUG["Title"] not in asked
+    done = place.summary("language", "batches", "--poll")
+    assert [(one["task"], one["marketplace"], one["used"]) for one in done["polled"]] == [("optimize", SITE, True)]
+    assert [one["requests"] for one in done["follow_ups"]] == [0]
     export(place)
-    assert titles() == asked
+    assert titles() == asked and place.summary("language", "batches", "--poll")["follow_ups"] == []
+
+
+def test_sites_in_one_language_go_on_with_one_batch(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_TRANSPORT", "batch")
+    place.cli("connect", "shop", "ebay-de", "--set", "default_category=20697", "--set", "auto_translate=true", code=0)
+    export(place)
+    place.cli("export", "shop", "ebay-de", code=0)
+    assert len(model.batches.batches) == 1  # asked for both
+    model.batches.end()
+    model.clear()
+    done = place.summary("language", "batches", "--poll")
+    assert [(one["marketplace"], one["products"], one["success"]) for one in done["follow_ups"]] == [
+        (SITE, 5, True), ("ebay-de", 5, True),
+    ]  # fmt: skip
+    for site in (SITE, "ebay-de"):
+        rows = place.table("localized_products", "shop", site).arrow().to_pylist()
+        assert {row["state"] for row in rows} == {"translated"}
+    assert model.requests == []

@@ -219,8 +219,8 @@ def test_after_a_batch_only_what_it_left_is_asked_for(shop: Shop) -> None:
     shop.model.batches.end("expired", share=0.7)
     said = shop.place.cli("language", "batches", "--poll", code=0).out
     assert handed_in(shop) == [["de"] * 3, ["de"]]
-    assert "shop: the batch of 3 requests is expired\n" in said
-    assert "shop: the answers of 1 batches are used; 1 requests were made for what they left: $0.000" in said
+    assert "shop: the batch of 3 requests (label) is expired\n" in said
+    assert "shop: the answers of 1 batches are used; 1 requests were made for what is left: $0.000" in said
     assert "of it reserved until they are answered" in said
     assert translated(shop) == 80 and money(shop)[1] > 0
     (text, *_) = shop.rows("fr")
@@ -240,7 +240,10 @@ def test_after_a_batch_only_what_it_left_is_asked_for(shop: Shop) -> None:
 def test_a_batch_without_any_answer_is_not_handed_in_again_by_itself(posted: Shop) -> None:
     posted.model.batches.end("failed")
     said = posted.place.cli("language", "batches", "--poll", code=0).out
-    assert "shop: the batch of 3 requests is failed (The file is no good); what it answered is used, and what it left" in said
+    assert (
+        "shop: the batch of 3 requests (label) is failed (The file is no good); what it answered is used, and what it left"
+        in said
+    )
     assert "pipeline labels translate shop" in said and len(handed_in(posted)) == 1
     posted.translate("--batch")
     assert handed_in(posted) == [["de"] * 3] * 2

@@ -34,6 +34,8 @@ class FakeChooser(FakeOpenAI):
 
     def _content(self, body: Mapping[str, Any]) -> str:
         asked = json.loads(body["messages"][-1]["content"])
+        if "items" not in asked:
+            return super()._content(body)
         said = [(item["id"], self.choose(item)) for item in asked["items"]]
         return json.dumps({"items": [{"id": number, **answer} for number, answer in said if answer is not None]})
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.language.choices import estimate_choices
+from pipeline.language.batches import IN_BATCH
+from pipeline.language.choices import ask_choices, estimate_choices
 from pipeline.language.ledger import spending
 from pipeline.language.run import Model, configured_model
 from pipeline.listings.assets import GROUP, OWNERS, asking, connected
@@ -16,6 +17,7 @@ from pipeline.listings.categories.inputs import proposer_of
 from pipeline.listings.categories.model import TASK
 from pipeline.listings.cell import Cell
 from pipeline.listings.open_texts import note_open
+from pipeline.listings.paying import payer
 from pipeline.listings.schema import CATEGORIES
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
@@ -89,9 +91,10 @@ def _let_choose(
     alone = nullcontext() if options.dry_run else asking(context, workspace, f"categories of {cell.store.key}")
     with alone, workspace.database.connect(autocommit=True) as connection:
         chooser = choosing.prepare(connection, cell.store, model, table, products, frozenset(options.product_ids))
-        expected = estimate_choices(chooser, model.price)
+        expected = estimate_choices(chooser, model.asking_price)
         seen: dict[str, Any] = {
             "model": model.endpoint.model,
+            "transport": model.endpoint.transport,
             "products_to_ask_for": expected.texts,
             "estimated_calls": expected.calls,
             "estimated_usd": (expected.usd_micro or 0) / 1e6,
@@ -101,13 +104,17 @@ def _let_choose(
         context.log_event(dg.AssetObservation(overlay.NAME, partition=str(context.partition_key), metadata=seen))
         report = counted(reporter(context, "listing_categories"), "products shown to the model")
         if not options.dry_run:
-            choosing.carry_out(connection, cell.store, model, chooser, context.run.run_id, report)
-            left = sum(choice.key not in chooser.found for choice in chooser.open) if chooser.stopped else 0
-            note_open(connection, cell.store.id, cell.site.key, TASK, left, chooser.stopped)
+            account = payer(connection, cell, context.run.run_id, context.run.job_name)
+            ask_choices(connection, model, account, chooser, report)
+            why = chooser.stopped or (IN_BATCH if chooser.waiting else None)
+            note_open(connection, cell.store.id, cell.site.key, TASK, chooser.left if why else 0, why)
         spent = spending(connection, run_id=context.run.run_id, task=TASK)
     threshold = cell.connection.export_settings.category_confidence
     chosen = choosing.with_choices(table, chooser.found, threshold, workspace.scratch("chosen_categories"))
-    facts = {"calls": spent.calls, "spent_usd": spent.usd_micro / 1e6, "stopped": chooser.stopped or "no"}
+    facts = {
+        "calls": spent.calls, "spent_usd": spent.usd_micro / 1e6, "stopped": chooser.stopped or "no",
+        "pending_products": chooser.left, "products_in_batches": chooser.left_in_batches,
+    }  # fmt: skip
     return chosen, {**seen, **facts}
 
 

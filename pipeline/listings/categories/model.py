@@ -6,7 +6,7 @@ chooses another candidate, the other one is suggested. It never brings a categor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.language.choices import Choice, Chooser, Chosen, ask_choices, plan_choices
-from pipeline.language.ledger import Account, read_budgets
+from pipeline.language.choices import Choice, Chooser, Chosen, plan_choices
 from pipeline.language.run import Model
 from pipeline.listings.categories.overlay import NAME
 from pipeline.listings.schema import CATEGORIES
@@ -40,19 +39,6 @@ def prepare(
     chooser = Chooser(store.id, TASK, model.endpoint.model)
     plan_choices(connection, chooser, open_choices(categories, fixed_products, product_ids))
     return chooser
-
-
-def carry_out(
-    connection: psycopg.Connection[Any],
-    store: Store,
-    model: Model,
-    chooser: Chooser,
-    run_id: str,
-    progress: Callable[[int, int], None],
-) -> None:
-    """Ask what is left, within the store's budgets. `connection` must be in autocommit mode."""
-    account = Account(store.id, store.key, run_id, read_budgets(connection, store.id))
-    ask_choices(connection, model, account, chooser, progress)
 
 
 def open_choices(categories: Table, fixed_products: Table, product_ids: frozenset[str]) -> Iterator[Choice]:

@@ -9,9 +9,10 @@ import dagster as dg
 import pyarrow.compute as pc
 
 from pipeline.language import facts
+from pipeline.language.batches import IN_BATCH
 from pipeline.language.charging import would_cost
 from pipeline.language.languages import base
-from pipeline.language.ledger import Account, read_budgets, spending
+from pipeline.language.ledger import spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
 from pipeline.language.optimize import TASK
 from pipeline.language.run import configured_model
@@ -21,6 +22,7 @@ from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import read_knowledge
 from pipeline.listings.open_texts import left_open, note_open
 from pipeline.listings.overlays import OPTIMIZED
+from pipeline.listings.paying import payer
 from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
 from pipeline.platform.io_manager import stored_table
@@ -81,15 +83,16 @@ def optimized_products(
             expected = {"optimized": _language(cell), **estimate_metadata(estimate, model, price)}
             # Seen in the UI before anything is spent.
             context.log_event(dg.AssetObservation(NAME, partition=context.partition_key, metadata=expected))
-            payer = Account(cell.store.id, cell.store.key, context.run.run_id, read_budgets(connection, cell.store.id))
+            account = payer(connection, cell, context.run.run_id, context.run.job_name)
             pays = model is not None and not export_options.dry_run and export_options.ai is not False
             report = counted(reporter(context, NAME), "products")
             with asking(context, workspace, f"better texts of {cell.store.key} on {cell.site.key}") if pays else nullcontext():
-                table, outcome = work.write(folder, import_id, payer if pays else None, report)
+                table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
+            why = outcome.stopped or (IN_BATCH if outcome.in_batches else None)
             if not export_options.dry_run:
-                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), outcome.stopped)
-            if spent.calls or outcome.stopped:
+                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), why)
+            if spent.calls or outcome.received or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
                 waiting = outcome.states["suggested"]
                 subject = f"better texts for {cell.store.key} on {cell.site.key}: {waiting} products wait for a decision"
@@ -107,6 +110,7 @@ def optimized_products(
             "score_after": meta.picture(score_histogram_svg(outcome.after), "Products by score, with all that is suggested"),
             "products_reused": outcome.reused,
             "pending_products": outcome.pending,
+            "products_in_batches": outcome.in_batches,
             "stopped": outcome.stopped or "no",
             **spent_metadata(spent),
             "suggested": meta.table(_sample(table.open())),

@@ -24,7 +24,7 @@ from pipeline.language import facts, optimize
 from pipeline.language.drafts import Brief, Draft, Product, check, keeping
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account
-from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts
+from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts, record_unread
 from pipeline.language.plan import Estimate
 from pipeline.language.run import Model
 from pipeline.language.translate import part
@@ -63,6 +63,8 @@ class Outcome:
     after: list[int] = field(default_factory=lambda: [0] * 10)
     reused: int = 0
     pending: int = 0  # products that a model was not asked for, or did not answer
+    in_batches: int = 0  # those of them that it was asked for in batches
+    received: int = 0  # products that batches answered
     stopped: str | None = None
 
     def add(self, rows: pa.Table) -> None:
@@ -106,7 +108,7 @@ class Optimizer:
             for batch in self._batches():
                 writer = self._writer(batch)
                 if writer is not None:
-                    found.append(estimate_drafts(writer, self.model.price))
+                    found.append(estimate_drafts(writer, self.model.asking_price))
         sums = [sum(values) for values in zip(*((e.texts, e.calls, e.tokens_in, e.tokens_out) for e in found), strict=True)]
         texts, calls, tokens_in, tokens_out = sums or (0, 0, 0, 0)
         spent, most = (sum(getattr(e, name) or 0 for e in found) for name in ("usd_micro", "most_usd_micro"))
@@ -131,6 +133,8 @@ class Optimizer:
                 writer.write(table)
                 ready += len(batch.ids)
                 progress(ready, self.catalog.products.rows)
+        if account is not None and self.model is not None and facts.supported(self._brief.tongue):
+            record_unread(self.connection, self.cell.store.id, self._brief)
         return writer.staged, outcome
 
     @cached_property
@@ -238,26 +242,28 @@ class Optimizer:
         """What is recorded of a model's answers, and what is open."""
         if self.model is None or not facts.supported(self._brief.tongue):
             return None
-        writer = Writer(self.cell.store.id, self._brief, self.model.endpoint.model)
+        writer = Writer(self.cell.store.id, self._brief, self.model.endpoint.model, self.scope)
         plan_drafts(self.connection, writer, [product for product in batch.changed if product.title])
-        if self.scope:
-            writer.open = [product for product in writer.open if product.key in self.scope]
         return writer
 
     def _drafts(
         self, batch: _Batch, account: Account | None, outcome: Outcome, progress: Callable[[int, int], None]
     ) -> Mapping[str, Draft]:
-        """What the model says of the changed products; those without an answer yet have an empty revision."""
+        """What the model says of the changed products; those without an answer yet have an empty revision. After a stop, answers
+        of batches are still read."""
         writer = self._writer(batch)
         if writer is None:
             return {}
-        if account is not None and self.model is not None and outcome.stopped is None:
+        if account is not None and self.model is not None:
             # What is asked before its translation is there would be asked, and paid, again after that.
             writer.open = [product for product in writer.open if product.key not in batch.untranslated]
+            writer.stopped = outcome.stopped
+            outcome.received += sum(len(products) for _, products in writer.answers)
             ask_drafts(self.connection, self.model, account, writer, progress)
             outcome.stopped = writer.stopped
+        outcome.in_batches += len(writer.waiting)
         for product in batch.changed:
-            if product.title and product.key not in writer.drafts:
+            if product.title and (product.key not in writer.drafts or product.key in writer.waiting):
                 batch.revisions[product.key] = ""
                 outcome.pending += 1
         return writer.drafts
