@@ -127,6 +127,14 @@ def model_endpoint(env: Mapping[str, str] | None = None) -> ModelEndpoint | None
     return ModelEndpoint(url, model, Secret(key), mode or STRUCTURED_MODES[0], local, transport)
 
 
+def rerank_model(env: Mapping[str, str] | None = None) -> Path | None:
+    """`CATEGORY_RERANK_MODEL`: a folder with a sentence model, absolute; a relative one is below the project. None when unset."""
+    text = (os.environ if env is None else env).get("CATEGORY_RERANK_MODEL", "").strip()
+    if _CONTROL.search(text):
+        raise UsageError("CATEGORY_RERANK_MODEL must be the path of a folder; it contains a control character")
+    return PROJECT_ROOT / Path(text) if text else None
+
+
 def api_url(service: str, env: Mapping[str, str] | None = None) -> str | None:
     """`<SERVICE>_API_URL`: another base URL for a service of `SERVICES`, without a slash at the end; None when unset.
 

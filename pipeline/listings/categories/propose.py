@@ -15,6 +15,7 @@ import orjson
 
 from pipeline.listings.categories import index
 from pipeline.listings.categories.decisions import Decisions, Scope, key_of
+from pipeline.listings.categories.ranker import LEAF, Place, Ranker
 from pipeline.listings.categories.taxonomy import Taxonomy, shipped_words, shopify
 from pipeline.listings.categories.text import Query
 from pipeline.stores.export_settings import ExportSettings
@@ -24,9 +25,8 @@ VERSION = "1"
 MOST_CANDIDATES = 10
 #: Below it the likeliest category in Shopify's taxonomy is no help in finding the marketplace's.
 _HELPFUL = 0.6
-#: Weights of the words of the product type, of tags, and of its category in Shopify's taxonomy; those of the title count 1.
-_TYPE, _TAG, _LEAF, _PARENT = 1.2, 0.4, 1.0, 0.4
-_MOST_TAGS, _MOST_REASON = 20, 400
+_PARENT = 0.4  # weight of the words of the category above the one in Shopify's taxonomy
+_MOST_REASON = 400
 #: How sure the first of a marketplace's own suggestions is, alone and among others, where its name shares no word.
 _ALONE, _FIRST = 0.8, 0.5
 
@@ -51,15 +51,6 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A category in Shopify's taxonomy, how sure that is, and the words that say so (none: the store says it)."""
-
-    row: int
-    confidence: float
-    because: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
 class Proposer:
     """Decides for the products of one connection."""
 
@@ -70,11 +61,12 @@ class Proposer:
     file: Taxonomy | None = None  # the marketplace's categories
     suggested: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by the marketplace itself, for titles
     model: str | None = None  # that is asked about suggestions afterwards
+    ranker: Ranker = field(default_factory=Ranker)
 
     @cached_property
     def fingerprint(self) -> bytes:
         """Changes when any product may get another category."""
-        facts = [VERSION, index.VERSION, shopify().version, self.model, self.given]
+        facts = [VERSION, index.VERSION, shopify().version, self.ranker.version, self.model, self.given]
         return blake2b(orjson.dumps(facts), digest_size=32).digest()
 
     @cached_property
@@ -84,8 +76,8 @@ class Proposer:
 
     def propose(self, product: Mapping[str, Any], rule: int) -> Proposal:
         """For a row of quality.schema.FIXED_PRODUCTS; `rule` is the number of the first rule that matches, or -1."""
-        query = self._query(product) if self._ranks else None
-        place = self._place(product, query)
+        query = self.ranker.query(product) if self._ranks else None
+        place = self.ranker.place(product, query)
         found = self._decided(product, rule, place) or self._guessed(product, query, place)
         if place is None:
             return found
@@ -104,27 +96,6 @@ class Proposer:
         Shopify's. Ranking is most of the work."""
         of_taxonomy = any(scope == "taxonomy" for scope, _ in self.decisions.accepted)
         return self.file is not None or bool(self.suggested) or of_taxonomy
-
-    def _query(self, product: Mapping[str, Any]) -> Query:
-        query = shopify().index.query()
-        query.add(product["title"], without=product["vendor"])
-        query.add(product["product_type"], _TYPE)
-        for tag in (product["tags"] or ())[:_MOST_TAGS]:
-            query.add(tag, _TAG)
-        return query
-
-    def _place(self, product: Mapping[str, Any], query: Query | None) -> Place | None:
-        taxonomy = shopify()
-        own = taxonomy.find(product["category"])
-        if own is not None:
-            return Place(own, 1.0)
-        if query is None:
-            return None
-        if product["category"]:  # a name that this release of the taxonomy does not have
-            query = Query(query.plain, dict(query.terms))
-            query.add(product["category"].rpartition(">")[2], _LEAF)
-        best = taxonomy.index.rank(query, 1)
-        return Place(best[0].row, best[0].confidence, best[0].because) if best else None
 
     def _decided(self, product: Mapping[str, Any], rule: int, place: Place | None) -> Proposal | None:
         """By people, beforehand."""
@@ -159,7 +130,7 @@ class Proposer:
             return self._suggested(suggested, query)
         if self.file is None:
             return self._unknown()
-        matches = self.file.index.rank(query, MOST_CANDIDATES + len(refused))
+        matches = self.ranker.best(self.file, query, product, MOST_CANDIDATES + len(refused))
         left = [match for match in matches if self.file.ids[match.row] not in refused][:MOST_CANDIDATES]
         if not left:
             return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
@@ -187,7 +158,7 @@ class Proposer:
             return query
         path = shopify().paths[place.row]
         wider = Query(query.plain, dict(query.terms))
-        wider.add(path[-1], _LEAF * place.confidence)
+        wider.add(path[-1], LEAF * place.confidence)
         if len(path) > 1:
             wider.add(path[-2], _PARENT * place.confidence)
         return wider
