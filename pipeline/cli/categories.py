@@ -215,6 +215,45 @@ def forget(
         say(f"{gone} forgotten")
 
 
+@app.command(epilog="Example: pipeline categories google my-shop --names taxonomy-with-ids.en-US.txt --csv google.csv")
+def google(
+    store: StoreKey,
+    status: Annotated[str | None, typer.Option("--status", help="Only: own, guessed, suggested or none.")] = None,
+    names: Annotated[
+        Path | None, typer.Option("--names", metavar="FILE", help="Google's published taxonomy with ids, to show its names.")
+    ] = None,
+    sure: Annotated[float, typer.Option("--confidence", min=0, max=1, help="Guesses below it are only suggested.")] = 0.9,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many to show.")] = 50,
+    file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all of them here instead.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List Google's number for each active product: from its category in Shopify's taxonomy. Needs no connection."""
+    from pipeline.listings.categories.google import COLUMNS, STATUSES, Summary, open_view
+    from pipeline.listings.spreadsheets import write_rows
+    from pipeline.model.errors import UsageError
+
+    if status is not None and status not in STATUSES:
+        raise UsageError(f"--status is one of: {', '.join(STATUSES)}")
+    with session() as current:
+        with current.connect() as connection:
+            view = open_view(connection, current.settings, store, names, sure)
+        summary = Summary()
+        rows = (row for row in summary.counted(view.rows()) if status in (None, row["status"]))
+        if file is not None:
+            count = write_rows(file, COLUMNS, rows)
+            show_json({"file": str(file), "products": count, "summary": summary.counts}) if as_json else say(
+                f"{count} products are in {file}; {summary}"
+            )
+            return
+        shown = [row for number, row in enumerate(rows) if number < limit]
+    if as_json:
+        show_json({"categories": shown, "summary": summary.counts})
+        return
+    columns = [name for name in COLUMNS if name != "taxonomy" and (names is not None or name != "google_name")]
+    show_table(columns, [tuple(row.get(name) for name in columns) for row in shown], empty="there are none")
+    say(str(summary))
+
+
 def _decide(
     store: str,
     marketplace: str,

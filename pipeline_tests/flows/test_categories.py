@@ -172,6 +172,25 @@ def test_a_model_chooses_once(filed: Place, monkeypatch: pytest.MonkeyPatch) -> 
     assert {(row["engine"], row["confidence"]) for row in rows} == {("model:gpt-6-luna", 0.92)}
 
 
+def test_google_s_numbers_need_no_connection(filed: Place, tmp_path: Path) -> None:
+    found = filed.summary("categories", "google", "shop", "--limit", "2")
+    assert len(found["categories"]) == 2 and sum(found["summary"].values()) == 30
+    assert {(row["google_category"], row["status"]) for row in found["categories"]} == {("2169", "suggested")}
+    names = tmp_path / "google.txt"
+    names.write_text("2169 - Home & Garden > Kitchen & Dining > Tableware > Drinkware > Mugs\n")
+    file = tmp_path / "google.csv"
+    arguments = ("--names", str(names), "--csv", str(file), "--confidence", "1", "--status", "suggested")
+    assert filed.summary("categories", "google", "shop", *arguments)["products"] == 30
+    assert file.read_text().count("Drinkware > Mugs,suggested") == 30
+    assert "30 only suggested" in filed.cli("categories", "google", "shop", "--confidence", "1", code=0).out
+    assert "google.txt cannot be read" not in filed.cli("categories", "google", "shop", "--names", str(names), code=0).out
+    names.unlink()
+    assert (
+        "name another with the option --names" in filed.cli("categories", "google", "shop", "--names", str(names), code=1).error
+    )
+    assert "--status is one of: own, guessed" in filed.cli("categories", "google", "shop", "--status", "x", code=2).error
+
+
 WRONG_USE = [
     (("list", "shop", "ebay-de"), "shop is not connected to ebay-de; connect it with"),
     (("list", *PLACE, "--status", "maybe"), "--status is one of: accepted, suggested, none"),

@@ -15,7 +15,7 @@ import orjson
 
 from pipeline.listings.categories import index
 from pipeline.listings.categories.decisions import Decisions, Scope, key_of
-from pipeline.listings.categories.ranker import LEAF, Place, Ranker
+from pipeline.listings.categories.ranker import LEAF, Place, Ranker, quoted
 from pipeline.listings.categories.taxonomy import Taxonomy, shipped_words, shopify
 from pipeline.listings.categories.text import Query
 from pipeline.stores.export_settings import ExportSettings
@@ -135,7 +135,7 @@ class Proposer:
         if not left:
             return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
         candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
-        return self._judged(*candidates[0], left[0].confidence, "lexical", f"{_quoted(left[0].because)} in its words", candidates)
+        return self._judged(*candidates[0], left[0].confidence, "lexical", f"{quoted(left[0].because)} in its words", candidates)
 
     def _unknown(self) -> Proposal:
         name = f"name a file of them: pipeline connection set {self.store} {self.site} category_file=FILE"
@@ -148,7 +148,7 @@ class Proposer:
         order = list(dict.fromkeys([*(match.row for match in matches), *range(len(names))]))
         least = _ALONE if len(names) == 1 else _FIRST
         sure = max(least, matches[0].confidence) if matches else least
-        said = f", {_quoted(matches[0].because)} in its words" if matches else ""
+        said = f", {quoted(matches[0].because)} in its words" if matches else ""
         candidates = [(suggested[row], names[row]) for row in order]
         found = self._judged(*candidates[0], sure, "marketplace", f"suggested by {self.site} for its title{said}", candidates)
         return replace(found, status="accepted") if self.settings.accept_suggested_product_types else found
@@ -215,11 +215,7 @@ def _upwards(key: str) -> Iterator[str]:
 
 
 def _said(place: Place) -> str:
-    return f"because of {_quoted(place.because)}" if place.because else "as the store says"
-
-
-def _quoted(because: Sequence[str]) -> str:
-    return ", ".join(f'"{word}"' for word in because)
+    return f"because of {quoted(place.because)}" if place.because else "as the store says"
 
 
 @lru_cache(maxsize=512)

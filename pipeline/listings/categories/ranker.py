@@ -27,6 +27,14 @@ class Place:
     confidence: float
     because: Sequence[str] = ()
 
+    @property
+    def own(self) -> bool:
+        """The store's own category, not a guess."""
+        return not self.because
+
+    def reason(self) -> str:
+        return "the store says it" if self.own else f"{quoted(self.because)} in its words"
+
 
 @dataclass(frozen=True)
 class Ranker:
@@ -66,3 +74,7 @@ class Ranker:
             query.add(product["category"].rpartition(">")[2], LEAF)
         best = self.best(taxonomy, query, product, 1)
         return Place(best[0].row, best[0].confidence, best[0].because) if best else None
+
+
+def quoted(because: Sequence[str]) -> str:
+    return ", ".join(f'"{word}"' for word in because)

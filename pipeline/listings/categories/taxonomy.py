@@ -96,7 +96,7 @@ def shopify() -> Taxonomy:
     return Taxonomy("Shopify's taxonomy", version, list(names), list(names.values()), google, aliases)
 
 
-def read_taxonomy(path: Path) -> Taxonomy:
+def read_taxonomy(path: Path, named_by: str = "the connection's setting category_file") -> Taxonomy:
     """A marketplace's categories from an operator's file. Raises BadInputError that says the line and what is wrong with it."""
     try:
         size = path.stat().st_size
@@ -105,8 +105,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
         content = path.read_bytes()
     except OSError as error:
         raise BadInputError(
-            f"the category file {path} cannot be read: {error.strerror or error}; name another with the "
-            "connection's setting category_file"
+            f"the category file {path} cannot be read: {error.strerror or error}; name another with {named_by}"
         ) from None
     try:
         text = content.decode("utf-8-sig")
