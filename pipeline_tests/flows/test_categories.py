@@ -48,6 +48,9 @@ def test_guesses_are_suggestions_until_people_accept_them(filed: Place) -> None:
     assert all(0.5 < row["confidence"] < 1 and '"mug' in row["reason"] for row in found)
     assert filed.summary("categories", "accept", *PLACE, "--all", "--min-confidence", "0.999")["decided"] == 0
     assert filed.summary("categories", "accept", *PLACE, "--product", "p-1", "--product", "p-2", "--why", "seen")["decided"] == 2
+    seen = filed.summary("categories", "list", *PLACE, "--status", "accepted")  # at once, before the next export
+    assert [row["product_id"] for row in seen["categories"]] == ["p-1", "p-2"]
+    assert seen["counts"] == {"accepted": 2, "suggested": 28, "none": 0}
     accepted = export(filed)
     assert sent(accepted) == {"update": 2}
     assert feeds.skus(filed, accepted) == {"product": ["SKU-1", "SKU-2"]}

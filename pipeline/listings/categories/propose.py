@@ -99,7 +99,7 @@ class Proposer:
 
     def _decided(self, product: Mapping[str, Any], rule: int, place: Place | None) -> Proposal | None:
         """By people, beforehand."""
-        for scope, key in _keys(product):
+        for scope, key in keys_of(product):
             chosen = self.decisions.accepted.get((scope, key))
             if chosen is not None:
                 what = "this product" if scope == "product" else f'product type "{product["product_type"]}"'
@@ -112,9 +112,9 @@ class Proposer:
             return replace(made, attributes=orjson.dumps(found.attributes, option=orjson.OPT_SORT_KEYS).decode())
         if place is None:
             return None
-        for key in _upwards(shopify().ids[place.row]):
+        for key in upwards(shopify().ids[place.row]):
             chosen = self.decisions.accepted.get(("taxonomy", key))
-            if chosen is not None and chosen not in self.decisions.refuses(_keys(product)):
+            if chosen is not None and chosen not in self.decisions.refuses(keys_of(product)):
                 name = shopify().full(shopify().by_id[key]) if key in shopify().by_id else key
                 reason = f"chosen for {name}, where it belongs {_said(place)}"
                 return self._judged(chosen, self._name(chosen), place.confidence, "choice", reason)
@@ -123,7 +123,7 @@ class Proposer:
     def _guessed(self, product: Mapping[str, Any], query: Query | None, place: Place | None) -> Proposal:
         if query is None:
             return self._unknown()
-        refused = self.decisions.refuses([*_keys(product), *_taxonomy_keys(place)])
+        refused = self.decisions.refuses([*keys_of(product), *_taxonomy_keys(place)])
         query = self._with_place(query, place)
         suggested = [one for one in self.suggested.get(product["title"] or "", ()) if one not in refused][:MOST_CANDIDATES]
         if suggested:
@@ -197,17 +197,18 @@ def given_version(settings: ExportSettings, decisions: Decisions, file: Taxonomy
     return blake2b(orjson.dumps(facts), digest_size=16).hexdigest()
 
 
-def _keys(product: Mapping[str, Any]) -> list[tuple[Scope, str]]:
+def keys_of(product: Mapping[str, Any]) -> list[tuple[Scope, str]]:
+    """What decisions about the product itself and its product type are about."""
     keys: list[tuple[Scope, str]] = [("product", product["product_id"])]
     kind = key_of("product_type", product["product_type"] or "")
     return [*keys, ("product_type", kind)] if kind else keys
 
 
 def _taxonomy_keys(place: Place | None) -> list[tuple[Scope, str]]:
-    return [] if place is None else [("taxonomy", key) for key in _upwards(shopify().ids[place.row])]
+    return [] if place is None else [("taxonomy", key) for key in upwards(shopify().ids[place.row])]
 
 
-def _upwards(key: str) -> Iterator[str]:
+def upwards(key: str) -> Iterator[str]:
     """An id of Shopify's taxonomy and those of its parents, the nearest first."""
     while key:
         yield key
