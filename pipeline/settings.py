@@ -129,10 +129,12 @@ def model_endpoint(env: Mapping[str, str] | None = None) -> ModelEndpoint | None
 
 def rerank_model(env: Mapping[str, str] | None = None) -> Path | None:
     """`CATEGORY_RERANK_MODEL`: a folder with a sentence model, absolute; a relative one is below the project. None when unset."""
-    text = (os.environ if env is None else env).get("CATEGORY_RERANK_MODEL", "").strip()
-    if _CONTROL.search(text):
-        raise UsageError("CATEGORY_RERANK_MODEL must be the path of a folder; it contains a control character")
-    return PROJECT_ROOT / Path(text) if text else None
+    return _folder("CATEGORY_RERANK_MODEL", env)
+
+
+def shopify_taxonomy_dir(env: Mapping[str, str] | None = None) -> Path | None:
+    """`SHOPIFY_TAXONOMY_DIR`: `dist` of Shopify's repository product-taxonomy, as `rerank_model`."""
+    return _folder("SHOPIFY_TAXONOMY_DIR", env)
 
 
 def api_url(service: str, env: Mapping[str, str] | None = None) -> str | None:
@@ -174,6 +176,13 @@ def _data_dir(text: str) -> Path:
     if not existing.is_dir():
         raise UsageError(f"PIPELINE_DATA_DIR {str(path)!r} cannot be a folder: {str(existing)!r} is a file")
     return path
+
+
+def _folder(name: str, env: Mapping[str, str] | None) -> Path | None:
+    text = (os.environ if env is None else env).get(name, "").strip()
+    if _CONTROL.search(text):
+        raise UsageError(f"{name} must be the path of a folder; it contains a control character")
+    return PROJECT_ROOT / Path(text) if text else None
 
 
 def _key_file(text: str) -> Path:

@@ -11,8 +11,7 @@ import psycopg
 import pyarrow.compute as pc
 
 from pipeline.listings.categories.overlay import OF_PRODUCT
-from pipeline.listings.categories.ranker import Place, Ranker
-from pipeline.listings.categories.rerank import configured_reranker
+from pipeline.listings.categories.ranker import Place, Ranker, ranker_of
 from pipeline.listings.categories.taxonomy import Taxonomy, read_taxonomy, shopify
 from pipeline.model.errors import PipelineError
 from pipeline.platform.io_manager import stored_table
@@ -101,4 +100,4 @@ def open_view(
     if products is None:
         raise PipelineError(f"there are no products of {found.key} yet; read them with: pipeline import {found.key}")
     known = read_taxonomy(names, "the option --names") if names is not None else None
-    return GoogleView(products, Ranker(configured_reranker(settings.data_dir)), known, threshold)
+    return GoogleView(products, ranker_of(found, settings.data_dir), known, threshold)

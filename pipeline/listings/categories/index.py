@@ -72,6 +72,9 @@ class Index:
         self._postings = self._post(documents)
         self._near: dict[str, str] | None = None
 
+    def knows(self, word: str) -> bool:
+        return stem(word) in self._postings
+
     def query(self) -> Query:
         return Query(self.plain)
 

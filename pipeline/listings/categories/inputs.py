@@ -9,8 +9,7 @@ import psycopg
 
 from pipeline.listings.categories.decisions import read_decisions
 from pipeline.listings.categories.propose import Proposer, given_version
-from pipeline.listings.categories.ranker import Ranker
-from pipeline.listings.categories.rerank import configured_reranker
+from pipeline.listings.categories.ranker import ranker_of
 from pipeline.listings.categories.suggestions import read_suggestions
 from pipeline.listings.categories.taxonomy import Taxonomy, read_taxonomy
 from pipeline.listings.cell import Cell
@@ -33,7 +32,7 @@ def proposer_of(connection: psycopg.Connection[Any], cell: Cell, data_dir: Path,
         file=category_file(settings),
         suggested=read_suggestions(connection, cell.site.key),
         model=model,
-        ranker=Ranker(configured_reranker(data_dir)),
+        ranker=ranker_of(cell.store, data_dir),
     )
 
 

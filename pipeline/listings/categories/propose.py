@@ -135,7 +135,8 @@ class Proposer:
         if not left:
             return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
         candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
-        return self._judged(*candidates[0], left[0].confidence, "lexical", f"{quoted(left[0].because)} in its words", candidates)
+        reason = f"{quoted(left[0].because)} in its words{self.ranker.weak(self.file)}"
+        return self._judged(*candidates[0], left[0].confidence, "lexical", reason, candidates)
 
     def _unknown(self) -> Proposal:
         name = f"name a file of them: pipeline connection set {self.store} {self.site} category_file=FILE"
@@ -156,7 +157,7 @@ class Proposer:
     def _with_place(self, query: Query, place: Place | None) -> Query:
         if place is None or place.confidence < _HELPFUL:
             return query
-        path = shopify().paths[place.row]
+        path = self.ranker.names.paths[place.row]
         wider = Query(query.plain, dict(query.terms))
         wider.add(path[-1], LEAF * place.confidence)
         if len(path) > 1:
@@ -216,7 +217,7 @@ def upwards(key: str) -> Iterator[str]:
 
 
 def _said(place: Place) -> str:
-    return f"because of {quoted(place.because)}" if place.because else "as the store says"
+    return f"because of {quoted(place.because)}{place.weak}" if place.because else "as the store says"
 
 
 @lru_cache(maxsize=512)

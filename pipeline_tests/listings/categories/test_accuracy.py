@@ -111,7 +111,7 @@ def test_meaning_makes_words_better(tmp_path_factory: pytest.TempPathFactory, mo
     if not MODEL:
         pytest.skip("CATEGORY_RERANK_MODEL names no model")
     monkeypatch.setenv("CATEGORY_RERANK_MODEL", MODEL)
-    ranker = Ranker(configured_reranker(tmp_path_factory.mktemp("data")))
+    ranker = Ranker(reranker=configured_reranker(tmp_path_factory.mktemp("data")))
     for titles in (own("seen"), own("unseen"), dev(), neighbors()):
         plain, reranked = measured(titles), measured(titles, ranker)
         assert reranked[0] >= max(RERANKED_1, plain[0]) and reranked[1] >= max(RERANKED_5, plain[1]), (plain, reranked)

@@ -57,12 +57,12 @@ def test_without_the_extra_it_says_what_to_install(folder: Path, tmp_path: Path,
 def test_meaning_goes_before_words_but_is_less_sure(folder: Path, tmp_path: Path, file: Taxonomy) -> None:
     product = entry(title="Thermos flask bottle")
     assert propose(product, file=file).category == "BOTTLE"
-    found = propose(product, file=file, ranker=Ranker(reranker(tmp_path)))
+    found = propose(product, file=file, ranker=Ranker(reranker=reranker(tmp_path)))
     assert (found.category, found.status) == ("FLASK", "suggested") and found.confidence is not None and found.confidence <= 0.7
     assert list(found.candidates) == ["FLASK", "BOTTLE"]
-    agreed = propose(entry(title="Bottle"), file=file, ranker=Ranker(reranker(tmp_path)))
+    agreed = propose(entry(title="Bottle"), file=file, ranker=Ranker(reranker=reranker(tmp_path)))
     assert agreed.confidence == propose(entry(title="Bottle"), file=file).confidence
-    assert propose(entry(title="Xyzzy"), file=file, ranker=Ranker(reranker(tmp_path))).status == "none"
+    assert propose(entry(title="Xyzzy"), file=file, ranker=Ranker(reranker=reranker(tmp_path))).status == "none"
 
 
 def test_vectors_of_a_taxonomy_are_made_once(folder: Path, tmp_path: Path, file: Taxonomy) -> None:
@@ -90,10 +90,10 @@ def test_another_model_is_another_version(folder: Path, tmp_path: Path) -> None:
     def fingerprint(ranker: Ranker) -> bytes:
         return Proposer("shop", "amazon-us", export_settings(), ranker=ranker).fingerprint
 
-    one = Ranker(reranker(tmp_path))
-    assert fingerprint(one) == fingerprint(Ranker(reranker(tmp_path))) != fingerprint(Ranker())
+    one = Ranker(reranker=reranker(tmp_path))
+    assert fingerprint(one) == fingerprint(Ranker(reranker=reranker(tmp_path))) != fingerprint(Ranker())
     write_model(folder, {**WORDS, "new": [0, 1, 1]})
-    assert fingerprint(Ranker(reranker(tmp_path))) != fingerprint(one)
+    assert fingerprint(Ranker(reranker=reranker(tmp_path))) != fingerprint(one)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
@@ -101,13 +101,13 @@ def test_another_model_is_another_version(folder: Path, tmp_path: Path) -> None:
 def test_files_that_are_no_model(folder: Path, tmp_path: Path, file: Taxonomy, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     with pytest.raises(UsageError, match=r"no sentence transformer that can be used .*; correct CATEGORY_RERANK_MODEL"):
-        propose(entry(title="Bottle"), file=file, ranker=Ranker(reranker(tmp_path)))
+        propose(entry(title="Bottle"), file=file, ranker=Ranker(reranker=reranker(tmp_path)))
 
 
 def test_a_model_that_answers_with_something_else(folder: Path, tmp_path: Path, file: Taxonomy) -> None:
     write_model(folder, {word: [float("nan")] * 3 for word in ("one", "two", "words")})
     with pytest.raises(UsageError, match="its answer is not one vector a word"):
-        propose(entry(title="Bottle"), file=file, ranker=Ranker(reranker(tmp_path)))
+        propose(entry(title="Bottle"), file=file, ranker=Ranker(reranker=reranker(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
