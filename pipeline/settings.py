@@ -127,6 +127,16 @@ def model_endpoint(env: Mapping[str, str] | None = None) -> ModelEndpoint | None
     return ModelEndpoint(url, model, Secret(key), mode or STRUCTURED_MODES[0], local, transport)
 
 
+def rerank_model(env: Mapping[str, str] | None = None) -> Path | None:
+    """`CATEGORY_RERANK_MODEL`: a folder with a sentence model, absolute; a relative one is below the project. None when unset."""
+    return _folder("CATEGORY_RERANK_MODEL", env)
+
+
+def shopify_taxonomy_dir(env: Mapping[str, str] | None = None) -> Path | None:
+    """`SHOPIFY_TAXONOMY_DIR`: `dist` of Shopify's repository product-taxonomy, as `rerank_model`."""
+    return _folder("SHOPIFY_TAXONOMY_DIR", env)
+
+
 def api_url(service: str, env: Mapping[str, str] | None = None) -> str | None:
     """`<SERVICE>_API_URL`: another base URL for a service of `SERVICES`, without a slash at the end; None when unset.
 
@@ -166,6 +176,13 @@ def _data_dir(text: str) -> Path:
     if not existing.is_dir():
         raise UsageError(f"PIPELINE_DATA_DIR {str(path)!r} cannot be a folder: {str(existing)!r} is a file")
     return path
+
+
+def _folder(name: str, env: Mapping[str, str] | None) -> Path | None:
+    text = (os.environ if env is None else env).get(name, "").strip()
+    if _CONTROL.search(text):
+        raise UsageError(f"{name} must be the path of a folder; it contains a control character")
+    return PROJECT_ROOT / Path(text) if text else None
 
 
 def _key_file(text: str) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +42,6 @@ def map_(
 ) -> None:
     """Find the category of each product, without exporting. What did not change is not looked at again."""
     from pipeline.cli.results import here
-    from pipeline.listings.categories.overlay import tally
     from pipeline.listings.categories.review import connected_cell, open_shelf
     from pipeline.model.errors import PipelineError
     from pipeline.operations.chain import map_categories
@@ -56,11 +54,12 @@ def map_(
         outcome = map_categories(here(current), store, marketplace, {} if ai is None else {"ai": ai})
         if outcome.error is not None:
             raise PipelineError(outcome.error)
-        counts = tally(open_shelf(current.settings, cell).categories, "status")
+        with current.connect() as connection:
+            counts = open_shelf(connection, current.settings, cell).counts()
     if as_json:
         show_json({"run": outcome.run_id, **{state: counts[state] for state in _STATES}})
         return
-    say(", ".join(f"{counts[state]} {state if state != 'none' else 'without a category'}" for state in _STATES))
+    say(_said(counts))
     say(f"next: pipeline categories list {store} {marketplace} --status suggested")
 
 
@@ -74,7 +73,7 @@ def list_(
     decided: Annotated[bool, typer.Option("--decisions", help="List what people decided instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the category of each product: how sure it is, and why."""
+    """List the category of each product: how sure it is, and why. What people decided is shown at once."""
     from pipeline.listings.categories.decisions import list_decisions
     from pipeline.listings.categories.review import connected_cell, open_shelf, write_csv
     from pipeline.model.errors import UsageError
@@ -84,25 +83,30 @@ def list_(
     with session() as current:
         with current.connect() as connection:
             cell = connected_cell(connection, store, marketplace)
-            found = list_decisions(connection, cell.store.id, cell.site.key) if decided else []
-        if decided:
-            _show_decisions(found, as_json)
-            return
-        rows = open_shelf(current.settings, cell).rows(status)
+            if decided:
+                _show_decisions(list_decisions(connection, cell.store.id, cell.site.key), as_json)
+                return
+            shelf = open_shelf(connection, current.settings, cell)
         if file is not None:
-            count = write_csv(rows, file)
+            count = write_csv(shelf.rows(status), file)
             back = f"pipeline categories set {store} {marketplace} --csv {file}"
             show_json({"file": str(file), "products": count}) if as_json else say(
                 f"{count} products are in {file}; write accept or reject into the column decision, then: {back}"
             )
             return
-        shown = list(islice(rows, limit))
+        shown: list[dict[str, Any]] = []
+        counts = dict.fromkeys(_STATES, 0)
+        for row in shelf.rows():
+            counts[row["status"]] += 1
+            if status in (None, row["status"]) and len(shown) < limit:
+                shown.append(row)
     if as_json:
-        show_json({"categories": shown})
+        show_json({"categories": shown, "counts": counts})
         return
     show_table(_SHOWN, [tuple(row[name] for name in _SHOWN) for row in shown], empty="there are none")
     if len(shown) == limit:
         say(f"the first {limit}; all of them with: --csv FILE")
+    say(_said(counts))
 
 
 @app.command(epilog="Example: pipeline categories accept my-shop amazon-us --all --min-confidence 0.8")
@@ -170,7 +174,7 @@ def set_(
     with session() as current, current.connect() as connection:
         cell = review.connected_cell(connection, store, marketplace)
         if file is not None:
-            decisions, refused = review.read_csv(file, cell, review.open_shelf(current.settings, cell).categories)
+            decisions, refused = review.read_csv(file, cell, review.open_shelf(connection, current.settings, cell).categories)
             count = review.record(connection, cell, "choose_categories", decisions, by)
         else:
             count = sum(
@@ -215,6 +219,45 @@ def forget(
         say(f"{gone} forgotten")
 
 
+@app.command(epilog="Example: pipeline categories google my-shop --names taxonomy-with-ids.en-US.txt --csv google.csv")
+def google(
+    store: StoreKey,
+    status: Annotated[str | None, typer.Option("--status", help="Only: own, guessed, suggested or none.")] = None,
+    names: Annotated[
+        Path | None, typer.Option("--names", metavar="FILE", help="Google's published taxonomy with ids, to show its names.")
+    ] = None,
+    sure: Annotated[float, typer.Option("--confidence", min=0, max=1, help="Guesses below it are only suggested.")] = 0.9,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many to show.")] = 50,
+    file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all of them here instead.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List Google's number for each active product: from its category in Shopify's taxonomy. Needs no connection."""
+    from pipeline.listings.categories.google import COLUMNS, STATUSES, Summary, open_view
+    from pipeline.listings.spreadsheets import write_rows
+    from pipeline.model.errors import UsageError
+
+    if status is not None and status not in STATUSES:
+        raise UsageError(f"--status is one of: {', '.join(STATUSES)}")
+    with session() as current:
+        with current.connect() as connection:
+            view = open_view(connection, current.settings, store, names, sure)
+        summary = Summary()
+        rows = (row for row in summary.counted(view.rows()) if status in (None, row["status"]))
+        if file is not None:
+            count = write_rows(file, COLUMNS, rows)
+            show_json({"file": str(file), "products": count, "summary": summary.counts}) if as_json else say(
+                f"{count} products are in {file}; {summary}"
+            )
+            return
+        shown = [row for number, row in enumerate(rows) if number < limit]
+    if as_json:
+        show_json({"categories": shown, "summary": summary.counts})
+        return
+    columns = [name for name in COLUMNS if name != "taxonomy" and (names is not None or name != "google_name")]
+    show_table(columns, [tuple(row.get(name) for name in columns) for row in shown], empty="there are none")
+    say(str(summary))
+
+
 def _decide(
     store: str,
     marketplace: str,
@@ -231,7 +274,7 @@ def _decide(
         raise UsageError("say which: --product, --product-type or --all")
     with session() as current, current.connect() as connection:
         cell = connected_cell(connection, store, marketplace)
-        rows = open_shelf(current.settings, cell).rows(status, which)
+        rows = open_shelf(connection, current.settings, cell).rows(status, which)
         count = act(connection, cell, rows, by)
     if as_json:
         show_json({"decided": count})
@@ -239,6 +282,10 @@ def _decide(
         say(f"{count} decided; they count from the next export on (pipeline export {store} {marketplace})")
     else:
         say(f"no guess is among them; see: pipeline categories list {store} {marketplace}")
+
+
+def _said(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[state]} {state if state != 'none' else 'without a category'}" for state in _STATES)
 
 
 def _show_decisions(found: list[Any], as_json: bool) -> None:

@@ -42,7 +42,7 @@ def decide_about_categories(context: dg.OpExecutionContext, workspace: Workspace
             count = sum(review.choose(connection, cell, config.category, scope, found, person) for scope, found in keys.items())
         else:
             which = review.Which(config.product_ids, config.product_types, config.everything, config.minimum)
-            shelf = review.open_shelf(workspace.settings, cell)
+            shelf = review.open_shelf(connection, workspace.settings, cell)
             status, act = ("suggested", review.accept) if config.action == "accept" else (None, review.reject)
             count = act(connection, cell, shelf.rows(status, which), person)
     context.add_output_metadata({"decided": count, "who": config.who, "why": config.why})

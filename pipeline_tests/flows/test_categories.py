@@ -49,6 +49,9 @@ def test_guesses_are_suggestions_until_people_accept_them(filed: Place) -> None:
     assert all(0.5 < row["confidence"] < 1 and '"mug' in row["reason"] for row in found)
     assert filed.summary("categories", "accept", *PLACE, "--all", "--min-confidence", "0.999")["decided"] == 0
     assert filed.summary("categories", "accept", *PLACE, "--product", "p-1", "--product", "p-2", "--why", "seen")["decided"] == 2
+    seen = filed.summary("categories", "list", *PLACE, "--status", "accepted")  # at once, before the next export
+    assert [row["product_id"] for row in seen["categories"]] == ["p-1", "p-2"]
+    assert seen["counts"] == {"accepted": 2, "suggested": 28, "none": 0}
     accepted = export(filed)
     assert sent(accepted) == {"update": 2}
     assert feeds.skus(filed, accepted) == {"product": ["SKU-1", "SKU-2"]}
@@ -191,6 +194,25 @@ def test_a_model_chooses_in_a_batch(filed: Place, monkeypatch: pytest.MonkeyPatc
         assert {one["task"]: one["marketplace"] for one in polled} == {"category": None, "optimize": "amazon-us"}
         fake.clear()
         assert mapped(filed, "--ai")["accepted"] == 30 and fake.requests == []
+
+
+def test_google_s_numbers_need_no_connection(filed: Place, tmp_path: Path) -> None:
+    found = filed.summary("categories", "google", "shop", "--limit", "2")
+    assert len(found["categories"]) == 2 and sum(found["summary"].values()) == 30
+    assert {(row["google_category"], row["status"]) for row in found["categories"]} == {("2169", "suggested")}
+    names = tmp_path / "google.txt"
+    names.write_text("2169 - Home & Garden > Kitchen & Dining > Tableware > Drinkware > Mugs\n")
+    file = tmp_path / "google.csv"
+    arguments = ("--names", str(names), "--csv", str(file), "--confidence", "1", "--status", "suggested")
+    assert filed.summary("categories", "google", "shop", *arguments)["products"] == 30
+    assert file.read_text().count("Drinkware > Mugs,suggested") == 30
+    assert "30 only suggested" in filed.cli("categories", "google", "shop", "--confidence", "1", code=0).out
+    assert "google.txt cannot be read" not in filed.cli("categories", "google", "shop", "--names", str(names), code=0).out
+    names.unlink()
+    assert (
+        "name another with the option --names" in filed.cli("categories", "google", "shop", "--names", str(names), code=1).error
+    )
+    assert "--status is one of: own, guessed" in filed.cli("categories", "google", "shop", "--status", "x", code=2).error
 
 
 WRONG_USE = [

@@ -56,7 +56,8 @@ def listing_categories(
         asked = settings.use_ai_optimization if export_options.ai is None else export_options.ai
         model = configured_model(workspace.settings.data_dir) if asked else None
         with workspace.connect() as connection:
-            proposer = proposer_of(connection, cell, model=model.endpoint.model if model else None)
+            asked_model = model.endpoint.model if model else None
+            proposer = proposer_of(connection, cell, workspace.settings.data_dir, model=asked_model)
             if model is None:
                 note_open(connection, cell.store.id, cell.site.key, TASK, 0, None)
         table, counts = overlay.build_categories(

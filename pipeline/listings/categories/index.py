@@ -39,11 +39,13 @@ class Words:
 
 @dataclass(frozen=True)
 class Match:
-    """A category (its row) that fits, how sure that is (0-1), and the product's words that say so, telling ones first."""
+    """A category (its row) that fits, how sure that is (0-1), the product's words that say so, telling ones first, and the
+    score, of which only the proportions within one ranking mean something."""
 
     row: int
     confidence: float
     because: tuple[str, ...]
+    score: float
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Index:
         self._postings = self._post(documents)
         self._near: dict[str, str] | None = None
 
+    def knows(self, word: str) -> bool:
+        return stem(word) in self._postings
+
     def query(self) -> Query:
         return Query(self.plain)
 
@@ -85,7 +90,7 @@ class Index:
         best = np.argsort(-scores, kind="stable")[: most + 20]
         best = best[scores[best] > 0]
         return [
-            Match(int(row), self._confidence(scores, best, position), self._because(terms, int(row)))
+            Match(int(row), self._confidence(scores, best, position), self._because(terms, int(row)), float(scores[row]))
             for position, row in enumerate(best[:most])
         ]
 
@@ -131,16 +136,16 @@ class Index:
     def _confidence(self, scores: npt.NDArray[Any], best: npt.NDArray[np.int64], position: int) -> float:
         """Of how far the best one is above the next that is not its parent, child or sibling; the others are less sure."""
         top = int(best[0])
-        family = self._paths[top][:-1]
-        rival = next((row for row in best[1:] if not self._related(int(row), top, family)), None)
+        rival = next((row for row in best[1:] if not self.related(int(row), top)), None)
         margin = 1.0 if rival is None else float((scores[top] - scores[rival]) / scores[top])
         strength = float(scores[top]) * (0.5 + margin) / self._most_telling
         sure = _CEILING - _DOUBT * math.exp(-strength * 8.57 / _SCALE)
         return round(sure if position == 0 else min(sure, 0.5) * float(scores[best[position]] / scores[top]), 3)
 
-    def _related(self, row: int, top: int, family: tuple[str, ...]) -> bool:
-        path, best = self._paths[row], self._paths[top]
-        return path[:-1] == family or path == best[: len(path)] or best == path[: len(best)]
+    def related(self, row: int, other: int) -> bool:
+        """Whether two categories are the same, siblings, or one above the other."""
+        one, two = self._paths[row], self._paths[other]
+        return one[:-1] == two[:-1] or one == two[: len(one)] or two == one[: len(two)]
 
     def _because(self, terms: Mapping[str, Term], row: int) -> tuple[str, ...]:
         worth = []

@@ -9,6 +9,7 @@ import psycopg
 
 from pipeline.listings.categories.decisions import read_decisions
 from pipeline.listings.categories.propose import Proposer, given_version
+from pipeline.listings.categories.ranker import ranker_of
 from pipeline.listings.categories.suggestions import read_suggestions
 from pipeline.listings.categories.taxonomy import Taxonomy, read_taxonomy
 from pipeline.listings.cell import Cell
@@ -20,7 +21,7 @@ def category_file(settings: ExportSettings) -> Taxonomy | None:
     return read_taxonomy(Path(settings.category_file)) if settings.category_file is not None else None
 
 
-def proposer_of(connection: psycopg.Connection[Any], cell: Cell, *, model: str | None = None) -> Proposer:
+def proposer_of(connection: psycopg.Connection[Any], cell: Cell, data_dir: Path, *, model: str | None = None) -> Proposer:
     """For one connection; `model` will be asked about suggestions afterwards."""
     settings = cell.connection.export_settings
     return Proposer(
@@ -31,6 +32,7 @@ def proposer_of(connection: psycopg.Connection[Any], cell: Cell, *, model: str |
         file=category_file(settings),
         suggested=read_suggestions(connection, cell.site.key),
         model=model,
+        ranker=ranker_of(cell.store, data_dir),
     )
 
 

@@ -27,7 +27,7 @@ from pipeline.quality.reuse import Reusable
 
 NAME = "listing_categories"
 #: What is read of a product.
-_COLUMNS = ["product_id", "title", "vendor", "product_type", "category", "tags"]
+OF_PRODUCT = ["product_id", "title", "vendor", "product_type", "category", "tags"]
 
 
 #: What listings read of it.
@@ -61,7 +61,7 @@ def build_categories(
     metadata = {"import_id": import_id, "given": proposer.given}
     with writers(folder, {NAME: CATEGORIES}, metadata) as out:
         for number in range(fixed_products.batches):
-            products = fixed_products.arrow_batch(number, _COLUMNS)
+            products = fixed_products.arrow_batch(number, OF_PRODUCT)
             rows = _batch(products, proposer, members, reusable, counts)
             counts.products += len(rows)
             out[NAME].write(rows)
@@ -90,7 +90,7 @@ def _batch(products: pa.Table, proposer: Proposer, members: Collections, reusabl
 
 
 def _revision(proposer: Proposer, product: Mapping[str, Any], rule: int) -> str:
-    texts = [product[name] for name in _COLUMNS]
+    texts = [product[name] for name in OF_PRODUCT]
     suggested = list(proposer.suggested.get(product["title"] or "", ()))
     return blake2b(orjson.dumps([texts, rule, suggested]), digest_size=16, key=proposer.fingerprint).hexdigest()
 

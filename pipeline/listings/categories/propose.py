@@ -15,6 +15,7 @@ import orjson
 
 from pipeline.listings.categories import index
 from pipeline.listings.categories.decisions import Decisions, Scope, key_of
+from pipeline.listings.categories.ranker import LEAF, Place, Ranker, quoted
 from pipeline.listings.categories.taxonomy import Taxonomy, shipped_words, shopify
 from pipeline.listings.categories.text import Query
 from pipeline.stores.export_settings import ExportSettings
@@ -24,9 +25,8 @@ VERSION = "1"
 MOST_CANDIDATES = 10
 #: Below it the likeliest category in Shopify's taxonomy is no help in finding the marketplace's.
 _HELPFUL = 0.6
-#: Weights of the words of the product type, of tags, and of its category in Shopify's taxonomy; those of the title count 1.
-_TYPE, _TAG, _LEAF, _PARENT = 1.2, 0.4, 1.0, 0.4
-_MOST_TAGS, _MOST_REASON = 20, 400
+_PARENT = 0.4  # weight of the words of the category above the one in Shopify's taxonomy
+_MOST_REASON = 400
 #: How sure the first of a marketplace's own suggestions is, alone and among others, where its name shares no word.
 _ALONE, _FIRST = 0.8, 0.5
 
@@ -51,15 +51,6 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A category in Shopify's taxonomy, how sure that is, and the words that say so (none: the store says it)."""
-
-    row: int
-    confidence: float
-    because: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
 class Proposer:
     """Decides for the products of one connection."""
 
@@ -70,11 +61,12 @@ class Proposer:
     file: Taxonomy | None = None  # the marketplace's categories
     suggested: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by the marketplace itself, for titles
     model: str | None = None  # that is asked about suggestions afterwards
+    ranker: Ranker = field(default_factory=Ranker)
 
     @cached_property
     def fingerprint(self) -> bytes:
         """Changes when any product may get another category."""
-        facts = [VERSION, index.VERSION, shopify().version, self.model, self.given]
+        facts = [VERSION, index.VERSION, shopify().version, self.ranker.version, self.model, self.given]
         return blake2b(orjson.dumps(facts), digest_size=32).digest()
 
     @cached_property
@@ -84,8 +76,8 @@ class Proposer:
 
     def propose(self, product: Mapping[str, Any], rule: int) -> Proposal:
         """For a row of quality.schema.FIXED_PRODUCTS; `rule` is the number of the first rule that matches, or -1."""
-        query = self._query(product) if self._ranks else None
-        place = self._place(product, query)
+        query = self.ranker.query(product) if self._ranks else None
+        place = self.ranker.place(product, query)
         found = self._decided(product, rule, place) or self._guessed(product, query, place)
         if place is None:
             return found
@@ -105,30 +97,9 @@ class Proposer:
         of_taxonomy = any(scope == "taxonomy" for scope, _ in self.decisions.accepted)
         return self.file is not None or bool(self.suggested) or of_taxonomy
 
-    def _query(self, product: Mapping[str, Any]) -> Query:
-        query = shopify().index.query()
-        query.add(product["title"], without=product["vendor"])
-        query.add(product["product_type"], _TYPE)
-        for tag in (product["tags"] or ())[:_MOST_TAGS]:
-            query.add(tag, _TAG)
-        return query
-
-    def _place(self, product: Mapping[str, Any], query: Query | None) -> Place | None:
-        taxonomy = shopify()
-        own = taxonomy.find(product["category"])
-        if own is not None:
-            return Place(own, 1.0)
-        if query is None:
-            return None
-        if product["category"]:  # a name that this release of the taxonomy does not have
-            query = Query(query.plain, dict(query.terms))
-            query.add(product["category"].rpartition(">")[2], _LEAF)
-        best = taxonomy.index.rank(query, 1)
-        return Place(best[0].row, best[0].confidence, best[0].because) if best else None
-
     def _decided(self, product: Mapping[str, Any], rule: int, place: Place | None) -> Proposal | None:
         """By people, beforehand."""
-        for scope, key in _keys(product):
+        for scope, key in keys_of(product):
             chosen = self.decisions.accepted.get((scope, key))
             if chosen is not None:
                 what = "this product" if scope == "product" else f'product type "{product["product_type"]}"'
@@ -141,9 +112,9 @@ class Proposer:
             return replace(made, attributes=orjson.dumps(found.attributes, option=orjson.OPT_SORT_KEYS).decode())
         if place is None:
             return None
-        for key in _upwards(shopify().ids[place.row]):
+        for key in upwards(shopify().ids[place.row]):
             chosen = self.decisions.accepted.get(("taxonomy", key))
-            if chosen is not None and chosen not in self.decisions.refuses(_keys(product)):
+            if chosen is not None and chosen not in self.decisions.refuses(keys_of(product)):
                 name = shopify().full(shopify().by_id[key]) if key in shopify().by_id else key
                 reason = f"chosen for {name}, where it belongs {_said(place)}"
                 return self._judged(chosen, self._name(chosen), place.confidence, "choice", reason)
@@ -152,19 +123,20 @@ class Proposer:
     def _guessed(self, product: Mapping[str, Any], query: Query | None, place: Place | None) -> Proposal:
         if query is None:
             return self._unknown()
-        refused = self.decisions.refuses([*_keys(product), *_taxonomy_keys(place)])
+        refused = self.decisions.refuses([*keys_of(product), *_taxonomy_keys(place)])
         query = self._with_place(query, place)
         suggested = [one for one in self.suggested.get(product["title"] or "", ()) if one not in refused][:MOST_CANDIDATES]
         if suggested:
             return self._suggested(suggested, query)
         if self.file is None:
             return self._unknown()
-        matches = self.file.index.rank(query, MOST_CANDIDATES + len(refused))
+        matches = self.ranker.best(self.file, query, product, MOST_CANDIDATES + len(refused))
         left = [match for match in matches if self.file.ids[match.row] not in refused][:MOST_CANDIDATES]
         if not left:
             return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
         candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
-        return self._judged(*candidates[0], left[0].confidence, "lexical", f"{_quoted(left[0].because)} in its words", candidates)
+        reason = f"{quoted(left[0].because)} in its words{self.ranker.weak(self.file)}"
+        return self._judged(*candidates[0], left[0].confidence, "lexical", reason, candidates)
 
     def _unknown(self) -> Proposal:
         name = f"name a file of them: pipeline connection set {self.store} {self.site} category_file=FILE"
@@ -177,7 +149,7 @@ class Proposer:
         order = list(dict.fromkeys([*(match.row for match in matches), *range(len(names))]))
         least = _ALONE if len(names) == 1 else _FIRST
         sure = max(least, matches[0].confidence) if matches else least
-        said = f", {_quoted(matches[0].because)} in its words" if matches else ""
+        said = f", {quoted(matches[0].because)} in its words" if matches else ""
         candidates = [(suggested[row], names[row]) for row in order]
         found = self._judged(*candidates[0], sure, "marketplace", f"suggested by {self.site} for its title{said}", candidates)
         return replace(found, status="accepted") if self.settings.accept_suggested_product_types else found
@@ -185,9 +157,9 @@ class Proposer:
     def _with_place(self, query: Query, place: Place | None) -> Query:
         if place is None or place.confidence < _HELPFUL:
             return query
-        path = shopify().paths[place.row]
+        path = self.ranker.names.paths[place.row]
         wider = Query(query.plain, dict(query.terms))
-        wider.add(path[-1], _LEAF * place.confidence)
+        wider.add(path[-1], LEAF * place.confidence)
         if len(path) > 1:
             wider.add(path[-2], _PARENT * place.confidence)
         return wider
@@ -226,17 +198,18 @@ def given_version(settings: ExportSettings, decisions: Decisions, file: Taxonomy
     return blake2b(orjson.dumps(facts), digest_size=16).hexdigest()
 
 
-def _keys(product: Mapping[str, Any]) -> list[tuple[Scope, str]]:
+def keys_of(product: Mapping[str, Any]) -> list[tuple[Scope, str]]:
+    """What decisions about the product itself and its product type are about."""
     keys: list[tuple[Scope, str]] = [("product", product["product_id"])]
     kind = key_of("product_type", product["product_type"] or "")
     return [*keys, ("product_type", kind)] if kind else keys
 
 
 def _taxonomy_keys(place: Place | None) -> list[tuple[Scope, str]]:
-    return [] if place is None else [("taxonomy", key) for key in _upwards(shopify().ids[place.row])]
+    return [] if place is None else [("taxonomy", key) for key in upwards(shopify().ids[place.row])]
 
 
-def _upwards(key: str) -> Iterator[str]:
+def upwards(key: str) -> Iterator[str]:
     """An id of Shopify's taxonomy and those of its parents, the nearest first."""
     while key:
         yield key
@@ -244,11 +217,7 @@ def _upwards(key: str) -> Iterator[str]:
 
 
 def _said(place: Place) -> str:
-    return f"because of {_quoted(place.because)}" if place.because else "as the store says"
-
-
-def _quoted(because: Sequence[str]) -> str:
-    return ", ".join(f'"{word}"' for word in because)
+    return f"because of {quoted(place.because)}{place.weak}" if place.because else "as the store says"
 
 
 @lru_cache(maxsize=512)

@@ -1,22 +1,25 @@
 """People looking at guessed categories and deciding: what there is to decide, in bulk, and as a CSV file to edit and give back.
 
-A decision counts from the next time that `listing_categories` is made.
+A decision counts from the next time that `listing_categories` is made; it is shown at once.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pyarrow.compute as pc
 
 from pipeline.listings.categories import decisions
-from pipeline.listings.categories.decisions import Decision, Scope, decide, key_of
+from pipeline.listings.categories.decided import as_decided
+from pipeline.listings.categories.decisions import Decision, Decisions, Scope, decide, key_of, read_decisions
 from pipeline.listings.categories.inputs import category_file
 from pipeline.listings.categories.overlay import NAME
+from pipeline.listings.categories.taxonomy import Taxonomy
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.schema import CATEGORIES
 from pipeline.listings.spreadsheets import read_rows, unknown, write_rows
@@ -60,10 +63,12 @@ class Refused:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The stored categories of a connection, with the products that they are of."""
+    """The stored categories of a connection as they are decided now, with the products that they are of."""
 
+    cell: Cell
     categories: Table
     fixed_products: Table
+    decisions: Decisions
 
     def rows(self, status: str | None = None, which: Which | None = None) -> Iterator[dict[str, Any]]:
         """Rows of COLUMNS (but `decision`), in the order of the catalog."""
@@ -72,16 +77,31 @@ class Shelf:
         kinds = {key_of("product_type", one) for one in which.product_types} if which else set()
         ids = set(which.product_ids) if which else set()
         for number in range(self.categories.batches):
-            found = self.categories.arrow_batch(number)
-            if status is not None:
-                found = found.filter(pc.equal(found["status"], status))
-            if which is not None and which.minimum > 0:
-                found = found.filter(pc.greater_equal(found["confidence"], which.minimum).fill_null(False))
-            for row in found.to_pylist():
-                text = texts_of.get(row["product_id"], {})
-                kind = key_of("product_type", text.get("product_type") or "")
+            for row in self.categories.arrow_batch(number).to_pylist():
+                text = texts_of.get(row["product_id"], {"product_type": None})
+                kind = key_of("product_type", text["product_type"] or "")
                 if which is None or which.everything or row["product_id"] in ids or kind in kinds:
-                    yield {name: {**row, **text}.get(name) for name in COLUMNS[:-1]}
+                    said = self._as_decided({**row, **text})
+                    sure = which is None or not which.minimum or (said["confidence"] or 0.0) >= which.minimum
+                    if sure and status in (None, said["status"]):
+                        yield {name: said.get(name) for name in COLUMNS[:-1]}
+
+    def counts(self) -> Counter[str]:
+        """Products by status."""
+        return Counter(row["status"] for row in self.rows())
+
+    def _as_decided(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        place = f"{self.cell.store.key} {self.cell.site.key}"
+        threshold = self.cell.connection.export_settings.category_confidence
+        return as_decided(row, self.decisions, threshold, self._name, f"pipeline categories map {place}")
+
+    def _name(self, category: str) -> str | None:
+        row = self._file.by_id.get(category) if self._file is not None else None
+        return self._file.full(row) if self._file is not None and row is not None else None
+
+    @cached_property
+    def _file(self) -> Taxonomy | None:
+        return category_file(self.cell.connection.export_settings)
 
 
 def connected_cell(connection: psycopg.Connection[Any], store: str, site: str) -> Cell:
@@ -92,14 +112,14 @@ def connected_cell(connection: psycopg.Connection[Any], store: str, site: str) -
     return cell
 
 
-def open_shelf(settings: Settings, cell: Cell) -> Shelf:
+def open_shelf(connection: psycopg.Connection[Any], settings: Settings, cell: Cell) -> Shelf:
     """Raises PipelineError while there are no categories yet."""
     categories = stored_table(settings, NAME, CATEGORIES, cell.site.key, cell.store.key)
     products = stored_table(settings, "fixed_products", FIXED_PRODUCTS, cell.store.key)
     if categories is None or products is None:
         place = f"{cell.store.key} {cell.site.key}"
         raise PipelineError(f"there are no categories of {place} yet; make them with: pipeline categories map {place}")
-    return Shelf(categories, products)
+    return Shelf(cell, categories, products, read_decisions(connection, cell.store.id, cell.site.key))
 
 
 def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[str, Any]], person: Person) -> int:

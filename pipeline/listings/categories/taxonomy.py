@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.listings.categories.index import Index, Words
+from pipeline.listings.categories.text import words
 from pipeline.model.errors import BadInputError
 
 _FOLDER = Path(__file__).parent
@@ -39,6 +40,7 @@ class Taxonomy:
     paths: Sequence[tuple[str, ...]]
     google: Sequence[str] = ()  # Google's number of each, or ""
     aliases: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    words: Words | None = None  # those of English where it says nothing
 
     def full(self, row: int) -> str:
         return _SEPARATOR.join(self.paths[row])
@@ -46,7 +48,16 @@ class Taxonomy:
     @cached_property
     def index(self) -> Index:
         """Made when the first product is ranked."""
-        return Index(self.paths, self.aliases, shipped_words())
+        return Index(self.paths, self.aliases, self.words or shipped_words())
+
+    @cached_property
+    def english(self) -> bool:
+        """Whether the names are in English: most of their words are in Shopify's English names too. Of Google's English names
+        99 of 100 words are, of Shopify's German ones 10."""
+        if self.paths is shopify().paths:
+            return True
+        found = {word for path in self.paths for name in path for word in words(name) if not word.isdigit()}
+        return 2 * sum(shopify().index.knows(word) for word in found) > len(found)
 
     @cached_property
     def by_id(self) -> Mapping[str, int]:
@@ -96,7 +107,7 @@ def shopify() -> Taxonomy:
     return Taxonomy("Shopify's taxonomy", version, list(names), list(names.values()), google, aliases)
 
 
-def read_taxonomy(path: Path) -> Taxonomy:
+def read_taxonomy(path: Path, named_by: str = "the connection's setting category_file") -> Taxonomy:
     """A marketplace's categories from an operator's file. Raises BadInputError that says the line and what is wrong with it."""
     try:
         size = path.stat().st_size
@@ -105,8 +116,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
         content = path.read_bytes()
     except OSError as error:
         raise BadInputError(
-            f"the category file {path} cannot be read: {error.strerror or error}; name another with the "
-            "connection's setting category_file"
+            f"the category file {path} cannot be read: {error.strerror or error}; name another with {named_by}"
         ) from None
     try:
         text = content.decode("utf-8-sig")
@@ -118,7 +128,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
     paths = []
     for line, key, name in _rows(path, text):
         parts = tuple(part.strip() for part in name.split(">"))
-        problem = _problem(key, name, parts)
+        problem = path_problem(key, name, parts)
         if problem is None and key in ids:
             problem = f"the id {key} is in line {ids[key]} already"
         if problem is None and len(ids) >= MOST_ROWS:
@@ -132,7 +142,8 @@ def read_taxonomy(path: Path) -> Taxonomy:
     return Taxonomy(path.name, version, list(ids), paths)
 
 
-def _problem(key: str, name: str, parts: Sequence[str]) -> str | None:
+def path_problem(key: str, name: str, parts: Sequence[str]) -> str | None:
+    """What is wrong with a category of a file, if anything."""
     if not key or len(key) > MOST_ID:
         return f"the id must have 1 to {MOST_ID} characters"
     if _CONTROL.search(key + name):

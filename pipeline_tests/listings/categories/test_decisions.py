@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import psycopg
 import pytest
 
 from pipeline.listings.categories import review
-from pipeline.listings.categories.decisions import Decision, decide, forget, list_decisions, read_decisions
+from pipeline.listings.categories.decided import as_decided
+from pipeline.listings.categories.decisions import Decision, Decisions, decide, forget, list_decisions, read_decisions
 from pipeline.listings.categories.review import Refused, Shelf, Which
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.schema import CATEGORIES
@@ -43,7 +45,7 @@ def cell(connection: psycopg.Connection, tmp_path: Path) -> Cell:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def shelf(cell: Cell, tmp_path: Path) -> Shelf:
     guesses = [
         ("1", "Tee", "T-Shirts", "SHIRT", "suggested", 0.8, "lexical"),
         ("2", "=cmd()", "Mugs", "DRINKING_CUP", "suggested", 0.5, "lexical"),
@@ -61,7 +63,7 @@ def shelf(tmp_path: Path) -> Shelf:
         with TableWriter(tmp_path, name, schema, {}) as writer:
             writer.write(arrow(made, schema))
         tables.append(Table(writer.path))
-    return Shelf(*tables)
+    return Shelf(cell, *tables, Decisions())
 
 
 def test_the_newest_decision_counts(connection: psycopg.Connection, cell: Cell) -> None:
@@ -135,6 +137,56 @@ def test_choosing_one_that_the_marketplace_has(connection: psycopg.Connection, c
     assert review.choose(connection, cell, "SHIRT", "product_type", ["Tees", "Tops"], ANN) == 2
     with pytest.raises(UsageError, match=r"types\.tsv has no category 'SHIRTS'; it has: SHIRT, "):
         review.choose(connection, cell, "SHIRTS", "product", ["1"], ANN)
+
+
+def now(connection: psycopg.Connection, shelf: Shelf) -> dict[str, tuple[Any, ...]]:
+    decided = replace(shelf, decisions=read_decisions(connection, shelf.cell.store.id, SITE))
+    shown = ("category", "name", "status", "engine")
+    return {row["product_id"]: tuple(row[name] for name in shown) for row in decided.rows()}
+
+
+def test_decisions_are_shown_at_once(connection: psycopg.Connection, cell: Cell, shelf: Shelf) -> None:
+    review.choose(connection, cell, "HANDBAG", "product_type", ["MUGS"], ANN)
+    review.reject(connection, cell, shelf.rows(None, Which(["3"])), ANN)
+    review.accept(connection, cell, shelf.rows("suggested", Which(["1"])), ANN)
+    found = now(connection, shelf)
+    assert found["1"] == ("SHIRT", "Apparel > Shirts & T-Shirts", "accepted", "choice")
+    assert found["2"] == found["5"] == ("HANDBAG", "Luggage > Handbags", "accepted", "choice")
+    assert found["3"] == (None, None, "none", None)
+    assert found["4"] == ("CANDLE", None, "accepted", "rule")
+    decided = replace(shelf, decisions=read_decisions(connection, cell.store.id, SITE))
+    assert decided.counts() == {"accepted": 4, "none": 1} and list(decided.rows("suggested")) == []
+    reasons = {row["product_id"]: row["reason"] for row in decided.rows()}
+    assert reasons["3"] == "HANDBAG was rejected; guessed anew with: pipeline categories map shop amazon-us"
+    assert reasons["5"] == 'chosen for product type "mugs"'
+    assert review.reject(connection, cell, decided.rows(None, Which(everything=True)), ANN) == 0  # nothing guessed is left
+    review.forget(connection, cell, {"product": ["1", "3"], "product_type": ["mugs"]}, ANN)
+    assert now(connection, shelf) == now(connection, replace(shelf, decisions=Decisions()))
+
+
+@pytest.mark.parametrize(
+    ("sure", "rejected", "shown"),
+    [
+        (1.0, None, ("B", "accepted", 1.0)), (0.7, None, ("B", "suggested", 0.7)),
+        (1.0, "B", ("A", "suggested", 0.8)), (1.0, "A", ("B", "accepted", 1.0)),
+    ],
+)  # fmt: skip
+def test_a_choice_for_the_taxonomy_is_shown_at_once(sure: float, rejected: str | None, shown: tuple[Any, ...]) -> None:
+    row = {
+        "product_id": "1", "product_type": None, "category": "A", "name": None, "status": "suggested", "confidence": 0.8,
+        "engine": "lexical", "reason": "-", "taxonomy": "aa-1-13", "taxonomy_confidence": sure,
+    }  # fmt: skip
+    refused = {("product", "1"): frozenset({rejected})} if rejected else {}
+    found = as_decided(row, Decisions({("taxonomy", "aa-1"): "B"}, refused), 0.9, str, "again")  # type: ignore[dict-item]
+    assert (found["category"], found["status"], found["confidence"]) == shown
+
+
+def test_what_was_chosen_and_is_forgotten_is_not_known() -> None:
+    row = {"product_id": "1", "product_type": None, "category": "A", "engine": "choice", "status": "accepted", "taxonomy": None}
+    assert as_decided(row, Decisions({("product", "1"): "A"}), 0.9, str, "again") == row
+    found = as_decided(row, Decisions(), 0.9, str, "again")
+    assert (found["category"], found["status"]) == (None, "none")
+    assert found["reason"] == "what was chosen is forgotten; found anew with: again"
 
 
 def edited(file: Path, changes: dict[str, dict[str, str]]) -> None:

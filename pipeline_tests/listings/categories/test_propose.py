@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.listings.categories.decisions import Decisions
 from pipeline.listings.categories.propose import Proposal, Proposer
+from pipeline.listings.categories.ranker import Ranker
 from pipeline.listings.categories.taxonomy import Taxonomy, read_taxonomy, shopify
 from pipeline_tests.listings.fakes import export_settings
 
@@ -38,10 +39,11 @@ def file(tmp_path: Path) -> Taxonomy:
 
 def propose(
     product: dict[str, Any], *, rule: int = -1, decisions: Decisions | None = None, file: Taxonomy | None = None,
-    suggested: dict[str, list[str]] | None = None, **settings: Any,
+    suggested: dict[str, list[str]] | None = None, ranker: Ranker | None = None, **settings: Any,
 ) -> Proposal:  # fmt: skip
     given = export_settings(category_rules=RULES, **settings)
-    return Proposer("shop", "amazon-us", given, decisions or Decisions(), file, suggested or {}).propose(product, rule)
+    by = Proposer("shop", "amazon-us", given, decisions or Decisions(), file, suggested or {}, ranker=ranker or Ranker())
+    return by.propose(product, rule)
 
 
 def test_a_choice_for_the_product_goes_before_all(file: Taxonomy) -> None:

@@ -1,0 +1,113 @@
+"""What a product's words say: the best categories of a taxonomy, and where it belongs in Shopify's.
+
+The store's own category is taken as it is; everything else is a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.language.languages import base, language_name
+from pipeline.listings.categories.index import Match
+from pipeline.listings.categories.localized import shopify_in
+from pipeline.listings.categories.rerank import Reranker, configured_reranker
+from pipeline.listings.categories.taxonomy import Taxonomy, shopify
+from pipeline.listings.categories.text import Query
+from pipeline.settings import shopify_taxonomy_dir
+from pipeline.stores.stores import Store
+
+#: Weights of the words of the product type, of tags, and of its category in Shopify's taxonomy; those of the title count 1.
+_TYPE, _TAG, LEAF = 1.2, 0.4, 1.0
+_MOST_TAGS = 20
+#: How sure a guess is at most where products and names are in different languages: what they share is mostly chance.
+_FOREIGN = 0.4
+
+
+@dataclass(frozen=True)
+class Place:
+    """A category in Shopify's taxonomy, how sure that is, and the words that say so (none: the store says it)."""
+
+    row: int
+    confidence: float
+    because: Sequence[str] = ()
+    weak: str = ""  # why it is a weak guess, if it is
+
+    @property
+    def own(self) -> bool:
+        """The store's own category, not a guess."""
+        return not self.because
+
+    def reason(self) -> str:
+        return "the store says it" if self.own else f"{quoted(self.because)} in its words{self.weak}"
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Ranks by words, and with a reranker by what they mean too. Products are rows of quality.schema.FIXED_PRODUCTS.
+
+    `names` is Shopify's taxonomy, row by row as `shopify()`, in the language of the products where operators have it."""
+
+    language: str = "en"  # of the products
+    reranker: Reranker | None = None
+    names: Taxonomy = field(default_factory=shopify)
+
+    @property
+    def version(self) -> list[str | None]:
+        """Changes when the same product may be ranked otherwise."""
+        return [base(self.language), self.names.version, self.reranker.version if self.reranker is not None else None]
+
+    def query(self, product: Mapping[str, Any]) -> Query:
+        query = self.names.index.query()
+        query.add(product["title"], without=product["vendor"])
+        query.add(product["product_type"], _TYPE)
+        for tag in (product["tags"] or ())[:_MOST_TAGS]:
+            query.add(tag, _TAG)
+        return query
+
+    def best(self, taxonomy: Taxonomy, query: Query, product: Mapping[str, Any], most: int) -> list[Match]:
+        """The best categories, the best first; none without a known word."""
+        if self.reranker is None:
+            found = taxonomy.index.rank(query, most)
+        else:
+            text = " ".join(product[name] for name in ("title", "product_type") if product[name])
+            found = self.reranker.rank(taxonomy, query, text, most)
+        if not self._foreign(taxonomy):
+            return found
+        return [replace(match, confidence=min(match.confidence, _FOREIGN)) for match in found]
+
+    def weak(self, taxonomy: Taxonomy) -> str:
+        """What to say of guesses in it, if they are weak: its names are not in the language of the products."""
+        if not self._foreign(taxonomy):
+            return ""
+        said = "in English" if taxonomy.english else "not in English"
+        help_ = "SHOPIFY_TAXONOMY_DIR can name others" if taxonomy is self.names else "a category_file in their language helps"
+        return f"; a weak guess, as products are in {language_name(self.language)} and the names of categories {said}: {help_}"
+
+    def _foreign(self, taxonomy: Taxonomy) -> bool:
+        return taxonomy.english != (base(self.language) == "en")
+
+    def place(self, product: Mapping[str, Any], query: Query | None) -> Place | None:
+        """Where it belongs in Shopify's taxonomy; without a query only what the store says."""
+        own = shopify().find(product["category"])
+        if own is not None:
+            return Place(own, 1.0)
+        if query is None:
+            return None
+        if product["category"]:  # a name that this release of the taxonomy does not have
+            query = Query(query.plain, dict(query.terms))
+            query.add(product["category"].rpartition(">")[2], LEAF)
+        best = self.best(self.names, query, product, 1)
+        return Place(best[0].row, best[0].confidence, best[0].because, self.weak(self.names)) if best else None
+
+
+def quoted(because: Sequence[str]) -> str:
+    return ", ".join(f'"{word}"' for word in because)
+
+
+def ranker_of(store: Store, data_dir: Path) -> Ranker:
+    """As the environment says. Raises UsageError and BadInputError for files that cannot be used."""
+    names = shopify_in(store.language, shopify_taxonomy_dir())
+    return Ranker(store.language, configured_reranker(data_dir), names)
