@@ -6,7 +6,9 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 import typer
 
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of one command; what is not an expected failure is a bug and keeps its traceback."""
     try:
-        result = app(arguments, prog_name="pipeline", standalone_mode=False)
+        result = _command()(arguments, prog_name="pipeline", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except KeyboardInterrupt:
@@ -110,6 +112,12 @@ def run(arguments: list[str]) -> int:
         if sentence:
             show_error(sentence, as_json="--json" in arguments)
         return code
+
+
+@cache
+def _command() -> Callable[..., Any]:
+    """All commands, which take a while to make: once a process."""
+    return typer.main.get_command(app)
 
 
 def _expected(error: Exception) -> tuple[str, int] | None:

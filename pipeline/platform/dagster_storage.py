@@ -13,6 +13,7 @@ from typing import Any
 from dagster._config.config_schema import UserConfigSchema
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from sqlalchemy.engine import Connection
 
 from pipeline.platform.database import Database
 from pipeline.settings import Settings
@@ -22,11 +23,24 @@ _REMEMBERED_SECONDS = 1.0
 
 
 class _Events(PostgresEventLogStorage):
-    """Remembers for a second which dynamic partitions there are: a run of some assets asks for its own two hundred times."""
+    """Remembers which of its tables and columns there are, and for a second which dynamic partitions: a run of some assets
+    asks a hundred times for the former, which never go away, and two hundred times for its own partition."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._seen: dict[tuple[str, str], float] = {}
+        self._tables: set[str] = set()
+        self._columns: set[str] = set()
+
+    def has_table(self, table_name: str) -> bool:
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        if column_name not in self._columns and super()._has_asset_key_col_on_connection(conn, column_name):
+            self._columns.add(column_name)
+        return column_name in self._columns
 
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
         key, now = (partitions_def_name, partition_key), time.monotonic()

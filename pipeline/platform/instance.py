@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,23 +40,32 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 def dagster_home(settings: Settings) -> Path:
     """`<data_dir>/dagster` with an up-to-date dagster.yaml: the DAGSTER_HOME of these settings."""
-    import yaml
-
     source = settings.project_root / "dagster.yaml"
     try:
-        configuration = yaml.safe_load(source.read_text())
+        configuration, in_process = _configurations(source.read_text(), str(settings.data_dir / "logs"))
     except FileNotFoundError:
         raise PipelineError(f"{source} is missing; run from a checkout of the project (pip install -e .)") from None
-    # The project's file names logs relative to the project, for a plain `dagster dev`.
-    configuration["compute_logs"]["config"]["base_dir"] = str(settings.data_dir / "logs")
     home = settings.data_dir / "dagster"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        _replace(home / "dagster.yaml", _HEADER + yaml.safe_dump(configuration, sort_keys=False))
-        _replace(home / _IN_PROCESS, _HEADER + yaml.safe_dump({**configuration, "compute_logs": _NOT_CAPTURED}, sort_keys=False))
+        _replace(home / "dagster.yaml", configuration)
+        _replace(home / _IN_PROCESS, in_process)
     except OSError as error:
         raise PipelineError(f"{home} cannot be written: {error.strerror}; set PIPELINE_DATA_DIR to a folder of yours") from None
     return home
+
+
+@lru_cache(maxsize=1)
+def _configurations(source: str, logs: str) -> tuple[str, str]:
+    """What `dagster.yaml` and the file for runs in this process say."""
+    import yaml
+
+    configuration = yaml.safe_load(source)
+    # The project's file names logs relative to the project, for a plain `dagster dev`.
+    configuration["compute_logs"]["config"]["base_dir"] = logs
+    variants = (configuration, {**configuration, "compute_logs": _NOT_CAPTURED})
+    plain, in_process = (_HEADER + yaml.safe_dump(variant, sort_keys=False) for variant in variants)
+    return plain, in_process
 
 
 def _replace(path: Path, content: str) -> None:

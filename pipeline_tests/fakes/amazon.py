@@ -6,6 +6,7 @@ It refuses what Amazon refuses, and checks requests against Amazon's own Swagger
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import secrets
@@ -34,6 +35,7 @@ RATES = {
     "getFeeds": (0.0222, 10), "getFeedDocument": (0.0222, 10), "getMarketplaceParticipations": (0.016, 15),
     **amazon_listings.RATES, **amazon_types.RATES,
 }  # fmt: skip
+_OF_THE_SERVER = frozenset({"lock", "closed", "url", "_server", "_models"})
 #: First part of a path -> Amazon's model of these operations.
 _MODELS = {
     "feeds": "feeds_2021-06-30.json", "listings": "listingsItems_2021-08-01.json",
@@ -101,6 +103,13 @@ class FakeAmazon(amazon_listings.ListingsItems, amazon_types.ProductTypes):
         self.violations: list[str] = []
         self.recorded: list[bytes] = []  # whole requests but for the authorization header and the token form
         self.signatures: list[str] = []  # of presigned URLs
+
+    def saved(self) -> dict[str, Any]:
+        """The account as it is now, with its clock, for `restore` of any fake."""
+        return copy.deepcopy({name: value for name, value in vars(self).items() if name not in _OF_THE_SERVER})
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        vars(self).update(copy.deepcopy(saved))
 
     def serve(self) -> threading.Thread:
         thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

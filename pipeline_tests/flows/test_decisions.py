@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,43 +14,42 @@ from pipeline.definitions import defs
 from pipeline.listings.plan_files import plan_folder
 from pipeline.partitions import cell
 from pipeline.platform.locks import advisory_lock
-from pipeline_tests.fakes.amazon import MARKETPLACE, FakeAmazon, running
-from pipeline_tests.fakes.clock import Clock
+from pipeline_tests.fakes.amazon import MARKETPLACE, FakeAmazon
 from pipeline_tests.flows import catalogs
 from pipeline_tests.flows.catalogs import Row
 from pipeline_tests.flows.conftest import NewPlace
 from pipeline_tests.flows.place import Place
-from pipeline_tests.flows.test_live_amazon import SITE, connect, credentials, later
+from pipeline_tests.flows.test_live_amazon import SITE, account, connect, credentials, later
+from pipeline_tests.flows.test_live_amazon import amazon as amazon
 
 COUNT = 30
 #: Few prices are said one by one, at once; else in a feed.
 WAYS = pytest.mark.parametrize("at_once", [True, False], ids=["one by one", "feed"])
 
 
-@pytest.fixture
-def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
-    with running(Clock()) as fake:
-        monkeypatch.setenv("AMAZON_API_URL", fake.url)
-        monkeypatch.setenv("AMAZON_LWA_API_URL", fake.url)
-        yield fake
-        assert fake.violations == []
-
-
-@pytest.fixture
-def place(new_place: NewPlace, amazon: FakeAmazon, tmp_path: Path) -> Place:
-    """A store whose thirty products are live at Amazon."""
-    place = new_place()
-    keys = tmp_path / "credential.keys"
+@pytest.fixture(scope="module")
+def selling(new_place: NewPlace, tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, dict[str, Any]]:
+    """A store whose thirty products are live at Amazon, and the account."""
+    folder = tmp_path_factory.mktemp("selling")
+    place, keys = new_place(), folder / "credential.keys"
     place.cli("keys", "generate", "--file", str(keys), code=0)
-    place = replace(place, settings=replace(place.settings, credential_keys_file=keys))
-    file = catalogs.write(tmp_path / "shop.csv", catalogs.products(COUNT))
+    place = place.with_keys(keys)
+    file = catalogs.write(folder / "shop.csv", catalogs.products(COUNT))
     place.cli("store", "add", "shop", "--file", str(file), code=0)
     place.cli("import", "shop", code=0)
-    connect(place, credentials(tmp_path, amazon))
-    export(place)
-    settle(place, amazon)
-    assert len(amazon.catalog.listings) == COUNT
-    return place
+    with account() as amazon:
+        connect(place, credentials(folder, amazon))
+        export(place)
+        settle(place, amazon)
+        assert len(amazon.catalog.listings) == COUNT
+        return place, amazon.saved()
+
+
+@pytest.fixture
+def place(selling: tuple[Place, dict[str, Any]], amazon: FakeAmazon, tmp_path: Path) -> Place:
+    place, saved = selling
+    amazon.restore(saved)
+    return place.clone(tmp_path)
 
 
 def export(place: Place, *options: str) -> Any:

@@ -15,24 +15,33 @@ from pipeline_tests.fakes.amazon import MARKETPLACE, FakeAmazon, Fault
 from pipeline_tests.flows import catalogs
 from pipeline_tests.flows.place import Place, start
 from pipeline_tests.flows.test_crash import die_after
-from pipeline_tests.flows.test_live_amazon import SITE, connect, credentials, failure, later
+from pipeline_tests.flows.test_live_amazon import SITE, account, connect, credentials, failure, later
 from pipeline_tests.flows.test_live_amazon import amazon as amazon
 
 CONNECTION = ("shop", SITE)
 
 
+@pytest.fixture(scope="module")
+def sold(shop_of_ten: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, dict[str, Any]]:
+    """Ten products that the account sells already, just as we say them, of which nothing is known here; and the account."""
+    folder = tmp_path_factory.mktemp("sold")
+    place = shop_of_ten.clone(folder)
+    with account() as amazon:
+        connect(place, credentials(folder, amazon))
+        place.summary("export", *CONNECTION)
+        later(place, amazon, 130)
+        place.summary("submissions", "poll")
+        assert len(amazon.catalog.listings) == 10
+        place.summary("connection", "remove", *CONNECTION, "--yes")
+        amazon.calls.clear()
+        return place, amazon.saved()
+
+
 @pytest.fixture
-def place(shop_of_ten: Place, amazon: FakeAmazon, tmp_path: Path) -> Place:
-    """Ten products that the account sells already, just as we say them. Nothing of that is known here any more."""
-    place = shop_of_ten.clone(tmp_path)
-    connect(place, credentials(tmp_path, amazon))
-    place.summary("export", *CONNECTION)
-    later(place, amazon, 130)
-    place.summary("submissions", "poll")
-    assert len(amazon.catalog.listings) == 10
-    place.summary("connection", "remove", *CONNECTION, "--yes")
-    amazon.calls.clear()
-    return place
+def place(sold: tuple[Place, dict[str, Any]], amazon: FakeAmazon, tmp_path: Path) -> Place:
+    place, saved = sold
+    amazon.restore(saved)
+    return place.clone(tmp_path)
 
 
 def export(place: Place, *options: str) -> Any:

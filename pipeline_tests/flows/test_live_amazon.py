@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,20 @@ from pipeline_tests.flows.place import Place
 SITE = "amazon-us"
 
 
-@pytest.fixture
-def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
-    with running(Clock()) as fake:
-        monkeypatch.setenv("AMAZON_API_URL", fake.url)
-        monkeypatch.setenv("AMAZON_LWA_API_URL", fake.url)
+@contextmanager
+def account() -> Iterator[FakeAmazon]:
+    """A new account, at the Amazon that our clients ask."""
+    with running(Clock()) as fake, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AMAZON_API_URL", fake.url)
+        patch.setenv("AMAZON_LWA_API_URL", fake.url)
         yield fake
         assert fake.violations == []
+
+
+@pytest.fixture
+def amazon() -> Iterator[FakeAmazon]:
+    with account() as fake:
+        yield fake
 
 
 @pytest.fixture
