@@ -16,12 +16,18 @@ from functools import cache
 
 #: Characters of a tag (U+E0000-E007F) are letters that no screen shows; the flags of England, Scotland and Wales have five.
 _FLAG = "\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f"
-_INVISIBLE = "\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef"
+#: Fillers are letters to Unicode, and blank.
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+)
+_INVISIBLE += "\U000e0000-\U000e007f\U000e0100-\U000e01ef"
 _HIDDEN = re.compile(f"[{_INVISIBLE}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 #: What has no business in a prompt. Joiners and marks of direction are letters' own in some scripts.
 _SMUGGLED = re.compile(
-    f"({_FLAG})|[\u00ad\u180e\u200b\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
+    f"({_FLAG})|[\u00ad\u180e\u200b\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
 )
+#: Marks on letters, and beside symbols, that break words apart.
+_MARKS = re.compile("[\ufe00-\ufe0f\u20d0-\u20ff]")
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _INLINE = re.compile(r"(?i)</?(?:a|abbr|b|big|code|em|font|i|ins|mark|s|small|span|strong|sub|sup|tt|u|wbr)(?:\s[^<>]*)?/?>")
 _TAG = re.compile(r"<[A-Za-z/!][^<>]*>")
@@ -96,7 +102,7 @@ def _readings(text: str) -> Iterator[str]:
 
 def _plain(text: str) -> Iterator[str]:
     """Without markup, then with other letters."""
-    plain = visible(text)
+    plain = _MARKS.sub("", visible(text))
     if "<" in plain:
         plain = _TAG.sub("\n", _INLINE.sub("", plain))
     plain = plain.replace("_", " ")

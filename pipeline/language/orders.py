@@ -20,8 +20,12 @@ _MOST_SHOWN = 80
 #: Letters with their vowel signs, which \w leaves out. What is written without spaces has patterns of its own (`written`).
 _LETTERS = "(?:[^\\W_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff])+"
 _PUNCTUATION = {
-    **dict.fromkeys(".!?;|•\n。！？；؛؟।", "stop"), ":": "colon", **dict.fromkeys(",、،", "comma"), **dict.fromkeys("([{", "open"),
-    **dict.fromkeys(")]}", "close"), **dict.fromkeys("\"“”„«»‘「」『』", "quote"), **dict.fromkeys("–—-", "dash"),
+    sign: name
+    for name, signs in {
+        "stop": ".!?;|•\n。！？；؛؟।", "colon": ":", "comma": ",、،", "open": "([{", "close": ")]}",
+        "quote": "\"“”„«»‘「」『』", "dash": "–—-",
+    }.items()
+    for sign in signs
 }  # fmt: skip
 _SIGNS = re.escape("".join(set(_PUNCTUATION) - set(".-")))
 _TOKEN = re.compile(rf"(?P<word>{_LETTERS})|[.](?!\w)|[{_SIGNS}]|(?<=\s)-(?=\s)")
