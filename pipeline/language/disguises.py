@@ -28,6 +28,7 @@ _SMUGGLED = re.compile(
 )
 #: Marks on letters, and beside symbols, that break words apart.
 _MARKS = re.compile("[\ufe00-\ufe0f\u20d0-\u20ff]")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrt])")
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _INLINE = re.compile(r"(?i)</?(?:a|abbr|b|big|code|em|font|i|ins|mark|s|small|span|strong|sub|sup|tt|u|wbr)(?:\s[^<>]*)?/?>")
 _TAG = re.compile(r"<[A-Za-z/!][^<>]*>")
@@ -36,10 +37,12 @@ _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{6,}")
 _REVERSED = re.compile("\u202e([^\u202c\u202d\n]*)")
 #: i-g-n-o-r-e
 _SPELLED = re.compile(r"(?<=(?<![^\W_])[^\W\d_])[-._* ](?=[^\W\d_](?![^\W_]))")
-_LEET_WORD = re.compile(r"(?<![^\W_])(?=[^\W\d_]*[013457@$][^\W_]*)[A-Za-z013457@$]{3,}(?![^\W_])")
+_LEET_WORD = re.compile(r"(?<![^\W_])(?=[0-9@$]*[A-Za-z])(?=[A-Za-z]*[013457@$])[A-Za-z013457@$]{2,}(?![^\W_])")
 _LEET = str.maketrans("013457@$", "oieastas")
 _WORD = re.compile(r"[^\W\d_]+")
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,4000}={0,2}(?![A-Za-z0-9+/=_-])")
+#: Nobody tells buyers whole sentences in base64.
+_MANY = 4
 _READABLE = re.compile(r"[^\W\d_]{2,}")
 _ALIKE = str.maketrans(
     "аеорсухіјѕһԁԛԝкмнтвгпАВЕЅІЈКМНОРСТХУҮԌԚԜαβεικνορτυχγηωΑΒΕΖΗΙΚΜΝΟΡΤΥΧіɡıℓ",
@@ -58,12 +61,13 @@ def unsmuggled(text: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """Without HTML entities, which may be escaped themselves."""
+    """Without HTML entities, which may be escaped themselves, and escapes of programs."""
     for _ in range(3):
         if "&" not in text or (plain := html.unescape(text)) == text:
             break
         text = plain
-    return text
+    text = text.replace("%20", " ")
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else " ", text) if "\\" in text else text
 
 
 def readings(text: str) -> Iterator[str]:
@@ -84,10 +88,12 @@ def squeezed(text: str) -> Iterator[str]:
     yield letters.translate(_rotated())
 
 
-def encoded(text: str) -> list[str]:
-    """Sentences that are written in base64."""
-    found = (_decoded(match[0]) for match in _ENCODED.finditer(text) if not match[0].isalpha() or match[0].lower() != match[0])
-    return [one for one in found if one is not None]
+def encoded(text: str, words: int = _MANY) -> Iterator[str]:
+    """What is written in base64 and has at least so many words."""
+    for match in _ENCODED.finditer(text):
+        said = _decoded(match[0])
+        if said is not None and len(_READABLE.findall(said)) >= words:
+            yield said
 
 
 def _readings(text: str) -> Iterator[str]:
@@ -97,7 +103,7 @@ def _readings(text: str) -> Iterator[str]:
         if "\u202e" in text:
             yield from _plain(_REVERSED.sub(lambda match: match[1][::-1], text))
     yield from _plain(text)
-    yield from encoded(text)
+    yield from encoded(text, 2)
 
 
 def _plain(text: str) -> Iterator[str]:
@@ -141,8 +147,8 @@ def _decoded(run: str) -> str | None:
         said = base64.b64decode(run + "=" * (-len(run) % 4), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
-    words = _READABLE.findall(said)
-    return said if len(words) >= 2 and said.isprintable() and sum(map(len, words)) > 0.6 * len(said) else None
+    letters = sum(map(len, _READABLE.findall(said)))
+    return said if said.isprintable() and letters > 0.6 * len(said) else None
 
 
 @cache

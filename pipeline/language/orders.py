@@ -49,7 +49,7 @@ class _Words:
 
 def instructs(text: str) -> str | None:
     """The part of a text that speaks to a machine or to its writer; None for nearly all texts."""
-    said = next(filter(None, map(_order, readings(text))), None) or next(iter(encoded(text)), None)
+    said = next(filter(None, map(_order, readings(text))), None) or next(encoded(text), None)
     if said is None and (markup := _words().markup.search(unescaped(text))) is not None:
         said = markup[0]
     if said is None and any(map(_words().squeezed.search, squeezed(text))):

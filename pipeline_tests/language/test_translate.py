@@ -227,6 +227,13 @@ def test_texts_that_speak_to_a_machine_are_not_shown_to_one(desk: Desk) -> None:
     assert desk.translate([attack])[0].forms == told.target  # people may translate it
 
 
+def test_models_get_no_letters_that_only_they_read(desk: Desk) -> None:
+    hidden = "".join(chr(0xE0000 + ord(char)) for char in "blue")  # no order, so it is asked
+    (result,) = desk.translate([f"Close{hidden}\u202e it"])
+    assert result.state == "translated" and "Close it" in str(desk.model.requests)
+    assert not any(0xE0000 <= ord(char) < 0xE0080 or char == "\u202e" for char in str(desk.model.requests) + result.forms[""])
+
+
 def test_a_model_that_obeys_attackers_gets_nothing_into_a_translation(desk: Desk) -> None:
     """Every attack in a title and in a description, whether it is seen as one or not; the model answers as it is told."""
     sources, payloads = [], []

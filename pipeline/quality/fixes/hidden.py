@@ -104,7 +104,7 @@ def _shown(text: str) -> str | None:
                 open_.append((name, look))
             if not look.gone:
                 pieces.append(f"<{name}>")
-    return None if whole else "".join(pieces)
+    return None if whole else "".join(pieces).strip()
 
 
 @lru_cache(maxsize=10_000)
