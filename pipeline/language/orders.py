@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.language.disguises import encoded, readings, squeezed, unescaped, visible
+from pipeline.language.disguises import encoded, readings, squeezed, unescaped
 
 _MOST_SHOWN = 80
 #: Letters with their vowel signs, which \w leaves out. What is written without spaces has patterns of its own (`written`).
@@ -52,8 +52,8 @@ def instructs(text: str) -> str | None:
     said = next(filter(None, map(_order, readings(text))), None) or next(encoded(text), None)
     if said is None and (markup := _words().markup.search(unescaped(text))) is not None:
         said = markup[0]
-    if said is None and any(map(_words().squeezed.search, squeezed(text))):
-        said = visible(text)
+    if said is None and (found := next(filter(None, map(_words().squeezed.search, squeezed(text))), None)) is not None:
+        said = found[0]
     return None if said is None else " ".join(said.split())[:_MOST_SHOWN]
 
 

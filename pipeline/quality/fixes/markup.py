@@ -122,8 +122,7 @@ def _plain(texts: Any) -> Any:
 def markup(
     frame: pd.DataFrame, field: str, context: Context, *, text_to: str | None = None, plain: bool = False
 ) -> dict[str, pd.Series[Any]]:
-    """HTML keeps only simple tags without attributes and links (`plain`: no tags at all); scripts, styles and what is not
-    displayed are dropped."""
+    """HTML keeps only simple tags, no attributes or links (`plain`: no tags); scripts, styles and hidden elements are dropped."""
     texts = arrow(frame[field])
     if plain:
         clean = on_items(texts, _plain)
