@@ -40,7 +40,7 @@ _SPELLED = re.compile(r"(?<=(?<![^\W_])[^\W\d_])[-._* ](?=[^\W\d_](?![^\W_]))")
 _LEET_WORD = re.compile(r"(?<![^\W_])(?=[0-9@$]*[A-Za-z])(?=[A-Za-z]*[013457@$])[A-Za-z013457@$]{2,}(?![^\W_])")
 _LEET = str.maketrans("013457@$", "oieastas")
 _WORD = re.compile(r"[^\W\d_]+")
-_ENCODED = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,4000}={0,2}(?![A-Za-z0-9+/=_-])")
+_ENCODED = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}={0,2}(?![A-Za-z0-9+/=_-])")
 #: Nobody tells buyers whole sentences in base64.
 _MANY = 4
 _READABLE = re.compile(r"[^\W\d_]{2,}")
