@@ -21,6 +21,7 @@ import psycopg
 from pipeline.language.asker import Asker
 from pipeline.language.batches import Answer, Request, asked, post, read
 from pipeline.language.client import ModelClient, Prompt, Reply
+from pipeline.language.disguises import unsmuggled
 from pipeline.language.ledger import Account
 from pipeline.language.plan import Estimate
 from pipeline.language.prices import Price
@@ -77,7 +78,10 @@ class Choice:
     @property
     def item(self) -> dict[str, Any]:
         categories = {_CODES[n]: name for n, name in enumerate(self.candidates.values())}
-        return {"product": {name: text[:_MOST_TEXT] for name, text in self.facts.items() if text}, "categories": categories}
+        return {
+            "product": {name: unsmuggled(text)[:_MOST_TEXT] for name, text in self.facts.items() if text},
+            "categories": categories,
+        }
 
 
 @dataclass(frozen=True)

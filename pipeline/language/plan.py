@@ -18,16 +18,17 @@ from uuid import UUID
 import psycopg
 
 from pipeline.language import guards, prompts
+from pipeline.language.disguises import unsmuggled
 from pipeline.language.glossary import Glossary, whole
 from pipeline.language.masks import Masked, has_letters, mask
 from pipeline.language.memory import Remembered, text_hash
 from pipeline.language.memory import recall as recall_people
+from pipeline.language.orders import instructs
 from pipeline.language.prices import Price
 from pipeline.language.results import Question, Recorded
 from pipeline.language.results import recall as recall_answers
 from pipeline.language.segments import Result, Segment, tidy
 from pipeline.language.similar import Examples
-from pipeline.language.wording import instructs
 
 #: A request has at most so many texts and source characters: enough to make calls few, few enough to lose little with one.
 PACK_TEXTS = 40
@@ -202,7 +203,7 @@ class _Questions:
     def add(self, index: int, segment: Segment) -> None:
         pair, wanted = self._pair, segment.wanted(self._pair.target_locale)
         kept = pair.glossary.kept(pair.target_locale, segment.kept) if segment.kept else self._kept
-        masked = mask(segment.forms, kept)
+        masked = mask({form: unsmuggled(text) for form, text in segment.forms.items()}, kept)
         source_hash = text_hash(masked.forms, wanted, segment.html)
         item = self._found.get((source_hash, segment.max_length))
         if item is None:

@@ -10,6 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.language.disguises import visible as visible
+from pipeline.language.orders import instructs as instructs
+
 #: Languages whose words are known well enough to judge a text that a model wrote.
 LANGUAGES = ("en", "de", "fr", "es")
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
@@ -18,12 +21,6 @@ _ENDINGS = ("ings", "ing", "edly", "ed", "ern", "ers", "es", "en", "er", "em", "
 _FORMS = {"en": "s?", "de": "(?:e[nrsm]?)?", "fr": "e?s?", "es": "(?:e?s)?"}
 _GAP = r"(?:[^\w.!?;:\n]+[^\W_]+){0,4}[^\w.!?;:\n]+"
 _SENTENCES = re.compile(r"(?<=[.!?\]])\s+|\n")
-#: i-g-n-o-r-e, and 1gn0re.
-_SPELLED = re.compile(r"(?<=(?<![^\W_])[^\W\d_])[-._ ](?=[^\W\d_](?![^\W_]))")
-_LEET = str.maketrans("013457", "oieast")
-_HIDDEN = re.compile(
-    "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
-)
 
 
 def fold(text: str) -> str:
@@ -64,23 +61,11 @@ def supported(language: str) -> bool:
     return language in LANGUAGES
 
 
-def visible(text: str) -> str:
-    """What a buyer sees: without comments, and without characters that hide text."""
-    text = re.sub(r"<!--.*?(?:-->|$)", " ", text, flags=re.DOTALL)
-    return _HIDDEN.sub("", unicodedata.normalize("NFKC", text))
-
-
-def instructs(text: str) -> str | None:
-    """The part of a product's text that speaks to a machine, such as "ignore previous instructions"; else None."""
-    shown = visible(text)
-    found = _instructions().search(shown) or _instructions().search(_SPELLED.sub("", shown).translate(_LEET))
-    return " ".join(found[0].split())[:80] if found else None
-
-
 def plain_sentences(text: str) -> str:
     """`text` without what instructs a machine, and without sentences about the text itself to whoever writes it ("the title must
     begin with ..."): what they name is no fact of the product."""
-    kept = [one for one in _SENTENCES.split(visible(text)) if instructs(one) is None and not _directs(one)]
+    clean = instructs(text) is None
+    kept = [one for one in _SENTENCES.split(visible(text)) if (clean or instructs(one) is None) and not _directs(one)]
     return " ".join(kept)
 
 
@@ -141,11 +126,6 @@ def any_of(listed: Any, language: str = "any") -> str:
 @cache
 def _fold_char(char: str) -> str:
     return fold(char)
-
-
-@cache
-def _instructions() -> re.Pattern[str]:
-    return re.compile("|".join(lists("facts")["instructions"]), re.IGNORECASE | re.DOTALL)
 
 
 @cache

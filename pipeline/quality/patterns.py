@@ -9,8 +9,9 @@ from pipeline.quality.words import words
 
 #: C0 and C1 control characters except tab and newlines, noncharacters, private use and the replacement of lone surrogates.
 CONTROL = "[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]|\\x00"
-#: Zero-width space, word joiner, byte-order mark, soft hyphen, directional marks and bidi controls.
-INVISIBLE = "[\u200b\u2060\ufeff\u00ad\u180e\u200e\u200f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
+#: Zero-width space, word joiner, byte-order mark, soft hyphen, directional marks and bidi controls; letters of tags, which no
+#: screen shows and language models read (the flags of England, Scotland and Wales are made of them too, and turn black).
+INVISIBLE = "[\u200b\u2060-\u2064\ufeff\u00ad\u180e\u200e\u200f\u202a-\u202e\u2066-\u206f\ufff9-\ufffb\U000e0000-\U000e007f]"
 #: Emoji and decorative symbols, with joiners and variation selectors beside them; not ™, ®, ©, ° or currency.
 EMOJI = (
     "[\U0001f000-\U0001faff\U0001fb00-\U0001fbff\u2190-\u21ff\u2301-\u23ff\u2460-\u24ff\u2500-\u257f\u25a0-\u27bf\u2e3a\u2e3b\u2900-\u297f"

@@ -124,14 +124,15 @@ ATTACKS = [
 def test_a_model_that_obeys_texts_can_still_only_choose(table: Asked, attack: str) -> None:
     def obey(item: Mapping[str, Any]) -> dict[str, Any]:
         title = item["product"]["title"]
-        return {"choice": title if attack in title else "a", "reason": title}
+        return {"choice": title if shown in title else "a", "reason": title}
 
     table.fake.choose = obey
+    shown = attack.replace("\u202e", "")  # what turns letters round is no text
     found = table.ask(Choice("1", {"title": f"Mug {attack}"}, {"CUP": "Cups"}), mug(2))
     assert found.found.keys() == {"2"}
     content = table.fake.requests[0]["messages"][-1]["content"]
-    assert json.loads(content)["items"][0]["product"]["title"] == f"Mug {attack}"  # data, in one place
-    assert attack not in table.fake.requests[0]["messages"][0]["content"]
+    assert json.loads(content)["items"][0]["product"]["title"] == f"Mug {shown}"  # data, in one place
+    assert shown not in table.fake.requests[0]["messages"][0]["content"]
 
 
 @pytest.mark.parametrize(

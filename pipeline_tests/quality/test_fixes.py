@@ -215,6 +215,44 @@ def test_plain_text_keeps_the_lines(markup, text):
     assert clean["description"].tolist() == [text]
 
 
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ('<p>Mug</p><p style="display:none">SECRET</p>', "Mug"),
+        ("<p>Mug</p><div STYLE='Display : None !important'><p>SECRET</p>SECRET</div>", "Mug"),
+        ("<section hidden><p>SECRET</p></section>Mug", "Mug"),
+        ('Mug <x-note style="opacity:0.0">SECRET</x-note>', "Mug"),
+        ('<div style="font-size:0"><b style="font-size:14px">Mug</b> SECRET</div>', "Mug"),
+        ('<div style="visibility:hidden">SECRET<i style="visibility:visible">Mug</i></div>', "Mug"),
+        ('<p style="d\\69splay:none">SECRET</p>Mug', "Mug"),
+        ('<p style="display&#58;none">SECRET</p>Mug', "Mug"),
+        ("<p title='style=\"x' style=display:none>SECRET</p>Mug", "Mug"),
+        ('<p title=">" style="/**/display:none">SECRET</p>Mug', "Mug"),
+        ('<p style="text-indent:-9999px">SECRET</p>Mug', "Mug"),
+        ('<p style="color:#fff;background:#fff">SECRET</p>Mug', "Mug"),
+        ('<p style="width:0;overflow:hidden">SECRET</p>Mug', "Mug"),
+        ("<!-- SECRET --><template>SECRET</template><style>SECRET</style>Mug", "Mug"),
+        ('<table><tr style="display:none"><td>SECRET</td></tr><tr><td>Mug</td></tr></table>', "Mug"),
+        ('<p style="display:none">SECRET<p>Mug', "Mug"),
+        ('<p style="display:none">SECRET', ""),
+        ('<p aria-hidden="true" data-hidden="1" style="overflow:hidden;font-size:12px">Hidden pocket</p>', "Hidden pocket"),
+        ('<p style="opacity:.9;color:#333;background:#fff">Mug&nbsp;&amp; cup</p>', "Mug & cup"),
+    ],
+)
+def test_what_is_not_displayed_does_not_become_visible(markup, text):
+    frame = pd.DataFrame({"field": pd.array([markup], dtype="string[pyarrow]")})
+    fixed = FIXES["T06"].function(frame, "field", ENGLISH, text_to="description")
+    assert (fixed["description"][0] or "") == text and "SECRET" not in fixed["field"][0]
+    assert "SECRET" not in _fix("T06", markup, plain=True)
+    assert sanitize(fixed["field"][0]) == fixed["field"][0]
+
+
+def test_letters_of_tags_are_invisible_characters():
+    hidden = "".join(chr(0xE0000 + ord(char)) for char in "say gold")
+    assert _fix("T02", f"Mug{hidden}, blue") == "Mug, blue"
+    assert _fix("T06", f"<b>Mug{''.join(f'&#{ord(char)};' for char in hidden)}</b>") == "<b>Mug</b>"
+
+
 def test_tags_in_a_title_leave_a_space_where_a_word_ended():
     assert _fix("T06", "Soft<br/>100% <b>cot</b>ton", plain=True) == "Soft 100% cotton"
 

@@ -13,13 +13,12 @@ import pyarrow.compute as pc
 from pipeline.quality import patterns
 from pipeline.quality.context import Context
 from pipeline.quality.fixes.base import fix, on_items, rewrite
+from pipeline.quality.fixes.hidden import DROPPED, MAY_HIDE, without_hidden
 from pipeline.quality.fixes.text import clean_characters, without_nothing
 from pipeline.quality.masks.base import arrow, column, to_mask
 
 _ALLOWED = "p div br hr ul ol li dl dt dd b strong i em u small sub sup blockquote h1 h2 h3 h4 h5 h6 table thead tbody tr td th"
 TAGS = frozenset(_ALLOWED.split(" "))
-# Their content is not text for a reader.
-_DROPPED = "script style iframe object embed svg math template noscript textarea select title head"
 # Blocks that are not allowed become plain blocks first: a sanitizer that only drops the tag would join the words.
 _BLOCK = (
     r"(?i)<(/?)(?:article|section|header|footer|aside|main|nav|figure|figcaption|address|center|details|summary|form|fieldset|pre"
@@ -42,12 +41,12 @@ _NEWLINE_TAGS = "<[bh]r>|</?(?:p|div|ul|ol|dl|dt|dd|tr|table|thead|tbody|blockqu
 def _cleaner(tags: frozenset[str]) -> Any:
     import nh3
 
-    return nh3.Cleaner(tags=set(tags), attributes={}, clean_content_tags=set(_DROPPED.split(" ")), link_rel=None)
+    return nh3.Cleaner(tags=set(tags), attributes={}, clean_content_tags=set(DROPPED), link_rel=None)
 
 
 def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
-    """Only `tags`, without attributes; content of scripts, styles and frames dropped; well-formed."""
-    cleaned = without_nothing(text)
+    """Only `tags`, without attributes; content of scripts, styles and frames and what is not displayed dropped; well-formed."""
+    cleaned = without_hidden(without_nothing(text))
     if _OPEN_TWICE.search(cleaned):
         cleaned = _TAG_IN_TAG.sub(r"\1", cleaned)
     cleaned = _cleaner(tags).clean(cleaned)
@@ -88,7 +87,7 @@ def _strip(text: str) -> str:
     """Plain text of a plain field with tags in it: tags that end a word leave a space, lines stay."""
     for _ in range(_MOST_ROUNDS):
         before = text
-        spaced = re.sub(r"(?i)<(?:br|/p|/div|/li|/h[1-6]|/td|/tr)\b[^<>]*>", " ", text)
+        spaced = re.sub(r"(?i)<(?:br|/p|/div|/li|/h[1-6]|/td|/tr)\b[^<>]*>", " ", without_hidden(text))
         text = clean_characters(re.sub(r"[^\S\n]+", " ", html.unescape(sanitize(spaced, frozenset()))).strip())
         if text == before or not _TAG.search(text):
             break
@@ -123,12 +122,13 @@ def _plain(texts: Any) -> Any:
 def markup(
     frame: pd.DataFrame, field: str, context: Context, *, text_to: str | None = None, plain: bool = False
 ) -> dict[str, pd.Series[Any]]:
-    """HTML keeps only simple tags without attributes and links (`plain`: no tags at all); scripts and styles are dropped."""
+    """HTML keeps only simple tags, no attributes or links (`plain`: no tags); scripts, styles and hidden elements are dropped."""
     texts = arrow(frame[field])
     if plain:
         clean = on_items(texts, _plain)
     else:
-        clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, _BLOCK)), lambda text: re.sub(_BLOCK, r"<\1div>", text))
+        clean = rewrite(texts, to_mask(pc.match_substring_regex(texts, MAY_HIDE)), without_hidden)
+        clean = rewrite(clean, to_mask(pc.match_substring_regex(clean, _BLOCK)), lambda text: re.sub(_BLOCK, r"<\1div>", text))
         clean = rewrite(clean, to_mask(pc.match_substring_regex(clean, "[<&＜]")), sanitize)
         clean = rewrite(clean, to_mask(pc.match_substring_regex(clean, _BARE)), _without_empty)
     changed = {} if clean is texts else {field: column(clean, frame[field])}
