@@ -23,7 +23,12 @@ _FRACTION = re.compile(r"(?:(?<![\d.,/])(\d{1,4}) )?(?<![\d.,/])(\d{1,2})[/⁄](
 _FULL_HOUR = re.compile(r"(?<=\d)(?::|\s?[hH]\s?)00(?!\d)")
 _TIME_ZERO = re.compile(r"(?<![\d:.])0(?=\d(?::|\s?[hH]\s?)[0-5]\d(?!\d))")  # 09:30
 _CLOCK = re.compile(r"(?::[0-5]\d)?\s?([ap])\.?\s?m(?!\w)", re.IGNORECASE)
-_ALWAYS = re.compile(r"(?<![\d/])24\s?/\s?7(?![\d/])")  # around the clock: no number, or both of them
+_ALWAYS = re.compile(r"(?<![\d/])24\s?/\s?7(?![\d/])")  # no number: "around the clock", or "24 hours, 7 days"
+_HOURS_AND_DAYS = re.compile(
+    r"(?<!\d)(?:24\s?(?:h|hours?|std|stunden|heures?|horas|ore|uur|timmar|godzin\w*)"
+    r"|7\s?(?:days?|tagen?|j|jours?|d[ií]as|giorni|dagen|dagar|dni))(?!\w)",
+    re.IGNORECASE,
+)
 #: 24h/24, 7 jours sur 7
 _OF_ALL = re.compile(r"(?<!\d)(24\s?h(?:eures?)?|7\s?j(?:ours?)?)\s?(?:/|sur)\s?(?:24|7)(?!\d)", re.IGNORECASE)
 _PLUS_MINUS = re.compile(
@@ -57,6 +62,8 @@ def compare(source: str, target: str, source_locale: str, target_locale: str) ->
     """What is wrong with the numbers of a translation, in sentences. The texts are without markup and codes."""
     source, target, problems = dates.without_same(evened(source), evened(target), source_locale, target_locale)
     yield from problems
+    if _ALWAYS.search(source) or _ALWAYS.search(target):
+        source, target = (_HOURS_AND_DAYS.sub(" ", text) for text in (source, target))
     words = _words(source, source_locale), _words(target, target_locale)
     for fractions in (False, True):
         before, after = (
@@ -159,8 +166,7 @@ def _words(text: str, locale: str) -> Counter[int]:
     """How often a text says each number in words, so that it need not be there in digits."""
     known = number_words(locale)
     found = Counter(known[word] for word in re.findall(r"[^\W\d_]+", text.casefold()) if word in known)
-    found |= Counter(numerals.said(text, base(locale)))
-    return found + Counter({24: 1, 7: 1} if _ALWAYS.search(text) else {})
+    return found | Counter(numerals.said(text, base(locale)))
 
 
 def _unsaid(numbers: Iterable[_Number], words: Mapping[int, int]) -> list[_Number]:

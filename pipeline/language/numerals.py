@@ -23,7 +23,7 @@ def compare(source: str, target: str, source_language: str, target_language: str
         doubtful = {fold(word) for word in known[languages[0]]["doubtful"]}
         found = {value: word for value, word in _found(one, languages[0]) if word not in doubtful}
         for value, word in found.items():
-            if not _says(other, value, languages[1]):
+            if not _says(other, value, languages[1]) and word not in fold(other):  # names stay
                 yield f"the number {word!r} {what}"
 
 
@@ -33,7 +33,7 @@ def said(text: str, language: str) -> list[int]:
 
 
 def _found(text: str, language: str) -> Iterator[tuple[int, str]]:
-    text = _PERCENT.sub(" % ", fold(text))
+    text = _idioms(language).sub(" ", _PERCENT.sub(" % ", fold(text)))
     for match in _pattern(language).finditer(text):
         if match["more"] is None:
             yield _values(language)[" ".join(re.split(r"[\s-]+", match["number"]))], match["number"]
@@ -72,3 +72,9 @@ def _pattern(language: str) -> re.Pattern[str]:
     )
     more = "|".join(fold(word) for word in words(lists("numerals")[language]["hundred"]))
     return re.compile(rf"(?<![^\W_])(?P<number>{numbers})(?P<more>[\s-]?(?:{more})[^\W_]*)?(?![^\W_])")
+
+
+@cache
+def _idioms(language: str) -> re.Pattern[str]:
+    found = (re.escape(fold(one)) for one in words(lists("numerals")[language]["idioms"]))
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(found)})(?![^\W_])")

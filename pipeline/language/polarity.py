@@ -25,10 +25,10 @@ def compare(source: str, target: str, source_language: str, target_language: str
         sentences = [[source], [target]]
     for before, after in zip(*sentences, strict=True):
         denial = _denial(before, source_language)
-        if denial and not _may_deny(after, target_language):
+        if denial and not _may_deny(after, target_language) and not _has(after, denial):
             yield f"{denial!r} of the source is lost: the translation denies nothing"
         denial = _denial(after, target_language)
-        if denial and not _may_deny(before, source_language):
+        if denial and not _may_deny(before, source_language) and not _has(before, denial):
             yield f"{denial!r} is new: the source denies nothing"
 
 
@@ -40,6 +40,11 @@ def _denial(text: str, language: str) -> str | None:
 def _may_deny(text: str, language: str) -> bool:
     folded = fold(text)
     return any(_pattern(language, part).search(folded) for part in ("denies", "may"))
+
+
+def _has(text: str, denial: str) -> bool:
+    """Whether a longer word stands there as it is, in a name for example."""
+    return len(denial) > 2 and re.search(rf"(?<![^\W_]){re.escape(denial)}(?![^\W_])", fold(text)) is not None
 
 
 def _plain(text: str, language: str) -> str:

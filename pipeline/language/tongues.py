@@ -33,16 +33,16 @@ def _other(source: str, target: str, source_language: str, target_language: str)
     """The language whose small words a text has, if it has none of its own."""
     own, given = _common(target_language), set(_WORD.findall(source.casefold()))
     found = _WORD.findall(target.casefold())
-    if not own or len(found) < _FEWEST or own & set(found):
+    if not own or len(found) < _FEWEST:
         return None
-    counts = {
-        language: sum(word in _common(language) and (language == source_language or word not in given) for word in found)
-        for language in lists("tongues")["common"]
-        if language != target_language
-    }
-    best = max(counts, key=lambda language: counts[language])
-    fewest = _FEWEST_OF_SOURCE if best == source_language else _FEWEST_COMMON
-    return best if counts[best] >= fewest and counts[best] * 4 >= len(found) else None
+    for other in lists("tongues")["common"]:
+        theirs = _common(other) - own
+        if other == target_language or (own - _common(other)) & set(found):
+            continue
+        count = sum(word in theirs and (other == source_language or word not in given) for word in found)
+        if count >= (_FEWEST_OF_SOURCE if other == source_language else _FEWEST_COMMON) and count * 4 >= len(found):
+            return str(other)
+    return None
 
 
 @cache

@@ -107,7 +107,7 @@ def _before(text: str, start: int, amount: _Amount, apart: list[tuple[int, int]]
     found = _prefixes().search(text, max(0, start - 6), start)
     if found is None or any(begin <= found.start(1) < end for begin, end in apart):
         return start
-    amount.units, amount.sure, amount.shown = _spelled()[found[1]], True, text[found.start() : start] + amount.shown
+    amount.units, amount.sure, amount.shown = _named(found[1]), True, text[found.start() : start] + amount.shown
     apart.append(found.span(1))
     return found.start()
 
@@ -123,8 +123,8 @@ def _after(text: str, end: int, amount: _Amount, language: str, apart: list[tupl
         return end  # 5 T-shirts
     if match[2] == "s" and not match[1]:
         return end  # the 90s
-    found = _spelled().get(match[2]) or _spelled()[match[2].casefold()]
-    doubtful = match[2].casefold() in words(lists("units")["words"].get(language))
+    found = _named(match[2])
+    doubtful = match[2].casefold() in _doubtful(language)
     single = len(match[2]) == 1 and match[2].isalpha() and not _known(language)
     amount.sure = amount.sure or not (doubtful or single)
     amount.units, amount.shown = amount.units | found, amount.shown + match[0]
@@ -138,6 +138,7 @@ def _sign(text: str, match: re.Match[str], start: int, end: int, amount: _Amount
     if before or after:
         amount.sign = _SIGNS[before[1] if before else "+"]
         amount.shown = f"{before[1]}{amount.shown}" if before else f"{amount.shown}+"
+        amount.units |= {"year"} if after else set()  # 3+ may be an age
 
 
 def _share(text: str, amounts: list[_Amount], ends: list[tuple[int, int]]) -> None:
@@ -154,28 +155,27 @@ def _share(text: str, amounts: list[_Amount], ends: list[tuple[int, int]]) -> No
 
 
 @cache
+def _doubtful(language: str) -> frozenset[str]:
+    known = lists("units")["words"]
+    return frozenset([*words(known["any"]), *words(known.get(language))])
+
+
+@cache
 def _spelled() -> Mapping[str, frozenset[str]]:
+    """Spelling -> the units that it may stand for; those of three letters and more in small letters."""
     found: dict[str, set[str]] = {}
     for unit, spellings in lists("units")["units"].items():
         for word in words(spellings):
             found.setdefault(word if len(word) < 3 else word.casefold(), set()).add(unit)
-    for word in list(found):  # US$
-        found.setdefault(word.casefold(), set()).update(found[word])
-    return _Spellings({word: frozenset(units) for word, units in found.items()})
+    return {word: frozenset(units) for word, units in found.items()}
 
 
-class _Spellings(dict[str, frozenset[str]]):
-    """Spellings with any ending, too."""
-
-    def __missing__(self, word: str) -> frozenset[str]:
-        folded = word.casefold()
-        if folded in self:
-            return self[folded]
-        starts = (known for known in self if known.endswith("*") and folded.startswith(known[:-1]))
-        return self[max(starts, key=len)]
-
-    def get(self, word: str, default: object = None) -> frozenset[str]:  # type: ignore[override]
-        return self[word]
+@cache
+def _named(spelling: str) -> frozenset[str]:
+    known, folded = _spelled(), spelling.casefold()
+    exact = known.get(spelling) or known.get(folded if len(folded) > 2 else "") or known.get(f"{folded}*")
+    starts = [word for word in known if word.endswith("*") and folded.startswith(word[:-1])]
+    return exact or (known[max(starts, key=len)] if starts else frozenset())
 
 
 @cache
@@ -207,7 +207,7 @@ def _mentioned(text: str, language: str) -> frozenset[str]:
     """Units of which a text speaks, without a number beside them, or as a part of a longer word."""
     found = set()
     for match in _alone(language).finditer(text):
-        found |= _spelled()[match[0]] if match[0] in _spelled() or match[0].isalpha() else set()
+        found |= _named(match[0])
     for unit, spellings in lists("units")["mentions"].items():
         if re.search(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, words(spellings)))})(?![^\W_])", text):
             found.add(unit)
@@ -217,7 +217,7 @@ def _mentioned(text: str, language: str) -> frozenset[str]:
 @cache
 def _alone(language: str) -> re.Pattern[str]:
     """Spellings that are no words of the language; the longer ones also inside of other words."""
-    doubtful = set(words(lists("units")["words"].get(language)))
+    doubtful = _doubtful(language)
     plain = {word.casefold().rstrip("*") for word in _spelled()} - doubtful
     short = [word for word in plain if len(word) < 5 and (len(word) > 1 or not word.isalpha()) and word not in "\"'”″′"]
     return re.compile(
