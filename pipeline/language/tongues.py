@@ -30,17 +30,19 @@ def compare(source: str, target: str, source_language: str, target_language: str
 
 
 def _other(source: str, target: str, source_language: str, target_language: str) -> str | None:
-    """The language whose small words a text has, if it has none of its own."""
+    """The language whose small words a text has, if it has hardly any of its own."""
     own, given = _common(target_language), set(_WORD.findall(source.casefold()))
     found = _WORD.findall(target.casefold())
     if not own or len(found) < _FEWEST:
         return None
     for other in lists("tongues")["common"]:
-        theirs = _common(other) - own
-        if other == target_language or (own - _common(other)) & set(found):
+        if other == target_language:
             continue
+        theirs, ours = _common(other) - own, own - _common(other)
         count = sum(word in theirs and (other == source_language or word not in given) for word in found)
-        if count >= (_FEWEST_OF_SOURCE if other == source_language else _FEWEST_COMMON) and count * 4 >= len(found):
+        if count < (_FEWEST_OF_SOURCE if other == source_language else _FEWEST_COMMON) or count * 4 < len(found):
+            continue
+        if sum(word in ours for word in found) * 4 <= count:
             return str(other)
     return None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
+from pipeline.language import dates
 from pipeline.language.languages import base, decimal_marks
 from pipeline.language.numbers import NUMBER, evened, values
 from pipeline.language.wording import lists, words
@@ -47,10 +48,37 @@ class _Side:
 
 
 def compare(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:
-    """What is wrong with the units of a translation that has the numbers of its source, in sentences."""
+    """What is wrong with the units and sizes of a translation that has the numbers of its source, in sentences."""
     before, after = _side(source, source_locale), _side(target, target_locale)
-    problems = [*_units(before, after, "lost"), *_units(after, before, "new"), *_signs(before, after), *_signs(after, before)]
+    problems = [
+        *_units(before, after, "lost"),
+        *_units(after, before, "new"),
+        *_signs(before, after),
+        *_signs(after, before),
+        *_order(*dates.without_same(source, target, source_locale, target_locale)[:2]),
+        *_sizes(source, target),
+    ]
     yield from dict.fromkeys(problems[:3])
+
+
+def _order(source: str, target: str) -> Iterator[str]:
+    """Dimensions and ranges whose numbers changed places."""
+    before, after = ([(re.findall(r"[\d.,]*\d", row[0]), row[0]) for row in _row().finditer(text)] for text in (source, target))
+    for numbers, shown in before:
+        moved = next((row for row in after if sorted(row[0]) == sorted(numbers)), None)
+        if moved is not None and all(row[0] != numbers for row in after):
+            yield f"{shown} became {moved[1]}"
+
+
+def _sizes(source: str, target: str) -> Iterator[str]:
+    """Sizes in letters that are other ones now."""
+    before, after = ({_even_size(match[1] or match[2]) for match in _size().finditer(text)} for text in (source, target))
+    if before and after and before != after:
+        yield f"the size {min(before - after or before)} became {min(after - before or after)}"
+
+
+def _even_size(size: str) -> str:
+    return "X" * int(size[0]) + size[2:] if size[0].isdigit() else size  # 3XL
 
 
 def _units(one: _Side, other: _Side, what: str) -> Iterator[str]:
@@ -205,7 +233,7 @@ def _between() -> re.Pattern[str]:
 
 def _mentioned(text: str, language: str) -> frozenset[str]:
     """Units of which a text speaks, without a number beside them, or as a part of a longer word."""
-    found = set()
+    found: set[str] = set()
     for match in _alone(language).finditer(text):
         found |= _named(match[0])
     for unit, spellings in lists("units")["mentions"].items():
@@ -233,3 +261,17 @@ def _says(sign: str, language: str) -> re.Pattern[str]:
         for word in words(lists("units")["signs"][sign][language])
     )
     return re.compile(rf"(?<!\w)(?:{'|'.join(found)})(?!\w)|[{'>≥+' if sign == 'more' else '<≤' if sign == 'less' else '±'}]")
+
+
+@cache
+def _row() -> re.Pattern[str]:
+    number = r"\d+(?:[.,]\d+)?"
+    return re.compile(
+        rf"(?<![\d.,/-]){number}(?:\s?[^\W\d_]{{0,2}}\s?(?<![^\W_])(?:{lists('units')['row']})\s?{number})+(?![\d/-])", re.I
+    )
+
+
+@cache
+def _size() -> re.Pattern[str]:
+    names = "|".join(re.escape(word) for word in words(lists("units")["sizes"]))
+    return re.compile(rf"(?<![\w-])(?:(?i:{names})\s([SML])|(X{{1,4}}[SL]|[2-6]X[SL]))(?![\w'’])")
