@@ -38,7 +38,7 @@ def _other(source: str, target: str, source_language: str, target_language: str)
     for other in lists("tongues")["common"]:
         if other == target_language:
             continue
-        theirs, ours = _common(other) - own, own - _common(other)
+        theirs, ours = {word for word in _common(other) - own if len(word) > 1 or not word.isascii()}, own - _common(other)
         count = sum(word in theirs and (other == source_language or word not in given) for word in found)
         if count < (_FEWEST_OF_SOURCE if other == source_language else _FEWEST_COMMON) or count * 4 < len(found):
             continue
