@@ -1,5 +1,5 @@
 """Whether a text may stand for another: the same placeholders, tags, codes, numbers and terms, within its limits,
-and nothing that advertises. Code decides.
+nothing denied that was affirmed, and nothing that advertises. Code decides.
 
 The same function judges people's translations, remembered ones and a model's. It proves integrity, not meaning.
 """
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import unescape
 
-from pipeline.language import appeals, numbers
+from pipeline.language import appeals, numbers, polarity, structure, tongues, units
 from pipeline.language.glossary import Glossary
 from pipeline.language.languages import base, density, lengths, scripts
 from pipeline.language.masks import bare, even, find_terms, spans
@@ -28,9 +28,6 @@ _DOUBLE_ENTITY = re.compile(r"&amp;(?:#\d+|#x[0-9a-f]+|\w+);", re.IGNORECASE)
 #: Nobody writes these as entities but to hide a word.
 _PLAIN = frozenset(string.ascii_letters + string.digits + "./:@-")
 _UNNUMBERED = re.compile(r"%(?!\d+\$)[^%(].*", re.DOTALL)
-_CHATTER = re.compile(
-    r"\s*(?:```|here is\b|here's\b|sure[,!]|certainly\b|(?:translation|translated text|output|answer)\s*:)", re.IGNORECASE
-)
 #: Zero-width, direction, control and tag characters; joiners and marks are ordinary letters of some scripts.
 _INVISIBLE = re.compile(
     "[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
@@ -67,7 +64,8 @@ def _compare(source: str, target: str, segment: Segment, source_locale: str, tar
         *_protected(source, target),
         *_glued(source, target),
         *_tags(source, target, segment.html),
-        *numbers.compare(unescape(bare(source)), unescape(bare(target)), source_locale, target_locale),
+        *structure.compare(source, target),
+        *_said(unescape(bare(source)), unescape(bare(target)), source_locale, target_locale),
         *_terms(source, target, glossary.kept(target_locale, segment.kept), glossary.preferred(target_locale)),
         *_characters(source, target, target_locale),
         *_shape(source, target, segment.max_length),
@@ -127,6 +125,15 @@ def _tags(source: str, target: str, html: bool) -> Iterable[str]:
             yield f"it has {mark} {found} times, the source {given} times"
 
 
+def _said(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:
+    """Numbers, units, negations and language of texts without markup."""
+    yield from list(numbers.compare(source, target, source_locale, target_locale)) or units.compare(
+        source, target, source_locale, target_locale
+    )
+    yield from polarity.compare(source, target, base(source_locale), base(target_locale))
+    yield from tongues.compare(source, target, base(source_locale), base(target_locale))
+
+
 def _terms(source: str, target: str, kept: list[str], preferred: Mapping[str, str]) -> Iterable[str]:
     yield from _difference(find_terms(source, kept), find_terms(target, kept), "term")
     for term, wanted in preferred.items():
@@ -146,8 +153,6 @@ def _shape(source: str, target: str, max_length: int | None) -> Iterable[str]:
         yield f"it has {len(target.strip())} characters, at most {max_length}"
     if target.strip().count("\n") != source.strip().count("\n"):
         yield "it does not have the line breaks of the source"
-    if _CHATTER.match(target) and not _CHATTER.match(source):
-        yield "it begins with words that are no translation"
     if "```" in target and "```" not in source:
         yield "it has a code fence"
     core, given = target.strip(), source.strip()

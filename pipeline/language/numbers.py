@@ -1,7 +1,7 @@
 """Whether a translation has the numbers of its source, each read as its language writes it, with their signs and units.
 
-What people rightly write otherwise is the same number: 5 pm and 17 Uhr, ½ and 1/2, "three" and 3. Nothing is converted: 5 cm
-are not 50 mm, which a reader would have to check.
+What people rightly write otherwise is the same number: 5 pm and 17 Uhr, ½ and 1/2, "three" and 3, the 19th century and the
+XIXe siècle. Nothing is converted: 5 cm are not 50 mm, which a reader would have to check. Units are judged in `units.py`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,41 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from pipeline.language.languages import decimal_marks, minus_words, number_words
-from pipeline.language.measures import Measure, measures
+from pipeline.language import dates, numerals
+from pipeline.language.languages import base, decimal_marks, minus_words, number_words
 
-_NUMBER = re.compile(r"\d+(?:[.,'’٬\u00a0\u202f ]\d{3}(?!\d))*(?:[.,٫]\d+)?")
+NUMBER = re.compile(r"\d+(?:[.,'’٬\u00a0\u202f ]\d{3}(?!\d))*(?:[.,٫]\d+)?")
 _VULGAR = re.compile(r"(?<=\d)\s?([½⅓⅔¼¾⅛⅜⅝⅞])|([½⅓⅔¼¾⅛⅜⅝⅞])")
 _FRACTION = re.compile(r"(?:(?<![\d.,/])(\d{1,4}) )?(?<![\d.,/])(\d{1,2})[/⁄](\d{1,2})(?![\d/])")
 _FULL_HOUR = re.compile(r"(?<=\d)(?::|\s?[hH]\s?)00(?!\d)")
 _TIME_ZERO = re.compile(r"(?<![\d:.])0(?=\d(?::|\s?[hH]\s?)[0-5]\d(?!\d))")  # 09:30
 _CLOCK = re.compile(r"(?::[0-5]\d)?\s?([ap])\.?\s?m(?!\w)", re.IGNORECASE)
-_ALWAYS = re.compile(r"(?<![\d/])24\s?/\s?7(?![\d/])")  # no number: "around the clock"
+_ALWAYS = re.compile(r"(?<![\d/])24\s?/\s?7(?![\d/])")  # no number: "around the clock", or "24 hours, 7 days"
+_HOURS_AND_DAYS = re.compile(
+    r"(?<!\d)(?:24\s?(?:h|hours?|std|stunden|heures?|horas|ore|uur|timmar|godzin\w*)"
+    r"|7\s?(?:days?|tagen?|j|jours?|d[ií]as|giorni|dagen|dagar|dni))(?!\w)",
+    re.IGNORECASE,
+)
+#: 24h/24, 7 jours sur 7
+_OF_ALL = re.compile(r"(?<!\d)(24\s?h(?:eures?)?|7\s?j(?:ours?)?)\s?(?:/|sur)\s?(?:24|7)(?!\d)", re.IGNORECASE)
+_PLUS_MINUS = re.compile(
+    r"\+\s?/\s?[-−–]|\+[-−]|(?<!\w)(?:plus[- ]?(?:or|oder|ou)?[- ]?(?:minus|moins)|más o menos|mehr oder weniger|più o meno"
+    r"|mais ou menos)(?!\w)",
+    re.IGNORECASE,
+)
+_CENTURY = re.compile(
+    r"(?<!\w)(?:[IVXL]+(?:e|è|ème|er)?(?=\s(?:siècles?|secol[oi]|wiek\w*)(?!\w))|(?<=siglo\s)[IVXL]+|(?<=século\s)[IVXL]+"
+    r"|(?<=secolo\s)[IVXL]+)(?!\w)",
+    re.IGNORECASE,
+)
+#: años 80, les années 80, die 80er, the '80s
+_DECADE = re.compile(
+    r"(?:(?<=años\s)|(?<=años\s')|(?<=années\s)|(?<=anni\s)|(?<=anni\s')|(?<=anos\s)|(?<=lata\s))\d0(?!\d)"
+    r"|\d0(?=er(?!\w)|s(?!\w)|-tal)"
+)
+_PERCENT = re.compile(r"[\s\u00a0\u202f-]?(?:%|percent|per cent|prozent|pour cent|por ciento|per cento|procent)", re.IGNORECASE)
 _POWER = re.compile(r"(?<=[a-z])[23](?!\w)")  # m2
 _SIGN = re.compile(r"(?:^|[\s([{~≤≥<>:;,±])[-−–][$€£¥]?$")
-_DATE = re.compile(r"(?<![\d.,/])(\d{1,2})/(\d{1,2})(?![\d/])")
-_CURRENCY = re.compile("[$€£¥₹]")
-#: Also words of some language, or quotation marks: "5 in a pack" and "5 w opakowaniu" are no inches and no watts.
-_NO_UNIT = {"in", "w", "v", "s", "l", "h", "t", '"', "”"}
 
 
 class _Number(NamedTuple):
@@ -41,9 +60,11 @@ class _Number(NamedTuple):
 
 def compare(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:
     """What is wrong with the numbers of a translation, in sentences. The texts are without markup and codes."""
-    source, target = _without_dates(source, target)
+    source, target, problems = dates.without_same(evened(source), evened(target), source_locale, target_locale)
+    yield from problems
+    if _ALWAYS.search(source) or _ALWAYS.search(target):
+        source, target = (_HOURS_AND_DAYS.sub(" ", text) for text in (source, target))
     words = _words(source, source_locale), _words(target, target_locale)
-    problems: list[str] = []
     for fractions in (False, True):
         before, after = (
             list(_read(text, locale, fractions)) for text, locale in ((source, source_locale), (target, target_locale))
@@ -55,19 +76,18 @@ def compare(source: str, target: str, source_locale: str, target_locale: str) ->
         ]
         if not problems:
             break
-    yield from problems or _units(source, target)
+    yield from problems or numerals.compare(source, target, base(source_locale), base(target_locale))
 
 
-def _without_dates(source: str, target: str) -> tuple[str, str]:
-    """Both without the days of a month that one writes 12/24 and the other 24.12. or 24/12."""
-    for match in _DATE.finditer(source):
-        less, more = sorted((int(match[1]), int(match[2])))
-        if 1 <= less <= 12 < more <= 31:
-            same = re.search(rf"(?<![\d.,/])(?:0?{less}[./]0?{more}|0?{more}[./]0?{less})\.?(?![\d/])", target)
-            if same is not None:
-                source = source.replace(match[0], " ", 1)
-                target = f"{target[: same.start()]} {target[same.end() :]}"
-    return source, target
+def evened(text: str) -> str:
+    """The text with what languages write in ways of their own as others write it: 24h/24, plus or minus, the XIXe siècle."""
+    text = _PLUS_MINUS.sub("±", _OF_ALL.sub(r"\1", text))
+    return _CENTURY.sub(lambda match: str(_roman(match[0])), text)
+
+
+def _roman(written: str) -> int:
+    digits = [{"I": 1, "V": 5, "X": 10, "L": 50}[letter] for letter in re.sub("[^IVXL]", "", written.upper())]
+    return sum(-one if one < two else one for one, two in zip(digits, [*digits[1:], 0], strict=True))
 
 
 def _read(text: str, locale: str, fractions: bool) -> Iterator[_Number]:
@@ -81,20 +101,23 @@ def _read(text: str, locale: str, fractions: bool) -> Iterator[_Number]:
                 yield _Number(match[0], frozenset({round(value, 3).normalize()}))
         text = _FRACTION.sub(lambda m: m[0] if int(m[2]) >= int(m[3]) or not int(m[2]) else " ", text)
     marks = decimal_marks(locale)
-    for match in _NUMBER.finditer(text):
-        values = _values(match[0], marks)
+    for match in NUMBER.finditer(text):
+        found = values(match[0], marks)
         clock = _CLOCK.match(text, match.end()) if len(match[0]) <= 2 else None
         if clock:
-            values |= {value % 12 + (12 if clock[1].lower() == "p" else 0) for value in values}
+            found |= {value % 12 + (12 if clock[1].lower() == "p" else 0) for value in found}
+        if _DECADE.match(text, match.start()):
+            found |= {1900 + value for value in found}
         if re.match(r"0\d", match[0]) and not clock:
             yield _Number(match[0], frozenset({re.sub(r"\D", ".", match[0])}))
         elif _negative(text, match.start()):
-            yield _Number(f"-{match[0]}", frozenset(-value for value in values))
+            less = {-value for value in found}
+            yield _Number(f"-{match[0]}", frozenset(less | found if _PERCENT.match(text, match.end()) else less))  # up to -70 %
         else:
-            yield _Number(match[0], frozenset(values))
+            yield _Number(match[0], frozenset(found))
 
 
-def _values(written: str, marks: str) -> frozenset[Decimal]:
+def values(written: str, marks: str) -> frozenset[Decimal]:
     """Of digits of any script. Where a mark may group thousands or begin decimals, the language decides."""
     plain = "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in written)
     plain = re.sub(r"['’٬\u00a0\u202f ]", "", plain).replace("٫", ".")
@@ -140,8 +163,10 @@ def _difference(before: Iterable[_Number], after: Iterable[_Number]) -> tuple[li
 
 
 def _words(text: str, locale: str) -> Counter[int]:
+    """How often a text says each number in words, so that it need not be there in digits."""
     known = number_words(locale)
-    return Counter(known[word] for word in re.findall(r"[^\W\d_]+", text.casefold()) if word in known)
+    found = Counter(known[word] for word in re.findall(r"[^\W\d_]+", text.casefold()) if word in known)
+    return found | Counter(numerals.said(text, base(locale)))
 
 
 def _unsaid(numbers: Iterable[_Number], words: Mapping[int, int]) -> list[_Number]:
@@ -155,25 +180,3 @@ def _unsaid(numbers: Iterable[_Number], words: Mapping[int, int]) -> list[_Numbe
         else:
             left[value] -= 1
     return found
-
-
-def _units(source: str, target: str) -> Iterator[str]:
-    """Units that are another one now; those of which only one side is known say nothing."""
-    before, after = ([each for each in measures(text, ()) if _sure(each)] for text in (source, target))
-    for new in after:
-        same = [old for old in before if old.values & new.values]
-        lost = [old for old in same if not any(_alike(old, other) for other in after)]
-        if lost and not any(_alike(old, new) for old in same):
-            yield f"{lost[0].shown} became {new.shown}"
-    signs = Counter(_CURRENCY.findall(source)), Counter(_CURRENCY.findall(target))
-    if (gone := signs[0] - signs[1]) and (come := signs[1] - signs[0]):
-        yield f"the currency {min(gone)} became {min(come)}"
-
-
-def _alike(one: Measure, other: Measure) -> bool:
-    return bool(one.values & other.values) and (one.dimension, one.factor) == (other.dimension, other.factor)
-
-
-def _sure(measure: Measure) -> bool:
-    unit = re.sub(r"^[\d.,'’\s\u00a0\u202f-]+", "", measure.shown)
-    return measure.dimension not in ("", "money") and unit not in _NO_UNIT

@@ -1,0 +1,86 @@
+"""The guards of what a translation says: numbers, units, negations, order, days, language. Pairs are in `fidelity.yaml`."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.language.glossary import Glossary
+from pipeline.language.guards import check
+from pipeline.language.segments import Segment
+
+PAIRS = yaml.safe_load(Path(__file__).with_name("fidelity.yaml").read_text("utf-8"))
+
+
+def problems(source: str, target: str, target_locale: str, source_locale: str = "en") -> list[str]:
+    return check(Segment({"": source}, html="</" in source), {"": target}, source_locale, target_locale, Glossary())
+
+
+def test_at_most_one_in_a_hundred_good_translations_raises_an_alarm() -> None:
+    good = PAIRS["good"]
+    alarms = {(source, target): found for locale, source, target in good if (found := problems(source, target, locale))}
+    assert len(good) >= 150
+    assert len(alarms) <= len(good) // 100, alarms
+
+
+@pytest.mark.parametrize(("locale", "source", "target"), PAIRS["bad"])
+def test_what_says_something_else_is_seen(locale: str, source: str, target: str) -> None:
+    assert problems(source, target, locale)
+
+
+def test_few_alarms_when_a_store_writes_in_another_language_than_english() -> None:
+    good = [row for row in PAIRS["good"] if row[0] in ("de", "fr", "es")]
+    alarms = {(source, target): found for locale, source, target in good if (found := problems(target, source, "en", locale))}
+    assert len(alarms) <= len(good) // 20, alarms
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
+        ("Cable 500 ml", "Kabel 500 l", "500 ml became 500 l"),
+        ("Mirror, 60 cm", "Spiegel, 60", "60 cm has lost its unit"),
+        ("Accuracy ±5 g", "Genauigkeit 5 g", "±5 g and 5 g are not the same"),
+        ("Five pockets", "Sechs Taschen", "the number 'five' is missing"),
+        ("Never iron", "Bügeln", "'never' of the source is lost: the translation denies nothing"),
+        ("{% if a %}Yes{% endif %}", "{% endif %}Ja{% if a %}", "{%if a%} {%endif%} must keep their order"),
+        ("<b>New</b> hat", "Neuer Hut<b></b>", "an element <b> has lost its text"),
+        ("Starts May 5", "Beginnt am 5. Juni", "May 5 became 5. Juni"),
+        ("30 x 20 cm", "20 x 30 cm", "30 x 20 became 20 x 30"),
+        ("Shirt, XL", "Hemd, XXL", "the size XL became XXL"),
+        ("Your order will be shipped", "Votre commande sera expédiée", "it reads like French (fr)"),
+    ],
+)
+def test_a_problem_says_what_is_wrong(source: str, target: str, said: str) -> None:
+    assert said in problems(source, target, "de")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "locale"),
+    [
+        ("50 %", "50", "ja"),
+        ("5 inches", "5インチ", "ja"),
+        ("Not for children", "子供用", "ja"),
+        ("Five pockets", "ポケット", "ja"),
+        ("Not for children", "Gyermekeknek", "hu"),
+    ],
+)
+def test_languages_whose_words_are_not_known_raise_no_alarm(source: str, target: str, locale: str) -> None:
+    assert problems(source, target, locale) == []
+
+
+_DAYS = st.dates(min_value=date(2000, 1, 1), max_value=date(2099, 12, 31))
+
+
+@given(day=_DAYS, other=_DAYS)
+def test_a_day_is_the_same_however_it_is_written(day: date, other: date) -> None:
+    written = [f"{day:%m/%d/%Y}", f"{day:%Y-%m-%d}", f"{day:%B} {day.day}, {day:%Y}", f"{day.day} {day:%B} {day:%Y}"]
+    for source in written:
+        assert problems(f"Until {source}", f"Bis {day:%d.%m.%Y}", "de") == []
+        assert problems(f"Until {source}", f"Jusqu'au {day:%d/%m/%Y}", "fr") == []
+        if f"{other:%d%m%Y}" not in (f"{day:%d%m%Y}", f"{day:%m%d%Y}"):
+            assert problems(f"Until {source}", f"Bis {other:%d.%m.%Y}", "de")
