@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pipeline.language import facts, grounding
+from pipeline.language import claims, facts, grounding
 from pipeline.language.languages import base
 from pipeline.language.masks import spans
 from pipeline.language.telling import telling
-from pipeline.language.wording import stem
+from pipeline.language.wording import folded, stem
 
 #: In the order in which they are judged.
 FIELDS = ("title", "description", "bullets", "keywords")
@@ -38,6 +38,8 @@ _CHATTER = re.compile(
     r"^\s*(?:```|here (?:is|are)\b|here's\b|sure[,!]|certainly\b|as an ai\b|i (?:cannot|can't|am)\b|title\s*:)", re.I
 )
 _MOST_SHOWN = 120
+#: Kinds of facts that a title takes from a description only where a person sees it.
+_PROMISES = ("certification", "country", "compatibility", "claim")
 #: What a doubt begins with.
 DOUBT = "a person must see"
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
@@ -146,6 +148,10 @@ def doubts(product: Product, brief: Brief, texts: Mapping[str, str]) -> dict[str
     """By field: what is no fact that a list knows, and that the product does not say either. Not wrong, but for a person to see:
     a buyer could take "vets recommend it" at its word."""
     known, found = product.known(brief.brands), dict[str, list[str]]()
+    own = facts.Known([product.title, *product.about.values()])
+    for said in claims.stated(folded(texts.get("title", "")), brief.tongue, _PROMISES):
+        if not own.states(said):  # as in an order that nobody took for one
+            found.setdefault("title", []).append(f"{DOUBT}: only the description says {said.shown!r}")
     for name in ("description", "bullets"):
         for sentence in grounding.beside(texts.get(name, ""), known.has_form, brief.tongue):
             found.setdefault(name, []).append(f"{DOUBT}: the product does not say {sentence[:_MOST_SHOWN]!r}")

@@ -101,8 +101,8 @@ class Writer:
             self.drafts[product.key] = self.silent(why)
 
     def silent(self, why: str) -> Draft:
-        """No text, and why."""
-        return Draft({}, {name: [why] for name in self.brief.limits}, self.engine)
+        """No text of a model, and why."""
+        return Draft({}, {name: [why] for name in self.brief.limits}, "none")
 
     def judged(self, product: Product, answer: Mapping[str, str]) -> Draft:
         good, problems = check(product, self.brief, answer)

@@ -70,8 +70,7 @@ def plain_sentences(text: str) -> str:
 
 
 def _directs(sentence: str) -> bool:
-    about, orders = _directions()
-    return about.search(sentence) is not None and orders.search(sentence) is not None
+    return any(about.search(sentence) and orders.search(sentence) for about, orders in _directions())
 
 
 def both(language: str) -> tuple[str, ...]:
@@ -129,7 +128,8 @@ def _fold_char(char: str) -> str:
 
 
 @cache
-def _directions() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    found = lists("facts")["directions"]
-    about, orders = (re.compile(rf"(?<![^\W_])(?:{found[name]})(?![^\W_])", re.IGNORECASE) for name in ("about", "orders"))
-    return about, orders
+def _directions() -> Sequence[tuple[re.Pattern[str], re.Pattern[str]]]:
+    def bounded_(pattern: str) -> re.Pattern[str]:
+        return re.compile(rf"(?<![^\W_])(?:{pattern})(?![^\W_])", re.IGNORECASE)
+
+    return [(bounded_(one["about"]), bounded_(one["orders"])) for one in lists("facts")["directions"]]

@@ -46,7 +46,7 @@ _FIELD = pa.struct(
         ("field", pa.string()),  # title | description | bullets | keywords
         ("before", pa.string()),
         ("after", pa.string()),
-        ("engine", pa.string()),  # rules | model:<name> | human
+        ("engine", pa.string()),  # rules | model:<name> | human | none (no model was asked)
         ("reason", pa.string()),
         ("state", pa.string()),  # accepted | suggested | rejected | kept (the source's text, after a guard)
         ("gain", pa.float64()),  # points of score, on top of the fields before it

@@ -27,6 +27,8 @@ LOOK_SECONDS = 2.0
 _MAX_STORES = 50
 #: A run that died is started again by Dagster; longer than this it is not waited for.
 _RETRY_SECONDS = 120.0
+#: So long after its end a failed run may be without the word whether it is started again.
+_TAG_SECONDS = 20.0
 _LOCK = "hashtextextended('sensor new_imports', 0)"
 _Status = dg.DagsterRunStatus
 
@@ -80,7 +82,7 @@ def _follow(
         return []  # the daemon died before it queued the run; asked for again, it queues this one
     if run is not None and run.run_id != batch.run_id:
         mark_requested(connection, batch.lead_id, run.run_id)
-    if run is not None and (not run.is_finished or _will_be_retried(run, records[0].end_time)):
+    if run is not None and (not run.is_finished or _will_be_retried(instance, run, records[0].end_time)):
         return []
     done = get_import(connection, batch.import_id) if batch.import_id is not None else None
     try:
@@ -102,6 +104,9 @@ def _follow(
         return [f"{batch.store}: a file of the inbox cannot be moved ({problem.strerror}): change its permissions"]
 
 
-def _will_be_retried(run: dg.DagsterRun, ended: float | None) -> bool:
-    young = ended is None or time.time() - ended < _RETRY_SECONDS
-    return run.status == _Status.FAILURE and run.tags.get("dagster/will_retry") == "true" and young
+def _will_be_retried(instance: dg.DagsterInstance, run: dg.DagsterRun, ended: float | None) -> bool:
+    if run.status != _Status.FAILURE or not instance.run_retries_enabled:
+        return False
+    said = run.tags.get("dagster/will_retry")  # written a moment after the status
+    ago = 0.0 if ended is None else time.time() - ended
+    return ago < (_RETRY_SECONDS if said == "true" else _TAG_SECONDS if said is None else 0.0)

@@ -109,8 +109,11 @@ def _translated(texts: Mapping[str, Any], place: str) -> Iterator[str]:
     left = sum(states.values()) - states.get("translated", 0)
     yield f"{states.get('translated', 0)} of {sum(states.values())} products are translated"
     if left:
-        why = texts["translation"]["stopped"] or texts["translation"]["left"] or "the reasons are in localized_products"
+        stopped, first = texts["translation"]["stopped"], texts["translation"]["left"]
+        why = first or stopped or "the reasons are in localized_products"
         yield f"{left} are not, or only partly: {why} (one by one: pipeline explain {place.split()[0]} SKU)"
+        if stopped and stopped != first and texts["translation"]["pending"]:
+            yield f"{texts['translation']['pending']} texts are still to be asked for: {stopped}"
 
 
 def _optimized(texts: Mapping[str, Any], place: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +261,20 @@ def test_a_run_that_dagster_starts_again_is_waited_for(connection: psycopg.Conne
     daemon.tick()
     assert get_request(connection, 1).error is None  # type: ignore[union-attr]
     assert len(daemon.runs()) == 2
+
+
+def test_a_run_that_failed_this_moment_is_waited_for_until_dagster_says_whether_it_is_retried(
+    connection: psycopg.Connection[Any], daemon: Daemon
+) -> None:
+    """Dagster notes the failure first, and whether it starts the run again after that."""
+    request(connection, "a", "w1")
+    daemon.tick()
+    (first,) = daemon.runs()
+    failed = dg.DagsterEvent(dg.DagsterEventType.RUN_FAILURE.value, first.job_name)
+    daemon.instance.run_storage.handle_run_event(first.run_id, failed, datetime.now(timezone.utc))
+    assert daemon.tick().said == [] and get_request(connection, 1).closed_at is None  # type: ignore[union-attr]
+    daemon.instance.add_run_tags(first.run_id, {"dagster/will_retry": "false"})
+    assert len(daemon.tick().said) == 1 and get_request(connection, 1).closed_at is not None  # type: ignore[union-attr]
 
 
 def test_a_deleted_run_does_not_keep_its_store_waiting(connection: psycopg.Connection[Any], daemon: Daemon) -> None:
