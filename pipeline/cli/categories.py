@@ -41,8 +41,11 @@ def map_(
     as_json: Json = False,
 ) -> None:
     """Find the category of each product, without exporting. What did not change is not looked at again."""
+    from pipeline.catalog.imports import latest_import
     from pipeline.cli.results import here
+    from pipeline.language.ledger import dollars, spending
     from pipeline.listings.categories.review import connected_cell, open_shelf
+    from pipeline.listings.open_texts import read_open, sentence
     from pipeline.model.errors import PipelineError
     from pipeline.operations.chain import map_categories
     from pipeline.operations.launch import close_dead_runs
@@ -50,17 +53,29 @@ def map_(
     with session() as current:
         with current.connect() as connection:
             cell = connected_cell(connection, store, marketplace)
+            if latest_import(connection, cell.store.id) is None:
+                raise PipelineError(f"{store} has no catalog yet; read it with: pipeline import {store}")
         close_dead_runs(current.instance, current.database)
         outcome = map_categories(here(current), store, marketplace, {} if ai is None else {"ai": ai})
         if outcome.error is not None:
             raise PipelineError(outcome.error)
         with current.connect() as connection:
             counts = open_shelf(connection, current.settings, cell).counts()
+            spent = spending(connection, run_id=outcome.run_id, task="category")
+            left = [sentence(one) for one in read_open(connection, store, marketplace) if one.task == "category"]
     if as_json:
         show_json({"run": outcome.run_id, **{state: counts[state] for state in _STATES}})
         return
     say(_said(counts))
-    say(f"next: pipeline categories list {store} {marketplace} --status suggested")
+    if spent.calls:
+        say(f"the model was asked {spent.calls} times, for {dollars(spent.usd_micro)}")
+    for one in left:
+        say(one)
+    place = f"{store} {marketplace}"
+    if not counts["suggested"] and counts["none"] and cell.connection.export_settings.category_file is None:
+        say(f"next: name a file of the marketplace's categories: pipeline connection set {place} category_file=FILE")
+    else:
+        say(f"next: pipeline categories list {place} --status {'suggested' if counts['suggested'] else 'none'}")
 
 
 @app.command("list", epilog="Example: pipeline categories list my-shop amazon-us --status suggested --csv review.csv")

@@ -25,7 +25,7 @@ from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, stage
 from pipeline.stores.credits import deducted_by
-from pipeline.stores.notifications import notify
+from pipeline.stores.notifications import latest, notify
 from pipeline.stores.stores import get_store, open_credentials
 
 GROUP = "labels"
@@ -132,7 +132,8 @@ def translated_labels(
         table = stage(workspace.scratch("translated_labels"), "translated_labels", rows, TRANSLATED_LABELS, {})
         done = {"untranslated": int((rows["state"] == "untranslated").sum()), "texts": len(rows), "pending": work.pending}
         stopped = work.stopped or work.silent
-        if work.calls or stopped or work.accepted or work.rejected or work.quarantined:
+        was_stopped = latest(connection, "labels_translated").get(store.id, {}).get("stopped")
+        if was_stopped or work.calls or stopped or work.accepted or work.rejected or work.quarantined:
             subject = f"labels of {store.key} are translated: {done['untranslated']} of {done['texts']} texts are left"
             notify(connection, store.id, "labels_translated", context.run.run_id, subject, {**done, "stopped": stopped})
     return dg.Output(

@@ -135,9 +135,9 @@ def _take(connection: psycopg.Connection[Any], scope: str, usd_micro: int, limit
         (usd_micro, scope, usd_micro, limit),
     )
     if taken.rowcount != 1:
+        few, more = ("a single", "") if usd_micro > limit else ("another", f", or {otherwise}")
         raise BudgetExhausted(
-            f"the budget of {dollars(limit)} for {whose} does not cover another call; "
-            f"raise it with: pipeline language budget, or {otherwise}"
+            f"the budget of {dollars(limit)} for {whose} does not cover {few} call; raise it with: pipeline language budget{more}"
         )
 
 

@@ -313,7 +313,8 @@ def _texts(reply: Reply) -> dict[str, str]:
 
 
 def _silent(reply: Reply) -> str:
-    return f"the model gave no answer twice: {reply.detail or reply.kind}"
+    said = "none of the fields was in it" if reply.kind == "ok" else reply.detail or reply.kind
+    return f"the model gave no answer twice: {said}"
 
 
 def _reason(said: str) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from upath import UPath
 
 from pipeline.catalog.imports import require_verdict
+from pipeline.language.batches import IN_BATCH
 from pipeline.language.charging import would_cost
 from pipeline.language.ledger import spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
@@ -142,7 +143,8 @@ def localized_products(
                 table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
             if not export_options.dry_run:
-                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), outcome.stopped)
+                why = outcome.stopped or (IN_BATCH if outcome.in_batches else None)
+                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), why)
             if spent.calls or outcome.received or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
                 left = outcome.states.total() - outcome.states["translated"]

@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 
 from pipeline.language import guards, prompts
 from pipeline.language.batch_plans import unasked
+from pipeline.language.batches import IN_BATCH
 from pipeline.language.glossary import Glossary, Term, read_glossary
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account
@@ -111,6 +112,7 @@ class Outcome:
     engines: Counter[str] = field(default_factory=Counter)
     reused: int = 0
     pending: int = 0  # texts that a model was not asked for, or did not answer
+    in_batches: int = 0  # of these, texts that batches were asked about
     received: int = 0  # texts that batches answered
     stopped: str | None = None
 
@@ -209,6 +211,7 @@ class Localizer:
             row = _row(texts, own, self.target)
             waits = sum(each.state == "untranslated" and each.engine == "none" for each in own) if self.model else 0
             outcome.pending += waits
+            outcome.in_batches += sum(IN_BATCH in each.problems for each in own)
             yield {**row, "revision": "" if waits else batch.revisions[texts.product_id]}
 
 

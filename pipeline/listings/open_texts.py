@@ -11,6 +11,7 @@ import psycopg
 import pyarrow.compute as pc
 from psycopg.rows import class_row
 
+from pipeline.language.batches import IN_BATCH
 from pipeline.platform.tables import Table
 
 
@@ -70,7 +71,11 @@ def missing(task: str) -> str:
 
 def sentence(one: OpenTexts) -> str:
     """For people who look at everything."""
-    return (
-        f"{one.store} on {one.site}: {one.products} products have not got {missing(one.task)} yet: {one.why}; the next export "
-        f"asks: pipeline export {one.store} {one.site}"
-    )
+    return f"{one.store} on {one.site}: {one.products} products have not got {missing(one.task)} yet: {what_next(one)}"
+
+
+def what_next(one: OpenTexts) -> str:
+    """Why, and what brings them forward."""
+    if one.why == IN_BATCH:
+        return f"{one.why}, and the export goes on by itself; to look now: pipeline language batches --poll"
+    return f"{one.why}; the next export asks: pipeline export {one.store} {one.site}"

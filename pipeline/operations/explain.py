@@ -21,7 +21,7 @@ from pipeline.language.optimize import TASK as OPTIMIZATION
 from pipeline.listings.categories.decisions import list_decisions
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.localize import TASK as TRANSLATION
-from pipeline.listings.open_texts import missing, read_open
+from pipeline.listings.open_texts import missing, read_open, what_next
 from pipeline.listings.overlays import LOCALIZED, OPTIMIZED
 from pipeline.listings.overrides import plain, read_overrides
 from pipeline.listings.plan_files import plan_folder
@@ -305,7 +305,7 @@ def _texts(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product
 def _texts_left(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product_id: str) -> list[str]:
     """Which texts of the product a model is still to be asked for, and why it was not."""
     tasks = {TRANSLATION: ("localized_products", LOCALIZED), OPTIMIZATION: ("optimized_products", OPTIMIZED)}
-    why = {one.task: one.why for one in read_open(connection, cell.store.key, cell.site.key)}
+    why = {one.task: what_next(one) for one in read_open(connection, cell.store.key, cell.site.key)}
     return [
         f"it has not got {missing(task)} yet: {why[task]}"
         for task, (name, schema) in tasks.items()

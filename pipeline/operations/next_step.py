@@ -46,7 +46,7 @@ def next_step(cell: Cell, found: Row, sku: str) -> str:
     if (worst := next((one for one in found["answers"] if one["severity"] == "error"), None)) is not None:
         return fault(store, site, sku, worst["field"], worst["code"], worst["text"])
     if found["texts_left"]:
-        return f"{found['texts_left'][0]}; the next export asks: pipeline export {store} {site}"
+        return str(found["texts_left"][0])
     return "nothing to do"
 
 

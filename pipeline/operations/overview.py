@@ -14,6 +14,7 @@ from pipeline.catalog.inbox import Inbox
 from pipeline.listings.open_texts import read_open, sentence
 from pipeline.platform.locks import is_locked, run_lock_name
 from pipeline.stores.api_versions import version_warnings
+from pipeline.stores.notifications import latest
 from pipeline.stores.stores import list_stores
 
 
@@ -192,6 +193,12 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
     now = datetime.now(timezone.utc)
     ending = [f"{store.key}: {one}" for store in list_stores(connection) for one in version_warnings(store, now)]
     texts = [sentence(one) for one in read_open(connection)]
+    keys = {store.id: store.key for store in list_stores(connection)}
+    for store_id, done in latest(connection, "labels_translated").items():
+        if done.get("stopped") and store_id in keys:
+            store, left = keys[store_id], done.get("untranslated")
+            again = f"pipeline labels translate {store}"
+            texts.append(f"{store}: {left} labels are not translated: {done['stopped']}; then: {again}")
     return [*said.values(), *died, *stuck, *_standing(connection), *texts, *requested, *lost, *arrived, *aside, *ending]
 
 

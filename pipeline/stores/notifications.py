@@ -44,6 +44,14 @@ def notify(
     )
 
 
+def latest(connection: psycopg.Connection[Any], kind: str) -> dict[UUID | None, Mapping[str, Any]]:
+    """The details of the newest event of a kind, by store."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (store_id) store_id, details FROM notifications WHERE kind = %s ORDER BY store_id, id DESC", (kind,)
+    )
+    return dict(rows.fetchall())
+
+
 def unsent(connection: psycopg.Connection[Any]) -> list[Notification]:
     """What nobody was told of yet, the oldest first."""
     with connection.cursor(row_factory=class_row(Notification)) as cursor:

@@ -174,15 +174,18 @@ def source_of(item: Mapping[str, Any]) -> str:
     return str(item["singular"] if item["numbers"] == "1" else item["general"])
 
 
+_UNITS = frozenset(["ml", "l", "cl", "g", "kg", "mg", "mm", "cm", "m", "km", "oz", "lb", "W", "V", "Hz", "GB"])
+
+
 def translated(item: Mapping[str, Any], locale: str) -> str:
-    """Every word of an English text replaced; tokens, tags, entities and spaces kept, thousands as the language writes them."""
+    """Every word of an English text replaced; tokens, tags, entities, units, spaces kept, thousands as the language writes them."""
     letters = _ALPHABETS.get(locale.split("-")[0], "")
 
     def word(match: re.Match[str]) -> str:
         text = match[0]
         if text[0].isdigit():
             return text if locale.split("-")[0] in _COMMAS else text.replace(",", ".")
-        if not text[0].isalpha():
+        if not text[0].isalpha() or (text in _UNITS and match.string[: match.start()].rstrip()[-1:].isdigit()):
             return text
         return "".join(letters[ord(c) % len(letters)] for c in text) if letters else f"{text}o"
 

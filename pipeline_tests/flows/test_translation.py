@@ -76,8 +76,8 @@ def test_a_product_is_sold_in_the_language_of_the_site(place: Place, model: Fake
     assert (found["changes"]["create"], found["blocked"]) == (5, 0)
     mug = listing(place, "SKU-1")
     assert mug["title"] == "Blueo Mugo byo Potter & Sons"  # the brand stays
-    assert mug["description_html"] == "<p>Ao <b>mugo</b> foro 300 mlo.</p>"
-    assert mug["description"] == "Ao mugo foro 300 mlo."
+    assert mug["description_html"] == "<p>Ao <b>mugo</b> foro 300 ml.</p>"
+    assert mug["description"] == "Ao mugo foro 300 ml."
     assert (mug["option1_name"], mug["option1"]) == ("Coloro", "Blueo")
     assert mug["keywords"] == "kitcheno" and "intern:7" not in {item["text"] for item in model.items}
     feeds.check_official(place, found)
@@ -272,7 +272,7 @@ def test_without_a_model_it_says_so_and_costs_nothing(place: Place) -> None:
 def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
     place.cli("language", "budget", "shop", "--run", "0.000001", code=0)
     line = told(place)
-    assert "5 are not, or only partly: the budget of $0.000001 for one run" in line and "nothing was spent" in line
+    assert "5 are not, or only partly: title: the budget of $0.000001 for one run" in line and "nothing was spent" in line
     open_ = "5 products have not got their translation yet: the budget of $0.000001 for one run"
     told_of = [line for line in place.summary("status")["notices"] if open_ in line]
     assert len(told_of) == 1 and told_of[0].startswith("shop on ") and "asks: pipeline export shop " in told_of[0]

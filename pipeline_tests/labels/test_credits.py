@@ -54,10 +54,12 @@ def test_at_zero_work_stops_and_goes_on_after_a_grant(shop: Shop) -> None:
     done = shop.translate("--to", "de")
     assert "pipeline credits grant shop" in done["stopped"] and done["coverage"][0]["done"] == 12
     assert len(shop.model.items) == 12 and balance(shop)["balance"] == 0
+    assert "shop: 8 labels are not translated: the credits of shop do not cover it" in shop.place.cli("status", code=0).out
     assert shop.translate()["calls"] == 0
     shop.place.cli("credits", "grant", "shop", "8", code=0)
     assert shop.translate()["stopped"] is None
     assert len(shop.model.items) == 20 and balance(shop)["balance"] == 0
+    assert "not translated" not in shop.place.cli("status", code=0).out
 
 
 def test_work_may_go_on_at_zero_and_is_deducted_from_the_next_grant(shop: Shop) -> None:
