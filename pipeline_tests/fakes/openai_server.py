@@ -178,7 +178,7 @@ _UNITS = frozenset(["ml", "l", "cl", "g", "kg", "mg", "mm", "cm", "m", "km", "oz
 
 
 def translated(item: Mapping[str, Any], locale: str) -> str:
-    """Every word of an English text replaced; tokens, tags, entities, units, spaces kept, thousands as the language writes them."""
+    """Every word of an English text replaced; what is no word, and units, kept; thousands as the language writes them."""
     letters = _ALPHABETS.get(locale.split("-")[0], "")
 
     def word(match: re.Match[str]) -> str:
