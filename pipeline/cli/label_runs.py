@@ -76,8 +76,10 @@ def summary_of(current: Session, store: Store, outcome: Outcome) -> dict[str, An
         "calls": spent.calls,
         "tokens_in": spent.tokens_in,
         "tokens_out": spent.tokens_out,
-        "spent_usd": spent.usd_micro / 1e6,
-        "spent": dollars(spent.usd_micro),
+        "spent_usd": (spent.usd_micro - spent.unsettled) / 1e6,
+        "reserved_usd": spent.unsettled / 1e6,  # for answers that are not there yet, or never came
+        "spent": dollars(spent.usd_micro - spent.unsettled),
+        "reserved": dollars(spent.unsettled),
         "in_batches": in_batches,
         "stopped": _stopped(current, outcome.run_id),
     }

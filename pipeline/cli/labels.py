@@ -121,6 +121,7 @@ def translate(
         {
             "engines": summary["engines"],
             "spent": summary["spent"],
+            **({"reserved": summary["reserved"]} if summary["reserved_usd"] else {}),
             "calls": summary["calls"],
             "stopped": summary["stopped"] or "no",
         }
@@ -198,7 +199,10 @@ def export(
 
     with session() as current, current.connect() as connection:
         found = _store(current, store)
-        locales = [normalize_tag(locale)] if locale else read_locales(connection, found.id)
+        asked = read_locales(connection, found.id)
+        locales = [normalize_tag(locale)] if locale else asked
+        if unknown := set(locales) - set(asked):
+            raise UsageError(f"{store} has no {min(unknown)} yet: pipeline labels translate {store} --to {min(unknown)}")
         sources = [f for f in list_files(connection, found.id) if f.is_source and resource in (None, f.resource)]
         if not sources or not locales:
             raise UsageError(f"there is nothing to write; see: pipeline labels status {store}")

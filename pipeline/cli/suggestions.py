@@ -153,6 +153,25 @@ def reject(
     )
 
 
+@app.command(epilog="Example: pipeline suggestions again my-shop")
+def again(store: StoreKey, as_json: Json = False) -> None:
+    """Let the next export ask once more for what the model gave no answer to. What guards refused stays refused."""
+    from pipeline.language.optimize import TASK
+    from pipeline.language.results import forget_silent
+    from pipeline.stores.stores import get_store
+
+    with session() as current, current.connect() as connection:
+        count = forget_silent(connection, get_store(connection, store).id, TASK)
+    if as_json:
+        show_json({"store": store, "forgotten": count})
+    else:
+        say(
+            f"{count} products are asked for once more by the next export"
+            if count
+            else "the model answered all that it was asked"
+        )
+
+
 def _which(
     state: str | None,
     fields: list[str] | None,

@@ -17,6 +17,8 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+from pipeline.language.languages import base
+
 Forms = Mapping[str, str]
 
 
@@ -72,8 +74,9 @@ def recall(
     """What is remembered of these texts, by their hash, the newest first."""
     rows = connection.execute(
         "SELECT source_hash, context, target FROM translation_memory WHERE store_id = %s AND source_locale = %s"
-        " AND target_locale = %s AND source_hash = ANY(%s) ORDER BY source_hash, updated_at DESC, context",
-        (store_id, source_locale, target_locale, list({text_hash(forms) for forms in sources})),
+        " AND target_locale = ANY(%s) AND source_hash = ANY(%s)"
+        " ORDER BY source_hash, target_locale = %s DESC, updated_at DESC, context",
+        (store_id, source_locale, _spoken(target_locale), list({text_hash(forms) for forms in sources}), target_locale),
     )
     found: dict[str, list[Remembered]] = {}
     for digest, context, target in rows:
@@ -81,11 +84,16 @@ def recall(
     return found
 
 
+def _spoken(locale: str) -> list[str]:
+    """A language as it is asked for, and without its country: what people translated into German is good for de-DE."""
+    return [locale, base(locale)]
+
+
 def memory_version(connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str) -> str:
     """Another text when anything between these languages was remembered, changed or forgotten."""
     row = connection.execute(
         "SELECT count(*), max(updated_at) FROM translation_memory WHERE store_id = %s AND source_locale = %s"
-        " AND target_locale = %s",
-        (store_id, source_locale, target_locale),
+        " AND target_locale = ANY(%s)",
+        (store_id, source_locale, _spoken(target_locale)),
     ).fetchone()
     return "" if row is None else f"{row[0]} {row[1]}"

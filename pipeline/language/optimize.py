@@ -36,6 +36,8 @@ from pipeline.model.errors import PipelineError
 TASK = "optimize"
 #: Part of the key of every recorded answer: raise it when the words of the prompt change.
 VERSION = 2
+#: What a problem begins with where nothing came.
+SILENT = "the model gave no answer twice"
 _MOST_REASON = 200
 _CHARACTERS_PER_TOKEN, _MOST_ANSWER = 3.5, 2_000
 
@@ -314,7 +316,7 @@ def _texts(reply: Reply) -> dict[str, str]:
 
 def _silent(reply: Reply) -> str:
     said = "none of the fields was in it" if reply.kind == "ok" else reply.detail or reply.kind
-    return f"the model gave no answer twice: {said}"
+    return f"{SILENT}: {said}"
 
 
 def _reason(said: str) -> str:

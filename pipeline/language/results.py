@@ -37,6 +37,20 @@ class Recorded:
     engine: str
 
 
+_SILENT = " FROM language_results WHERE store_id = %s AND task = %s AND status = 'rejected' AND answer = '{}'"
+
+
+def silent(connection: psycopg.Connection[Any], store_id: UUID, task: str) -> int:
+    """How many questions of a task a model gave no answer to. They are not asked again by themselves."""
+    row = connection.execute(f"SELECT count(*){_SILENT}", (store_id, task)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def forget_silent(connection: psycopg.Connection[Any], store_id: UUID, task: str) -> int:
+    """Forget them, so that they are asked once more; how many they are."""
+    return connection.execute(f"DELETE{_SILENT}", (store_id, task)).rowcount
+
+
 def record(
     connection: psycopg.Connection[Any],
     store_id: UUID,

@@ -24,6 +24,7 @@ class OpenTexts:
     task: str
     products: int
     why: str
+    in_batch: bool  # a batch of this work is still open
 
 
 #: By task: what the products have not got yet.
@@ -57,7 +58,9 @@ def read_open(connection: psycopg.Connection[Any], store: str | None = None, sit
     """Of all connections, or of one."""
     with connection.cursor(row_factory=class_row(OpenTexts)) as cursor:
         return cursor.execute(
-            "SELECT s.key AS store, o.site, o.task, o.products, o.why FROM open_texts o JOIN stores s ON s.id = o.store_id"
+            "SELECT s.key AS store, o.site, o.task, o.products, o.why, EXISTS (SELECT 1 FROM language_batches b"
+            " WHERE b.store_id = o.store_id AND b.task = o.task AND b.ended_at IS NULL) AS in_batch"
+            " FROM open_texts o JOIN stores s ON s.id = o.store_id"
             " WHERE (%(store)s::text IS NULL OR s.key = %(store)s) AND (%(site)s::text IS NULL OR o.site = %(site)s)"
             " ORDER BY s.key, o.site, o.task",
             {"store": store, "site": site},
@@ -76,6 +79,7 @@ def sentence(one: OpenTexts) -> str:
 
 def what_next(one: OpenTexts) -> str:
     """Why, and what brings them forward."""
-    if one.why == IN_BATCH:
+    if one.why == IN_BATCH and one.in_batch:
         return f"{one.why}, and the export goes on by itself; to look now: pipeline language batches --poll"
-    return f"{one.why}; the next export asks: pipeline export {one.store} {one.site}"
+    why = "its batch ended (pipeline language batches)" if one.why == IN_BATCH else one.why
+    return f"{why}; the next export asks: pipeline export {one.store} {one.site}"

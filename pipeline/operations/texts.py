@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from pipeline.language.ledger import dollars, spending
+from pipeline.language.optimize import SILENT
 from pipeline.language.optimize import TASK as OPTIMIZATION
 from pipeline.listings.categories.model import TASK as CATEGORIES
 from pipeline.listings.localize import TASK as TRANSLATION
@@ -54,6 +55,7 @@ def texts_of(
                 "pending": _value(metadata, "pending_texts") or _value(metadata, "pending_products") or 0,
                 "in_batches": _value(metadata, "products_in_batches") or 0,
                 "left": _left(metadata),
+                "refused": next((str(row["problem"]) for row in _rows(metadata, "refused_because")), None),
                 "stopped": None if _value(metadata, "stopped") in (None, "no") else _value(metadata, "stopped"),
                 "estimate": {
                     "texts": _value(metadata, "texts_to_ask_for") or _value(metadata, "products_to_ask_for") or 0,
@@ -127,6 +129,10 @@ def _optimized(texts: Mapping[str, Any], place: str) -> Iterator[str]:
     if pending := texts["optimization"]["pending"] - waiting:
         why = texts["optimization"]["stopped"] or "they wait for their translation, or the model did not answer"
         yield f"{pending} are still to be asked for, by the next export: {why}"
+    if (refused := texts["optimization"]["refused"]) and not optimized:
+        yield f"most often because {refused}"
+        if SILENT in refused:
+            yield f"to ask once more: pipeline suggestions again {place.split()[0]}"
     if states.get("suggested"):
         yield f"those of {states['suggested']} wait for a decision: pipeline suggestions list {place} --state suggested"
 

@@ -234,6 +234,23 @@ def test_an_empty_list_says_why(place: Place, model: FakeOpenAI) -> None:
     assert f"pipeline connection set shop {SITE} use_ai_optimization=true" in place.cli("suggestions", "list", *WHERE, code=0).out
 
 
+def test_a_model_that_refused_is_asked_once_more_when_somebody_says_so(place: Place, model: FakeOpenAI) -> None:
+    model.write = lambda asked: {}
+    shown = place.cli("export", *WHERE, code=0).out
+    if "better texts are there for 0 of" in shown:
+        assert "the model gave no answer twice" in shown and "pipeline suggestions again shop" in shown
+    model.clear()
+    model.write = lambda asked: GOOD if "Mug" in asked["product"]["title"] else {}
+    export(place)
+    assert model.requests == []  # not by itself
+    assert place.summary("suggestions", "again", "shop")["forgotten"] == 5
+    export(place)
+    assert model.requests and suggestions(place)["title"]["after"] == GOOD["title"]
+    model.clear()
+    export(place)
+    assert model.requests == []
+
+
 def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
     place.cli("language", "budget", "shop", "--run", "0.000001", code=0)
     shown = place.cli("export", *WHERE, code=0).out

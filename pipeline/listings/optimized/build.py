@@ -26,6 +26,7 @@ from pipeline.language.languages import base
 from pipeline.language.ledger import Account
 from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts, record_unread
 from pipeline.language.plan import Estimate
+from pipeline.language.results import silent
 from pipeline.language.run import Model
 from pipeline.language.translate import part
 from pipeline.language.wording import WORD, stem
@@ -177,7 +178,8 @@ class Optimizer:
         """Changes when any product may come out differently."""
         model = self.model.endpoint.model if self.model else None
         versions = [VERSION, optimize.VERSION, facts.VERSION, self._judge.recipe.fingerprint.hex()]
-        said = [*versions, model, self._brief.brands, self.cell.store.language]
+        unanswered = silent(self.connection, self.cell.store.id, optimize.TASK) if self.model else 0
+        said = [*versions, model, self._brief.brands, self.cell.store.language, unanswered]
         return hashlib.blake2b(orjson.dumps(said), digest_size=32).digest()
 
     def _batches(self) -> Iterator[_Batch]:
