@@ -10,7 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pipeline.language.wording import Folded, as_pattern, both, bounded, fold, folded, lists, words
@@ -67,7 +67,7 @@ def formed(text: Folded, language: str) -> Iterator[Statement]:
                 yield Statement("claim", name, text.shown(*match.span()), *match.span())
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def listed(word: str, language: str) -> bool:
     """Whether the lists know a word, so that they judge it."""
     return next(stated(folded(word), language), None) is not None

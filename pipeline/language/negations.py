@@ -17,28 +17,9 @@ _FREE = {
 }
 #: "Im Freien" and "der Griff liegt frei" deny nothing.
 _NOT_FREE = frozenset(
-    (
-        "im",
-        "ins",
-        "am",
-        "vom",
-        "zum",
-        "der",
-        "die",
-        "das",
-        "den",
-        "dem",
-        "des",
-        "ist",
-        "liegt",
-        "bleibt",
-        "sind",
-        "und",
-        "ganz",
-        "for",
-        "feel",
-    )
-)
+    ("im", "ins", "am", "vom", "zum", "der", "die", "das", "den", "dem", "des", "ist", "liegt", "bleibt", "sind", "und", "ganz",
+     "for", "feel")
+)  # fmt: skip
 #: Where what a negation is of ends: after so many words, or with its clause.
 _CLAUSE = re.compile(
     r"[.;:!?\n,()]|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks|while|wahrend|tandis|mientras)(?!\w)"
@@ -61,10 +42,7 @@ def negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(the stem of what is negated, as written)."""
     text = _without_false_ones(text)
     for language in languages:
-        for match in _FREE[language].finditer(text) if language in _FREE else ():
-            word = match[1] or match[2]
-            if fold(word) not in neutral("en") and fold(match[0]) not in _not_without() and fold(word) not in _NOT_FREE:
-                yield stem(word), match[0]
+        yield from ((stem(match[1] or match[2]), match[0]) for match in _free(text, language))
         for match in _negations(language).finditer(text):
             following = WORD.findall(text[match.end() : match.end() + 60].split(".")[0].split(",")[0])
             content = [word for word in following if fold(word) not in neutral(language) and fold(word) not in _SMALL][:1]
@@ -86,11 +64,10 @@ def denials(text: str, languages: Sequence[str]) -> Iterator[Denial]:
     """Each denial of a text, in words such as "not" or "sugar-free". Those without telling words are left out."""
     plain = folded(_without_false_ones(text))
     for language in languages:
-        for match in _FREE[language].finditer(plain.text) if language in _FREE else ():
-            word = match[1] or match[2]
-            if word not in neutral("en") and word not in _NOT_FREE and match[0] not in _not_without():
-                yield Denial(frozenset({stem(word)}), frozenset({stem(word)}), plain.shown(*match.span()))
-    for start, end in clauses(plain.text):
+        for match in _free(plain.text, language):
+            about = frozenset({stem(match[1] or match[2])})
+            yield Denial(about, about, plain.shown(*match.span()))
+    for start, end in _clauses(plain.text):
         for language in languages:
             for match in _negations(language).finditer(plain.text, start, end):
                 parts = plain.text[start : match.start()], plain.text[match.end() : end]
@@ -103,7 +80,15 @@ def _stems(text: str, language: str) -> frozenset[str]:
     return frozenset(stem(fold(word).rpartition("'")[2]) for word in telling(text, language))
 
 
-def clauses(text: str) -> Iterator[tuple[int, int]]:
+def _free(text: str, language: str) -> Iterator[re.Match[str]]:
+    """Words such as "sugar-free" and "cordless"."""
+    for match in _FREE[language].finditer(text) if language in _FREE else ():
+        word = fold(match[1] or match[2])
+        if word not in neutral("en") and word not in _NOT_FREE and fold(match[0]) not in _not_without():
+            yield match
+
+
+def _clauses(text: str) -> Iterator[tuple[int, int]]:
     """(start, end) of the clauses of a folded text."""
     yield from pairwise([0, *(match.end() for match in _CLAUSE.finditer(text)), len(text)])
 

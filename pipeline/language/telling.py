@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from pipeline.language.wording import WORD, fold, lists, neutral, stem
 
@@ -14,7 +14,7 @@ def telling(text: str, language: str) -> list[str]:
     return [word for word in dict.fromkeys(WORD.findall(text)) if tells(word, language)]
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def tells(word: str, language: str) -> bool:
     plain = fold(word)
     if len(plain) < _SHORTEST or any(map(str.isdigit, plain)) or plain in neutral(language):

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def folded(text: str) -> Folded:
     return Folded(text, "".join(parts), [*places, len(text)])
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A folded word without the ending of its form; equal for most forms of a word, no word of any language."""
     folded = fold(word).removesuffix("'s")

@@ -191,9 +191,10 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
         for store, count in sorted(inbox.set_aside().items())
     ]
     now = datetime.now(timezone.utc)
-    ending = [f"{store.key}: {one}" for store in list_stores(connection) for one in version_warnings(store, now)]
+    stores = list_stores(connection)
+    ending = [f"{store.key}: {one}" for store in stores for one in version_warnings(store, now)]
     texts = [sentence(one) for one in read_open(connection)]
-    keys = {store.id: store.key for store in list_stores(connection)}
+    keys = {store.id: store.key for store in stores}
     for store_id, done in latest(connection, "labels_translated").items():
         if done.get("stopped") and store_id in keys:
             store, left = keys[store_id], done.get("untranslated")
