@@ -12,7 +12,8 @@ import pytest
 from pipeline.settings import Settings
 from pipeline_tests.cli import test_credentials
 from pipeline_tests.cli.conftest import Cli
-from pipeline_tests.cli.test_credentials import AMAZON, in_terminal, opened, pipe, write
+from pipeline_tests.cli.terminal import in_terminal
+from pipeline_tests.cli.test_credentials import AMAZON, opened, pipe, write
 from pipeline_tests.fakes.amazon import SELLER, FakeAmazon, running
 
 key_file = test_credentials.key_file
