@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.platform.vault.key_files import read_key_file
 from pipeline.settings import Settings
 from pipeline_tests.cli.conftest import Cli
 from pipeline_tests.cli.terminal import in_terminal
+from pipeline_tests.fakes.amazon import FakeAmazon, running
 
 SHOPIFY = {"access_token": "CANARY-shopify"}
 AMAZON = {"client_id": "CANARY-id", "client_secret": "CANARY-secret", "refresh_token": "CANARY-refresh"}
@@ -32,6 +34,15 @@ def key_file(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.chmod(0o600)
     monkeypatch.setenv("CREDENTIAL_KEYS_FILE", str(path))
     return path
+
+
+@pytest.fixture
+def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
+    with running() as fake:
+        fake.credentials = dict(AMAZON)
+        monkeypatch.setenv("AMAZON_API_URL", fake.url)
+        monkeypatch.setenv("AMAZON_LWA_API_URL", fake.url)
+        yield fake
 
 
 @pytest.fixture(autouse=True)
@@ -420,7 +431,7 @@ def test_a_table_without_keys_says_so_once(cli: Cli, tmp_path: Path, key_file: P
 
 @pytest.mark.parametrize("wrong", ["missing", "readable by others", "no key"])
 def test_a_key_file_that_cannot_be_used_is_wrong_configuration(
-    cli: Cli, demo: str, tmp_path: Path, key_file: Path, wrong: str, connection: psycopg.Connection
+    cli: Cli, demo: str, tmp_path: Path, key_file: Path, wrong: str, connection: psycopg.Connection, amazon: FakeAmazon
 ) -> None:
     """Exit code 2 everywhere, as for any other setting, and no run that fails."""
     file = write(tmp_path, "a.json", SHOPIFY)

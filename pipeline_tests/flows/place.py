@@ -121,11 +121,24 @@ class Place:
         return replace(self, settings=replace(self.settings, credential_keys_file=file))
 
 
+#: Where places are, and their databases.
+_made: dict[Path, Database] = {}
+
+
 def make_place(server: Database, template: str, data: Path) -> Place:
     """A place on a database cloned from `template`."""
-    database = new_database(server, template)
+    database = _made[data] = new_database(server, template)
     data.mkdir(parents=True, exist_ok=True)
     return Place(Settings(data, str(data), database.url), database)
+
+
+def drop_places(server: Database, folder: Path) -> None:
+    """Drop the databases of the places below a test's folder. Old files cost ten times as much to remove as new ones."""
+    over = [data for data in _made if data.is_relative_to(folder)]
+    if over:
+        with server.connect(autocommit=True) as connection:
+            for data in over:
+                connection.execute(f"DROP DATABASE {_made.pop(data).name} WITH (FORCE)".encode())
 
 
 def call(arguments: Sequence[str]) -> Result:
