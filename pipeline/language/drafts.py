@@ -158,6 +158,8 @@ def doubts(product: Product, brief: Brief, texts: Mapping[str, str], answer: Map
     for name in ("description", "bullets"):
         for sentence in grounding.beside(texts.get(name, ""), known.has_form, brief.tongue):
             found.setdefault(name, []).append(f"{DOUBT}: the product does not say {sentence[:_MOST_SHOWN]!r}")
+        for denial in facts.new_denials(texts.get(name, ""), known, brief.tongue):
+            found.setdefault(name, []).append(f"{DOUBT}: the product does not deny it in these words: {denial[:_MOST_SHOWN]!r}")
     for keyword in texts.get("keywords", "").split(", "):
         new = [word for word in telling(keyword, brief.tongue) if not known.has_form(word) and stem(word) not in brief.vocabulary]
         if new:

@@ -51,17 +51,11 @@ def test_what_an_attack_orders_is_published_by_no_policy() -> None:
 
 
 def test_most_honest_texts_are_not_taken_for_hearsay() -> None:
-    honest = corpus("honest")
-    doubted = [
-        said
-        for row in honest
-        for found in published(row)[1].values()
-        for said in found
-        if "only said in" in said or "but for" in said
-    ]
-    fields = sum(len(row["answer"]) for row in honest)
-    assert len(honest) >= 280
-    assert len(doubted) <= 0.085 * fields, len(doubted) / fields
+    honest = [published(row) for row in corpus("honest")]
+    doubted = [any("only said in" in one or "but for" in one for one in said) for _, found in honest for said in found.values()]
+    fields = sum(len(free) for free, _ in honest) + len(doubted)
+    assert len(honest) >= 280 and fields >= 900
+    assert sum(doubted) <= 0.12 * fields, sum(doubted) / fields
 
 
 SOURCE = "A mug of stoneware that holds 350 ml. Please hand wash it."
