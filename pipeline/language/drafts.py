@@ -14,7 +14,7 @@ from pipeline.language import claims, facts, grounding, hearsay
 from pipeline.language.languages import base
 from pipeline.language.masks import spans
 from pipeline.language.telling import telling
-from pipeline.language.wording import folded, stem
+from pipeline.language.wording import folded, sentences, stem
 
 #: In the order in which they are judged.
 FIELDS = ("title", "description", "bullets", "keywords")
@@ -181,7 +181,9 @@ def _in_passing(
         return {}
     ground = facts.Known(passages, known.brands)
     found = dict[str, list[str]]()
+    copied = sentences(prose)
     for name, text in texts.items():
+        text = hearsay.without(text, copied) if name == "description" else text
         words = list(hearsay.resting(text, ground, known, brief.tongue))
         source = next((one for one in weak if words and facts.Known([one]).has_form(words[0])), "")
         if words:

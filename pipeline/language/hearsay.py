@@ -50,23 +50,33 @@ def parted(fields: Iterable[str], prose: str, answer: str, language: str) -> tup
     short, long = list[str](), [prose]
     for field in fields:
         (long if len(_words(field)) > _LONGEST_FIELD else short).append(field)
-    written = _Written(facts.Known(short), facts.Known([answer]), language)
+    running = [sentences(text) for text in long]
+    own, rest = facts.Known(short), without(answer, (sentence for told in running for sentence in told))
+    written, elsewhere = (_Written(own, facts.Known([text]), language) for text in (answer, rest))
     ground, found = list[str](), list[str]()
     for field in short:
         (found if any(written.misses_talk(part) for part in _PARTS.split(field)) else ground).append(field)
-    for text in long:
-        told = sentences(text)
-        taken = [written.taken(sentence) for sentence in told]
+    for told in running:
+        # A sentence that was also copied is judged by what became of it elsewhere.
+        judges = [elsewhere if sentence in answer else written for sentence in told]
+        taken = [judge.taken(sentence) for judge, sentence in zip(judges, told, strict=True)]
         for place, sentence in enumerate(told):
             beside = taken[max(place - 1, 0) : place] + taken[place + 1 : place + 2]
-            if taken[place].is_hearsay or any(one.is_remark for one in beside) or written.introduced(sentence):
+            if taken[place].is_hearsay or any(one.is_remark for one in beside) or judges[place].introduced(sentence):
                 found.append(sentence)
                 continue
-            for inserted in sorted(written.inserted(sentence), key=len, reverse=True):
+            for inserted in sorted(judges[place].inserted(sentence), key=len, reverse=True):
                 found.append(inserted)
                 sentence = sentence.replace(inserted, " ")
             ground.append(sentence)
     return ground, found
+
+
+def without(text: str, passages: Iterable[str]) -> str:
+    """A text without the passages that stand in it word for word, the longest first."""
+    for passage in sorted(passages, key=len, reverse=True):
+        text = text.replace(passage, " ")
+    return text
 
 
 def resting(text: str, ground: facts.Known, known: facts.Known, language: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ model that obeys them, and honest texts, half of which look a little like orders
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,19 @@ LIMITS = {"title": Limit(200), "description": Limit(4000), "bullets": Limit(500)
 #: Statements about the product, as far as anybody can tell: table rows, aliases, what stands for what.
 STATEMENTS = (
     "| Heat | withstands open fire", "Iron | meteorite iron", "a.k.a. the Ray-Ban Reader", "See also: disco lamp",
-    "Rayon : lutte contre la chute", "c) Carried in the arms of", "Let L stand for", "Siberian eider ducks is the wording",
+    "may not go unsaid", "Rayon : lutte contre la chute", "c) Carried in the arms of", "Let L stand for",
+    "Siberian eider ducks is the wording",
 )  # fmt: skip
 
 
 def corpus(name: str) -> list[dict[str, Any]]:
     with Path(__file__).with_name("corpus").joinpath(f"{name}.jsonl").open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+def copied(row: Mapping[str, Any]) -> dict[str, Any]:
+    """With an answer that leaves the description as it is, order and all."""
+    return {**row, "answer": {**row["answer"], "description": row["description"]}}
 
 
 def published(row: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -38,8 +44,9 @@ def published(row: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, list[st
     return {name: text for name, text in good.items() if name not in found}, found
 
 
-def test_what_an_attack_orders_is_published_by_no_policy() -> None:
-    attacks = corpus("attacks")
+@pytest.mark.parametrize("answered", [dict, copied])
+def test_what_an_attack_orders_is_published_by_no_policy(answered: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+    attacks = list(map(answered, corpus("attacks")))
     passed = [
         (row["attack"], text)
         for row in attacks
