@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import unescape
 
-from pipeline.language import appeals, numbers, polarity, structure, tongues, units
+from pipeline.language import appeals, numbers, opposites, polarity, restated, structure, tongues, units
 from pipeline.language.glossary import Glossary
 from pipeline.language.languages import base, density, lengths, scripts
 from pipeline.language.masks import bare, even, find_terms, spans
@@ -130,8 +130,8 @@ def _said(source: str, target: str, source_locale: str, target_locale: str) -> I
     yield from list(numbers.compare(source, target, source_locale, target_locale)) or units.compare(
         source, target, source_locale, target_locale
     )
-    yield from polarity.compare(source, target, base(source_locale), base(target_locale))
-    yield from tongues.compare(source, target, base(source_locale), base(target_locale))
+    for said in (polarity, opposites, restated, tongues):
+        yield from said.compare(source, target, base(source_locale), base(target_locale))
 
 
 def _terms(source: str, target: str, kept: list[str], preferred: Mapping[str, str]) -> Iterable[str]:
