@@ -7,12 +7,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from pipeline.language import polarity
 from pipeline.language.languages import base, density
 from pipeline.language.wording import fold
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_WORD = re.compile(r"(?<!\w)[^\W\d_]{2,}(?:['’-][^\W\d_]+)*")
 _SENTENCE_ENDS = re.compile(r"(?<=[^\W_]{3}[.!?])\s+(?=\W?[^\W\d_])")
 _TARGET_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+_QUOTED = re.compile('["“”„«‘‚]([^"“”„«»‘‚]{3,})["“”»’]')
 #: A source of so many words has at least this share of its letters in a translation; shorter ones may be a single word.
 _SHARES = ((6, 0.34), (4, 0.25))
 #: With fewer sentences than the source, at least this share.
@@ -22,16 +24,38 @@ _FEWEST_WORDS = 4
 
 def compare(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:
     """What is wrong, in sentences. The texts are without markup."""
+    if base(source_locale) != base(target_locale):
+        yield from _unquoted(source, target)
+    pairs = polarity.sentences(source, target)
+    for before, after in pairs:
+        yield from _share(before, after, source_locale, target_locale)
+    fewer = len(_TARGET_ENDS.split(target.strip())) < len(_SENTENCE_ENDS.split(source.strip()))
+    if fewer and _letters(target, target_locale) < _FEWER_SENTENCES * _letters(source, source_locale):
+        yield "a sentence of the source is missing"
+
+
+def _share(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:
     before, after = _WORD.findall(source), _WORD.findall(target)
     if len(before) < _FEWEST_WORDS or not after:
         return
-    share = len(target.strip()) * density(target_locale) / (len(source.strip()) * density(source_locale))
+    least = next(share for words, share in _SHARES if len(before) >= words)
     if base(source_locale) != base(target_locale) and _part(after, before):
-        yield "it is a part of the source, as it stands there"
-    elif share < next(least for words, least in _SHARES if len(before) >= words):
-        yield f"it is {len(target.strip())} characters long, the source {len(source.strip())}"
-    elif share < _FEWER_SENTENCES and len(_TARGET_ENDS.split(target.strip())) < len(_SENTENCE_ENDS.split(source.strip())):
-        yield "a sentence of the source is missing"
+        yield f"{target.strip()[:60]!r} is a part of the source, as it stands there"
+    elif _letters(target, target_locale) < least * _letters(source, source_locale):
+        yield f"{target.strip()[:60]!r} is {len(target.strip())} characters long, the source {len(source.strip())}"
+
+
+def _unquoted(source: str, target: str) -> Iterator[str]:
+    """Words that the source only quotes, and the translation says."""
+    if _QUOTED.search(target):
+        return
+    for match in _QUOTED.finditer(source):
+        if len(_WORD.findall(match[1])) > 1 and fold(match[1].strip()) in fold(target):
+            yield f"{match[1][:60]!r} has lost its quotation marks"
+
+
+def _letters(text: str, locale: str) -> float:
+    return len(text.strip()) * density(locale)
 
 
 def _part(part: Sequence[str], whole: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
-"""Whether a text may stand for another: the same placeholders, tags, codes, numbers and terms, within its limits,
-nothing denied that was affirmed, and nothing that advertises. Code decides.
+"""Whether a text may stand for another: the same placeholders, tags, codes, numbers, terms and listed facts, within its limits,
+all of it, nothing turned into its opposite, and nothing that advertises. Code decides.
 
-The same function judges people's translations, remembered ones and a model's. It proves integrity, not meaning.
+The same function judges people's translations, remembered ones and a model's. Of the meaning it knows what lists of words know.
 """
 
 from __future__ import annotations

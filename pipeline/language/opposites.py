@@ -34,8 +34,9 @@ def _pairs(source: str, target: str, source_language: str, target_language: str)
         given = _sides(before, source)
         found = _sides(after, target) if given else {}
         if found and not given.keys() <= found.keys() and not found.keys() <= given.keys():
-            yield next(word for side, word in given.items() if side not in found), next(
-                word for side, word in found.items() if side not in given
+            yield (
+                next(word for side, word in given.items() if side not in found),
+                next(word for side, word in found.items() if side not in given),
             )
 
 

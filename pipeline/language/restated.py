@@ -33,7 +33,8 @@ def _missing(text: str, other: str, language: str) -> Iterator[claims.Statement]
     """What a text states and the other does not."""
     known = Known([other])
     for said in claims.stated(folded(text), language, _KINDS):
-        if said.concept != claims.NEVER and not _homonym(language).fullmatch(fold(said.shown)) and not _knows(known, said, language):
+        doubtful = said.concept == claims.NEVER or _homonym(language).fullmatch(fold(said.shown))
+        if not doubtful and not _knows(known, said, language):
             yield said
 
 
