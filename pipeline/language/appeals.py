@@ -9,7 +9,7 @@ from functools import cache
 
 from pipeline.language.wording import any_of, both, bounded, fold, lists, supported
 
-_WITHOUT = re.compile(r"-(?:free|frei\w*)(?!\w)|(?<!\w)free (?:of|from)(?!\w)")  # BPA-free is no gift
+_WITHOUT = re.compile(r"-(?:free|frei\w*)(?!\w)|(?<!\w)free (?:of|from)(?! \w+day|\w)")  # BPA-free is no gift
 
 
 def added(source: str, target: str, source_language: str, target_language: str) -> str | None:

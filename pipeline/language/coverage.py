@@ -17,6 +17,8 @@ _TARGET_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _QUOTED = re.compile('["“”„«‘‚]([^"“”„«»‘‚]{3,})["“”»’]')
 #: A source of so many words has at least this share of its letters in a translation; shorter ones may be a single word.
 _SHARES = ((6, 0.34), (4, 0.25))
+#: Languages that need more letters for the same.
+_WORDY, _LESS = ("fr", "es", "it", "pt"), 0.8
 #: With fewer sentences than the source, at least this share.
 _FEWER_SENTENCES = 0.5
 _FEWEST_WORDS = 4
@@ -39,6 +41,8 @@ def _share(source: str, target: str, source_locale: str, target_locale: str) -> 
     if len(before) < _FEWEST_WORDS or not after:
         return
     least = next(share for words, share in _SHARES if len(before) >= words)
+    if base(source_locale) in _WORDY:
+        least *= _LESS
     if base(source_locale) != base(target_locale) and _part(after, before):
         yield f"{target.strip()[:60]!r} is a part of the source, as it stands there"
     elif _letters(target, target_locale) < least * _letters(source, source_locale):

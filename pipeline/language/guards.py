@@ -156,7 +156,7 @@ def _shape(source: str, target: str, max_length: int | None) -> Iterable[str]:
         yield "it does not have the line breaks of the source"
     if "```" in target and "```" not in source:
         yield "it has a code fence"
-    if _capitals(target) and not _capitals(source):
+    if _capitals(target) and any(letter.islower() for letter in bare(source)):
         yield "it is in capitals, and the source is not"
     core, given = target.strip(), source.strip()
     for pair in _QUOTES:
