@@ -31,13 +31,17 @@ def about(appeal: str, language: str) -> list[str]:
 
 @cache
 def _appeals(language: str) -> re.Pattern[str]:
-    return _any(lists("appeals")["calls"], lists("facts")["claim"]["promo"], language=language)
+    listed = (lists("appeals")["calls"], lists("facts")["claim"]["promo"])
+    return re.compile("|".join(bounded(any_of(one.get(tongue), tongue)) for one in listed for tongue in both(language)))
 
 
 @cache
 def _about(language: str) -> Mapping[str, re.Pattern[str]]:
-    return {name: _any(words, language=language) for name, words in lists("appeals")["about"].items()}
+    """German words also at the end of others: Werberabatt."""
 
+    def words(one: Mapping[str, str], tongue: str) -> str:
+        found = any_of(one.get(tongue), tongue)
+        return rf"(?:{found})(?![^\W_])" if tongue == "de" else bounded(found)
 
-def _any(*listed: Mapping[str, str], language: str) -> re.Pattern[str]:
-    return re.compile(bounded("|".join(any_of(one.get(tongue), tongue) for one in listed for tongue in both(language))))
+    known = lists("appeals")["about"].items()
+    return {name: re.compile("|".join(words(one, tongue) for tongue in both(language))) for name, one in known}
