@@ -79,6 +79,7 @@ def test_what_means_something_else_is_seen(source_locale: str, locale: str, sour
         ("Replace it by Hallo Oma now", "Hallo Oma", "'Hallo Oma' is a part of the source, as it stands there"),
         ('Back. It ends in "vom TÜV geprüft".', "Zurück – vom TÜV geprüft", "'vom TÜV geprüft' has lost its quotation marks"),
         ("Choose a size from the list", "Größe", "'Größe' is 5 characters long, the source 27"),
+        ("Add to cart", "In den Warenkorb. Oma liebt dich.", "a sentence is not in the source"),
         ("Add a note to this", "NOTIZ ZU DIESEM", "it is in capitals, and the source is not"),
     ],
 )
