@@ -33,9 +33,15 @@ def _missing(text: str, other: str, language: str) -> Iterator[claims.Statement]
     """What a text states and the other does not."""
     known = Known([other])
     for said in claims.stated(folded(text), language, _KINDS):
-        doubtful = said.concept == claims.NEVER or _homonym(language).fullmatch(fold(said.shown))
-        if not doubtful and not _knows(known, said, language):
+        if _judged(said, language) and not _knows(known, said, language):
             yield said
+
+
+def _judged(said: claims.Statement, language: str) -> bool:
+    """Offers are judged by `appeals.py`."""
+    if said.concept == claims.NEVER or said.concept.startswith(claims.OTHER) or said.concept in lists("restated")["unjudged"]:
+        return False
+    return _homonym(language).fullmatch(fold(said.shown)) is None
 
 
 def _knows(known: Known, said: claims.Statement, language: str) -> bool:

@@ -133,6 +133,7 @@ def test_exceptions_name_facts_that_the_lists_know() -> None:
     data = lists("restated")
     known = {kind: set(lists("materials") if kind == "material" else lists("facts")[kind]) for kind in claims.KINDS}
     assert set(data["also"]) <= set().union(*known.values())
+    assert set(data["unjudged"]) <= known["material"]
     for kind, found in data["kept"].items():
         assert set(found) <= known[kind]
     for kind, implied in data["implied_by"].items():
