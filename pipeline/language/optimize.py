@@ -108,7 +108,7 @@ class Writer:
 
     def judged(self, product: Product, answer: Mapping[str, str]) -> Draft:
         good, problems = check(product, self.brief, answer)
-        return Draft(good, problems, self.engine, _reason(answer.get("reason", "")), doubts(product, self.brief, good))
+        return Draft(good, problems, self.engine, _reason(answer.get("reason", "")), doubts(product, self.brief, good, answer))
 
 
 def plan_drafts(connection: psycopg.Connection[Any], writer: Writer, products: Iterable[Product]) -> None:

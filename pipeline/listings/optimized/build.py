@@ -46,7 +46,7 @@ from pipeline.quality.engine import Engine
 from pipeline.quality.reuse import Reusable
 
 #: Bump when the same texts would be suggested or judged differently.
-VERSION = 2
+VERSION = 3
 _COLUMNS = list(dict.fromkeys([*PRODUCT_COLUMNS, "product_type", "revision"]))
 #: More different vendors than so many are not names of brands.
 _MOST_BRANDS = 2_000
