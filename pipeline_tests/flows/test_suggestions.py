@@ -255,7 +255,8 @@ def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
     place.cli("language", "budget", "shop", "--run", "0.000001", code=0)
     shown = place.cli("export", *WHERE, code=0).out
     assert "5 are still to be asked for, by the next export: the budget of $0.000001 for one run" in shown
-    open_ = "yet: the budget of $0.000001 for one run does not cover a single call; raise it with: pipeline language budget"
+    why = "the budget of $0.000001 for one run does not cover a single call; "
+    open_ = f"yet: {why}raise it with: pipeline language budget shop --run USD"
     assert f"shop on {SITE}: 5 products have not got better texts {open_}" in place.cli("status", code=0).out
     sku = place.table("listings", "shop", SITE).arrow(["sku"])["sku"][0].as_py()
     assert f"next: it has not got better texts {open_}" in place.cli("explain", "shop", sku, code=0).out

@@ -76,6 +76,16 @@ def test_a_model_that_does_not_answer_is_said(shop: Shop) -> None:
     assert shop.translate()["stopped"] is None and shop.rows("de")[0]["state"] != "untranslated"
 
 
+def test_the_option_that_was_the_limit_is_named(shop: Shop) -> None:
+    shop.add("en.default.json", LABELS)
+    stopped = shop.translate("--to", "de", "--max-usd", "0")["stopped"]
+    assert stopped.startswith(
+        "the most of $0.00 that this run was to spend (--max-usd) does not cover a single call; give it more"
+    )
+    assert "language budget" not in stopped and shop.model.requests == []
+    assert shop.translate("--max-usd", "1")["stopped"] is None
+
+
 def test_a_dry_run_says_the_credits(shop: Shop) -> None:
     shop.add("en.default.json", LABELS)
     assert shop.translate("--to", "de", "--dry-run")["estimated_credits"] == 0  # the store works without limit
