@@ -20,7 +20,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from pipeline.language.batch_api import ENDED, MAX_BYTES, MAX_REQUESTS, BatchApi, BatchGone, NoBatches
+from pipeline.language.batch_api import ENDED, MAX_BYTES, MAX_REQUESTS, BatchApi, BatchesRefused, BatchGone, NoBatches
 from pipeline.language.client import Prompt, Reply, read_answer, request_body
 from pipeline.language.ledger import Account, BudgetExhausted, Reservation, release, reservation_of, reserve, settle
 from pipeline.language.prices import Price, Usage
@@ -149,11 +149,12 @@ def post(
     account: Account,
     task: str,
     requests: Iterable[Request],
-) -> tuple[set[str], str | None]:
-    """Hand in requests: the keys of those that were, and why it was not all.
+) -> tuple[set[str], PipelineError | None]:
+    """Hand in requests: the keys of those that were, and why it was not all; a server that fails is no error.
 
     A server without a Batch API takes none, and nothing is said: the rest is to be asked directly."""
-    posted, stopped = set[str](), None
+    posted: set[str] = set()
+    stopped: PipelineError | None = None
     left = iter(requests)
     request = next(left, None)
     if request is None:
@@ -173,7 +174,7 @@ def post(
                         worst = price.most(request.prompt.most_tokens, request.prompt.max_tokens)
                         call = reserve(connection, account, worst, task=task, model=endpoint.model).call_id
                     except BudgetExhausted as error:
-                        stopped = str(error)
+                        stopped = error
                         break
                     size += len(line)
                     lines.append(line)
@@ -187,6 +188,11 @@ def post(
                 except NoBatches:
                     forget(connection, run_key, "the server has no Batch API")
                     return posted, None
+                except BatchesRefused as refused:
+                    forget(connection, run_key, str(refused))
+                    return posted, refused
+                except PipelineError as error:  # it may be there, and is looked for when batches are polled
+                    return posted, error
                 connection.execute(
                     "UPDATE language_batches SET batch_id = %s, status = 'sent' WHERE run_key = %s", (batch_id, run_key)
                 )

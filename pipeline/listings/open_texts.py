@@ -29,7 +29,7 @@ class OpenTexts:
 
 #: By task: what the products have not got yet.
 _MISSING: Mapping[str, str] = {
-    "product": "their translation",
+    "product": "a full translation",
     "optimize": "better texts",
     "category": "the model's choice of a category",
 }

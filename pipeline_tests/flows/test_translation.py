@@ -273,11 +273,36 @@ def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
     place.cli("language", "budget", "shop", "--run", "0.000001", code=0)
     line = told(place)
     assert "5 are not, or only partly: title: the budget of $0.000001 for one run" in line and "nothing was spent" in line
-    open_ = "5 products have not got their translation yet: the budget of $0.000001 for one run"
+    open_ = "5 products have not got a full translation yet: the budget of $0.000001 for one run"
     told_of = [line for line in place.summary("status")["notices"] if open_ in line]
     assert len(told_of) == 1 and told_of[0].startswith("shop on ") and "asks: pipeline export shop " in told_of[0]
     place.cli("connection", "set", "shop", SITE, "auto_translate=false", code=0)
     export(place)
+    assert not any("have not got" in line for line in place.summary("status")["notices"])
+
+
+@pytest.mark.parametrize("transport", ["sync", "batch"])
+def test_a_refused_key_stops_no_export(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    """Listings, prices and feeds go on; who looks is told what to set."""
+    place.cli("connection", "set", "shop", SITE, "use_ai_optimization=true", code=0)
+    monkeypatch.setenv("LLM_TRANSPORT", transport)
+    monkeypatch.setenv("LLM_API_KEY", "sk-expired")
+    model.batches.refuse = True
+    done = place.cli("export", "shop", SITE, code=0)
+    why = "the model gpt-6-luna cannot be used ("
+    change = "): its key is refused, set LLM_API_KEY to one that is taken"
+    assert why in done.out and change in done.out and "sk-expired" not in done.out + done.err
+    assert place.table("listings", "shop", SITE).rows >= 5 and place.rows("SELECT status FROM exports") == [("committed",)]
+    (notice,) = [line for line in place.summary("status")["notices"] if "a full translation" in line]
+    assert why in notice and notice.endswith(f"{change}; the next export asks: pipeline export shop {SITE}")
+    explained = place.cli("explain", "shop", "SKU-1", code=0).out
+    assert f"it has not got a full translation yet: {why}" in explained and change in explained
+    assert place.rows("SELECT coalesce(sum(usd_micro), 0) FROM language_spend") == [(0,)]
+    monkeypatch.setenv("LLM_API_KEY", model.key)
+    monkeypatch.setenv("LLM_TRANSPORT", "sync")
+    model.batches.refuse = False
+    export(place)
+    assert listing(place, "SKU-1")["title"] == "Blueo Mugo byo Potter & Sons"
     assert not any("have not got" in line for line in place.summary("status")["notices"])
 
 
