@@ -172,6 +172,21 @@ def test_a_language_that_was_not_asked_for_costs_nothing(shop: Shop) -> None:
     ]
 
 
+def test_a_language_that_was_never_translated_is_not_written_in_english(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.add("en.json", '{"a": "Close"}')
+    shop.translate("--to", "de")
+    never = shop.place.cli("labels", "export", "shop", "--locale", "fr", code=2).error
+    assert never == "shop has no fr yet: pipeline labels translate shop --to fr"
+    monkeypatch.setenv("LLM_API_KEY", "sk-expired")
+    shop.place.cli("labels", "translate", "shop", "--to", "fr", code=1)  # fr is kept, but its run failed
+    folder = shop.folder / "out"
+    said = shop.place.cli("labels", "export", "shop", "--locale", "fr", "--out", str(folder), code=1).error
+    assert said == "labels of shop were never translated into fr: pipeline labels translate shop --to fr"
+    assert not folder.exists()
+    all_ = shop.place.cli("labels", "export", "shop", "--out", str(folder), code=0).out
+    assert "not written, as it was never translated: fr; " in all_ and [one.name for one in folder.iterdir()] == ["de"]
+
+
 def test_changed_labels_are_not_written_with_old_translations(shop: Shop) -> None:
     shop.add("en.json", '{"a": "Close", "b": "Open"}')
     shop.translate("--to", "de")
