@@ -29,7 +29,8 @@ from pipeline.platform.locks import is_locked
 from pipeline.settings import ModelEndpoint
 
 #: Why a question that was just handed in has no answer.
-IN_BATCH = "it was asked in a batch; answers come within a day"
+_IN_BATCH = "it was asked in a batch"
+IN_BATCH = f"{_IN_BATCH}; answers come within a day"
 _KEPT_DAYS = 30
 #: In place of an answer: the batch ended without one, so the question is open. Kept to know what a batch was asked.
 _LEFT = Jsonb({"kind": "left"})
@@ -81,6 +82,11 @@ class Answer:
     reply: Reply
 
 
+def is_in_batch(why: str) -> bool:
+    """Whether that is why a question has no answer: it was handed in just now, or before."""
+    return why.startswith(_IN_BATCH)
+
+
 def asked(
     connection: psycopg.Connection[Any], store_id: UUID, task: str, keys: Iterable[str]
 ) -> tuple[list[Answer], dict[str, str]]:
@@ -97,7 +103,7 @@ def asked(
     answers, open_ = list[Answer](), dict[str, str]()
     for custom_id, model, its_keys, about, reply, since in rows:
         if reply is None:
-            why = f"it was asked in a batch at {since:%Y-%m-%d %H:%M} UTC; answers come within a day"
+            why = f"{_IN_BATCH} at {since:%Y-%m-%d %H:%M} UTC; answers come within a day"
             open_.update((key, why) for key in its_keys if key in wanted)
         else:
             answers.append(_answer(custom_id, model, its_keys, about, reply))
