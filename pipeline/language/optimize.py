@@ -27,6 +27,7 @@ from pipeline.language.client import ModelClient, Prompt, Reply
 from pipeline.language.drafts import FIELDS, MOST_TEXT, Brief, Draft, Product, check, doubts
 from pipeline.language.languages import language_name
 from pipeline.language.ledger import Account
+from pipeline.language.orders import unseen
 from pipeline.language.plan import Estimate
 from pipeline.language.prices import Price
 from pipeline.language.results import Question, Status, recall, record
@@ -119,7 +120,7 @@ def plan_drafts(connection: psycopg.Connection[Any], writer: Writer, products: I
     known = recall(connection, writer.store_id, TASK, brief.marketplace, brief.language, hashes)
     for product in wanted:
         if product.instructs is not None:
-            why = f"the product's text speaks to a machine ({product.instructs!r}), so no model was asked"
+            why = f"the product's text {unseen(product.instructs)}"
             writer.drafts[product.key] = writer.silent(why)
             continue
         key = writer.question(product).key
