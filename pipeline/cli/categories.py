@@ -43,12 +43,13 @@ def map_(
     """Find the category of each product, without exporting. What did not change is not looked at again."""
     from pipeline.catalog.imports import latest_import
     from pipeline.cli.results import here
-    from pipeline.language.ledger import dollars, spending
+    from pipeline.language.ledger import dollars
     from pipeline.listings.categories.review import connected_cell, open_shelf
     from pipeline.listings.open_texts import read_open, sentence
     from pipeline.model.errors import PipelineError
     from pipeline.operations.chain import map_categories
     from pipeline.operations.launch import close_dead_runs
+    from pipeline.operations.texts import texts_of
 
     with session() as current:
         with current.connect() as connection:
@@ -61,14 +62,17 @@ def map_(
             raise PipelineError(outcome.error)
         with current.connect() as connection:
             counts = open_shelf(connection, current.settings, cell).counts()
-            spent = spending(connection, run_id=outcome.run_id, task="category")
+            asked = texts_of(connection, current.instance, store, outcome).get("categories")
             left = [sentence(one) for one in read_open(connection, store, marketplace) if one.task == "category"]
     if as_json:
-        show_json({"run": outcome.run_id, **{state: counts[state] for state in _STATES}})
+        show_json({"run": outcome.run_id, **{state: counts[state] for state in _STATES}, "model": asked})
         return
     say(_said(counts))
-    if spent.calls:
-        say(f"the model was asked {spent.calls} times, for {dollars(spent.usd_micro)}")
+    if asked is not None and asked["spent"]["requests"]:
+        cost = f"{asked['spent']['requests']} requests, for {dollars(round(asked['spent']['usd'] * 1e6))}"
+        say(f"the model was asked about {asked['estimate']['texts']} products in {cost}")
+    elif asked is not None and not asked["estimate"]["texts"]:
+        say("there was nothing new to ask the model")
     for one in left:
         say(one)
     place = f"{store} {marketplace}"
@@ -154,11 +158,14 @@ def reject(
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Reject guessed categories: the same is not guessed again for these products."""
+    """Reject guessed categories: the same is not guessed again for these products. Takes back what was accepted for them, except
+    with --all."""
+    from functools import partial
+
     from pipeline.listings.categories import review
 
     which = review.Which(product or (), product_type or (), everything)
-    _decide(store, marketplace, which, None, review.reject, person(who, why), as_json)
+    _decide(store, marketplace, which, None, partial(review.reject, named=not everything), person(who, why), as_json)
 
 
 @app.command("set", epilog="Example: pipeline categories set my-shop amazon-us SHIRT --product-type T-Shirts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -195,7 +196,7 @@ def export(
     from pipeline.labels.files import list_files
     from pipeline.labels.translation import read_locales
     from pipeline.language.languages import normalize_tag
-    from pipeline.model.errors import UsageError
+    from pipeline.model.errors import PipelineError, UsageError
 
     with session() as current, current.connect() as connection:
         found = _store(current, store)
@@ -207,15 +208,23 @@ def export(
         if not sources or not locales:
             raise UsageError(f"there is nothing to write; see: pipeline labels status {store}")
         folder = out or current.settings.data_dir / "labels" / store / "exports"
-        written = list(export_files(current.settings, sources, label_table(current, "translated_labels", store), locales, folder))
+        translated = label_table(current, "translated_labels", store)
+        there = set(translated.arrow(["locale"])["locale"].to_pylist())
+        never = [one for one in locales if one not in there]
+        if never and (locale or not there):  # the files would be in the language of the source
+            raise PipelineError(f"labels of {store} were never translated into {never[0]}: {_again(store, never)}")
+        locales = [one for one in locales if one in there]
+        written = list(export_files(current.settings, sources, translated, locales, folder))
     if as_json:
-        show_json({"files": [{**asdict(file), "path": str(file.path)} for file in written]})
+        show_json({"files": [{**asdict(file), "path": str(file.path)} for file in written], "never_translated": never})
         return
     show_table(
         ("resource", "language", "translated", "missing", "stale", "file"),
         [(f.resource, f.locale, f.translated, f.missing, f.stale, f.path) for f in written],
         empty="nothing was written",
     )
+    if never:
+        say(f"not written, as it was never translated: {', '.join(never)}; {_again(store, never)}")
     if any(file.missing for file in written):
         say(f"missing texts are those of the source; why: pipeline labels list {store} --state untranslated")
 
@@ -289,6 +298,10 @@ def drop(store: StoreKey, locale: Locale = None, resource: Resource = None, as_j
         show_json({"store": store, "locale": locale, "resource": resource})
     else:
         say("dropped; it counts from the next import or translation on")
+
+
+def _again(store: str, locales: Sequence[str]) -> str:
+    return f"pipeline labels translate {store} --to {','.join(locales)}"
 
 
 def _store(current: Session, key: str) -> Store:

@@ -23,6 +23,7 @@ from pipeline.language.metadata import estimate_metadata
 from pipeline.language.plan import Estimate, estimate
 from pipeline.language.run import NOTHING, Model, ask_model, configured_model
 from pipeline.language.translate import Work
+from pipeline.model.errors import PipelineError
 from pipeline.stores.stores import Store
 
 
@@ -85,11 +86,15 @@ def carry_out(
     max_usd: float | None,
     progress: Callable[[int, int], None],
 ) -> tuple[pd.DataFrame, Work]:
-    """The table `translated_labels`, and what the model did for it. `connection` must be in autocommit mode."""
+    """The table `translated_labels`, and what the model did for it. `connection` must be in autocommit mode.
+
+    Raises PipelineError when the model cannot be used at all, as nothing else is wanted of it; what it answered is kept."""
     work = NOTHING
     if prepared.model is not None:
         budget = None if max_usd is None else int(max_usd * 1_000_000)
         budgets = limited(read_budgets(connection, prepared.store.id), budget)
         account = Account(prepared.store.id, prepared.store.key, run_id, budgets)
         work = ask_model(connection, prepared.model, account, TASK, [each.plan for each in prepared.plans], progress)
+        if work.unusable:
+            raise PipelineError(str(work.stopped))
     return rows_of(prepared.plans), work

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from pipeline.language.client import ModelClient, Prompt, Reply, unusable
+from pipeline.language.client import ModelClient, Prompt, Reply
 from pipeline.language.ledger import Account, BudgetExhausted, Reservation, release, reserve, settle
 from pipeline.language.limiter import Limiter
 from pipeline.language.prices import FREE, Price, Usage, price_of
@@ -74,7 +74,7 @@ class Asker:
             if reply.kind == "unsupported":  # asked differently the next time; each way is refused once
                 continue
             if reply.kind == "unusable":
-                self.stopped, self.unusable = str(unusable(self.client.endpoint, reply.detail)), True
+                self.stopped, self.unusable = reply.detail, True
             elif reply.kind in ("overloaded", "lost"):
                 attempt, lost = attempt + 1, lost + (reply.kind == "lost")
                 wait = self._wait(reply, attempt)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from pipeline.language.client import unusable
 from pipeline.model.errors import PipelineError
 from pipeline.settings import ModelEndpoint
 
@@ -30,6 +31,10 @@ _MAX_LINE = 8_000_000
 
 class NoBatches(PipelineError):
     """The server has no Batch API."""
+
+
+class BatchesRefused(PipelineError):
+    """The server takes no request from us: key, or credit. What was sent is not there."""
 
 
 class BatchGone(PipelineError):
@@ -73,7 +78,8 @@ class BatchApi:
         self._openai.close()
 
     def send(self, content: bytes, run_key: str) -> str:
-        """Hand in a file of requests; the batch's id. Raises NoBatches, and PipelineError when it is not known to be there."""
+        """Hand in a file of requests; the batch's id. Raises NoBatches, BatchesRefused, and PipelineError when it is not known to
+        be there."""
         import openai
 
         try:
@@ -146,4 +152,7 @@ class BatchApi:
         from pipeline.platform.http import redact
 
         said = redact(str(error), filter(None, [self.endpoint.api_key.reveal()]))[:120]
+        code = str(getattr(error, "code", None) or getattr(error, "type", None) or "")
+        if (why := unusable(self.endpoint, getattr(error, "status_code", 0), code, said)) is not None:
+            return BatchesRefused(why)
         return PipelineError(f"the Batch API of {self.endpoint.model} failed ({said}); it is tried again later")

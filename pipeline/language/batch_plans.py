@@ -15,6 +15,7 @@ from pipeline.language.ledger import Account
 from pipeline.language.plan import Item, Plan, first_numbers, packs
 from pipeline.language.prices import Price
 from pipeline.language.segments import Result
+from pipeline.model.errors import PipelineError
 from pipeline.settings import ModelEndpoint
 
 
@@ -68,7 +69,7 @@ def keep_of(
 
 def post_plans(
     connection: psycopg.Connection[Any], endpoint: ModelEndpoint, price: Price, account: Account, task: str, plans: Sequence[Plan]
-) -> tuple[int, str | None]:
+) -> tuple[int, PipelineError | None]:
     """Hand in the items of the plans and take them out; how many texts that is, and why it was not all.
 
     A server without a Batch API leaves the plans as they are."""

@@ -20,7 +20,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from pipeline.language.batch_api import ENDED, MAX_BYTES, MAX_REQUESTS, BatchApi, BatchGone, NoBatches
+from pipeline.language.batch_api import ENDED, MAX_BYTES, MAX_REQUESTS, BatchApi, BatchesRefused, BatchGone, NoBatches
 from pipeline.language.client import Prompt, Reply, read_answer, request_body
 from pipeline.language.ledger import Account, BudgetExhausted, Reservation, release, reservation_of, reserve, settle
 from pipeline.language.prices import Price, Usage
@@ -29,7 +29,8 @@ from pipeline.platform.locks import is_locked
 from pipeline.settings import ModelEndpoint
 
 #: Why a question that was just handed in has no answer.
-IN_BATCH = "it was asked in a batch; answers come within a day"
+_IN_BATCH = "it was asked in a batch"
+IN_BATCH = f"{_IN_BATCH}; answers come within a day"
 _KEPT_DAYS = 30
 #: In place of an answer: the batch ended without one, so the question is open. Kept to know what a batch was asked.
 _LEFT = Jsonb({"kind": "left"})
@@ -81,6 +82,11 @@ class Answer:
     reply: Reply
 
 
+def is_in_batch(why: str) -> bool:
+    """Whether that is why a question has no answer: it was handed in just now, or before."""
+    return why.startswith(_IN_BATCH)
+
+
 def asked(
     connection: psycopg.Connection[Any], store_id: UUID, task: str, keys: Iterable[str]
 ) -> tuple[list[Answer], dict[str, str]]:
@@ -97,7 +103,7 @@ def asked(
     answers, open_ = list[Answer](), dict[str, str]()
     for custom_id, model, its_keys, about, reply, since in rows:
         if reply is None:
-            why = f"it was asked in a batch at {since:%Y-%m-%d %H:%M} UTC; answers come within a day"
+            why = f"{_IN_BATCH} at {since:%Y-%m-%d %H:%M} UTC; answers come within a day"
             open_.update((key, why) for key in its_keys if key in wanted)
         else:
             answers.append(_answer(custom_id, model, its_keys, about, reply))
@@ -149,11 +155,12 @@ def post(
     account: Account,
     task: str,
     requests: Iterable[Request],
-) -> tuple[set[str], str | None]:
-    """Hand in requests: the keys of those that were, and why it was not all.
+) -> tuple[set[str], PipelineError | None]:
+    """Hand in requests: the keys of those that were, and why it was not all; a server that fails is no error.
 
     A server without a Batch API takes none, and nothing is said: the rest is to be asked directly."""
-    posted, stopped = set[str](), None
+    posted: set[str] = set()
+    stopped: PipelineError | None = None
     left = iter(requests)
     request = next(left, None)
     if request is None:
@@ -173,7 +180,7 @@ def post(
                         worst = price.most(request.prompt.most_tokens, request.prompt.max_tokens)
                         call = reserve(connection, account, worst, task=task, model=endpoint.model).call_id
                     except BudgetExhausted as error:
-                        stopped = str(error)
+                        stopped = error
                         break
                     size += len(line)
                     lines.append(line)
@@ -187,6 +194,11 @@ def post(
                 except NoBatches:
                     forget(connection, run_key, "the server has no Batch API")
                     return posted, None
+                except BatchesRefused as refused:
+                    forget(connection, run_key, str(refused))
+                    return posted, refused
+                except PipelineError as error:  # it may be there, and is looked for when batches are polled
+                    return posted, error
                 connection.execute(
                     "UPDATE language_batches SET batch_id = %s, status = 'sent' WHERE run_key = %s", (batch_id, run_key)
                 )

@@ -27,7 +27,6 @@ from pipeline.language.plan import Estimate
 from pipeline.language.prices import Price
 from pipeline.language.results import Question, recall, record
 from pipeline.language.run import Model
-from pipeline.model.errors import PipelineError
 
 #: Part of the key of every recorded answer: raise it when the words of the prompt change.
 VERSION = 1
@@ -160,16 +159,15 @@ def ask_choices(
 ) -> None:
     """Read what batches answered, ask for all that is open, and put the answers into `chooser`.
 
-    `connection` must be in autocommit mode.
-
-    Raises PipelineError when the model cannot be used at all; what was recorded until then is kept."""
+    `connection` must be in autocommit mode."""
     if not connection.autocommit:
         raise ValueError("reservations must be committed at once: give a connection in autocommit mode")
     packs = _packs(chooser.open)
     if model.endpoint.transport == "batch":
         requests = (_request(chooser, pack) for pack in packs)
-        posted, chooser.stopped = post(connection, model.endpoint, model.price.in_batch(), account, chooser.task, requests)
+        posted, refused = post(connection, model.endpoint, model.price.in_batch(), account, chooser.task, requests)
         chooser.waiting |= posted
+        chooser.stopped = str(refused) if refused is not None else None
         left = [choice for choice in chooser.open if chooser.question(choice).key not in posted]
         packs = _packs(left) if chooser.stopped is None else []
     if not packs and not chooser.answers:
@@ -193,8 +191,6 @@ def ask_choices(
             failed = next((one for one in ended if isinstance(one, BaseException)), None)
             if failed is not None:
                 raise failed
-            if asker.unusable:
-                raise PipelineError(str(asker.stopped))
 
     asyncio.run(work())
 

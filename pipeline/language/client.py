@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pipeline.language.prices import Usage
-from pipeline.model.errors import PipelineError
 from pipeline.settings import STRUCTURED_MODES, ModelEndpoint
 
 if TYPE_CHECKING:
@@ -26,6 +25,13 @@ TIMEOUT_SECONDS = 120.0
 _MAX_ANSWER = 4_000_000
 #: An upper bound of what the chat format and the answer's schema add to the prompt, in tokens.
 _OVERHEAD = 200
+#: By the status of a refusal that holds for every request: what to change.
+_UNUSABLE = {
+    401: "its key is refused, set LLM_API_KEY to one that is taken",
+    402: "the account has no credit left, add some or set another LLM_API_KEY",
+    403: "its key may not use it, set another LLM_API_KEY or LLM_MODEL",
+    404: "there is no such model or address, set LLM_MODEL or LLM_BASE_URL",
+}
 #: Fields that a server may refuse, and then are not sent again.
 _OPTIONAL = {"max_completion_tokens", "max_tokens", "reasoning_effort"}
 
@@ -38,7 +44,7 @@ Kind = Literal[
     "unsupported",  # the server does not take how it was asked; asked differently it may
     "overloaded",  # try again later: 408, 409, 429, 5xx, or no connection
     "lost",  # it is not known whether the server worked on it
-    "unusable",  # no call can succeed: key, model or credit
+    "unusable",  # no call can succeed: key, model or credit; `detail` says what to change
 ]
 
 
@@ -134,8 +140,8 @@ class ModelClient:
         status, code = error.status_code, str(error.code or error.type or "")
         said = redact(error.message or "", filter(None, [self.endpoint.api_key.reveal()]))[:120]
         detail = f"HTTP {status}{f' {code}' if code else ''}: {said}"
-        if status in (401, 402, 403, 404) or (status == 429 and "quota" in code):
-            return Reply("unusable", detail=detail)
+        if (why := unusable(self.endpoint, status, code, detail)) is not None:
+            return Reply("unusable", detail=why)
         if status in (408, 409, 429) or status >= 500:
             return Reply("overloaded", detail=f"HTTP {status}", retry_after=retry_after(error.response.headers))
         if status == 400:
@@ -149,11 +155,10 @@ class ModelClient:
         return Reply("bad_request", detail=detail)
 
 
-def unusable(endpoint: ModelEndpoint, detail: str) -> PipelineError:
-    """The sentence for a model that cannot be asked at all."""
-    return PipelineError(
-        f"the model {endpoint.model} cannot be used ({detail}); check LLM_BASE_URL, LLM_API_KEY, LLM_MODEL and the credit left"
-    )
+def unusable(endpoint: ModelEndpoint, status: int, code: str, detail: str) -> str | None:
+    """The sentence for a refusal that means that no call can succeed, and what to change; None for any other."""
+    change = _UNUSABLE[402] if status == 429 and "quota" in code else _UNUSABLE.get(status)
+    return None if change is None else f"the model {endpoint.model} cannot be used ({detail}): {change}"
 
 
 def request_body(endpoint: ModelEndpoint, prompt: Prompt, mode: str, without: Collection[str] = ()) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pipeline.language import claims, facts, grounding
+from pipeline.language import claims, facts, grounding, hearsay
 from pipeline.language.languages import base
 from pipeline.language.masks import spans
 from pipeline.language.telling import telling
-from pipeline.language.wording import folded, stem
+from pipeline.language.wording import folded, sentences, stem
 
 #: In the order in which they are judged.
 FIELDS = ("title", "description", "bullets", "keywords")
@@ -40,6 +40,8 @@ _CHATTER = re.compile(
 _MOST_SHOWN = 120
 #: Kinds of facts that a title takes from a description only where a person sees it.
 _PROMISES = ("certification", "country", "compatibility", "claim")
+#: And any other text.
+_SEALS = ("certification",)
 #: What a doubt begins with.
 DOUBT = "a person must see"
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
@@ -144,21 +146,50 @@ def check(product: Product, brief: Brief, texts: Mapping[str, str]) -> tuple[dic
     return good, problems
 
 
-def doubts(product: Product, brief: Brief, texts: Mapping[str, str]) -> dict[str, list[str]]:
-    """By field: what is no fact that a list knows, and that the product does not say either. Not wrong, but for a person to see:
-    a buyer could take "vets recommend it" at its word."""
+def doubts(product: Product, brief: Brief, texts: Mapping[str, str], answer: Mapping[str, str]) -> dict[str, list[str]]:
+    """By field: what is no fact that a list knows, and that the product does not say either, or only in passing. Not wrong, but
+    for a person to see: a buyer could take "vets recommend it" at its word. `answer` is all that was written with `texts`."""
     known, found = product.known(brief.brands), dict[str, list[str]]()
     own = facts.Known([product.title, *product.about.values()])
-    for said in claims.stated(folded(texts.get("title", "")), brief.tongue, _PROMISES):
-        if not own.states(said):  # as in an order that nobody took for one
-            found.setdefault("title", []).append(f"{DOUBT}: only the description says {said.shown!r}")
+    for name, text in texts.items():
+        for said in claims.stated(folded(text), brief.tongue, _PROMISES if name == "title" else _SEALS):
+            if not own.states(said):
+                found.setdefault(name, []).append(f"{DOUBT}: only the description says {said.shown!r}")
     for name in ("description", "bullets"):
         for sentence in grounding.beside(texts.get(name, ""), known.has_form, brief.tongue):
             found.setdefault(name, []).append(f"{DOUBT}: the product does not say {sentence[:_MOST_SHOWN]!r}")
+        for denial in facts.new_denials(texts.get(name, ""), known, brief.tongue):
+            found.setdefault(name, []).append(f"{DOUBT}: the product does not deny it in these words: {denial[:_MOST_SHOWN]!r}")
     for keyword in texts.get("keywords", "").split(", "):
         new = [word for word in telling(keyword, brief.tongue) if not known.has_form(word) and stem(word) not in brief.vocabulary]
         if new:
             found.setdefault("keywords", []).append(f"{DOUBT}: neither the product nor the catalog says {new[0]!r}")
+    for name, problems in _in_passing(product, brief, texts, answer, known).items():
+        found.setdefault(name, []).extend(problems)
+    return found
+
+
+def _in_passing(
+    product: Product, brief: Brief, texts: Mapping[str, str], answer: Mapping[str, str], known: facts.Known
+) -> dict[str, list[str]]:  # fmt: skip
+    """By field: what only sentences say that no text may rest on alone, in these words or in others."""
+    fields = dict(zip(product.said, known.texts, strict=True))
+    prose = fields.pop("description", "")
+    written = "\n".join(text for name, text in answer.items() if name in ("title", "description", "bullets"))
+    passages, weak = hearsay.parted(fields.values(), prose, written, brief.tongue)
+    if not weak:
+        return {}
+    ground = facts.Known(passages, known.brands)
+    found = dict[str, list[str]]()
+    copied = sentences(prose)
+    for name, text in texts.items():
+        text = hearsay.without(text, copied) if name == "description" else text
+        words = list(hearsay.resting(text, ground, known, brief.tongue))
+        source = next((one for one in weak if words and facts.Known([one]).has_form(words[0])), "")
+        if words:
+            found[name] = [f"{DOUBT}: {words[0]!r} is only said in {source[:_MOST_SHOWN]!r}"]
+        elif new := facts.invented(text, ground, brief.tongue, any_case=name == "keywords"):
+            found[name] = [f"{DOUBT}: {new[0]}, but for what is said in {weak[0][:_MOST_SHOWN]!r}"]
     return found
 
 

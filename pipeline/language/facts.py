@@ -16,7 +16,7 @@ from functools import cached_property
 from pipeline.language import claims, positions
 from pipeline.language.grounding import affirmed
 from pipeline.language.measures import Measure, inside, measures, placed_measures, shared
-from pipeline.language.names import models, names
+from pipeline.language.names import is_count, models, names
 from pipeline.language.negations import denials, denied, implied, negated
 from pipeline.language.wording import (
     LANGUAGES,
@@ -33,11 +33,11 @@ from pipeline.language.wording import (
 )  # fmt: skip
 
 __all__ = [
-    "VERSION", "Known", "borrowed", "fold", "instructs", "invented", "kept_share", "lost", "new_words", "plain_sentences",
-    "supported", "visible",
+    "VERSION", "Known", "borrowed", "fold", "instructs", "invented", "kept_share", "lost", "new_denials", "new_words",
+    "plain_sentences", "supported", "visible",
 ]  # fmt: skip
 #: Part of the key of every recorded answer: raise it when rules or words change so that refused texts deserve another try.
-VERSION = 5
+VERSION = 6
 #: What a title may not lose: kinds of facts, and for whom and how a product is made.
 _KEPT = ("material", "color", "claim")
 _KEPT_CLAIMS = frozenset(
@@ -155,28 +155,30 @@ def invented(text: str, known: Known, language: str, *, any_case: bool = False) 
     in search terms."""
     text = unicodedata.normalize("NFKC", text)
     found: dict[str, None] = {}
-    rest = list(text)
-    for each, start, end in placed_measures(text, both(language)):
-        rest[start:end] = " " * (end - start)
+    for each in measures(text, both(language)):
         if each.dimension and not any((each.dimension, size) in known.sizes for size in each.sizes):
             found[f"{each.shown!r} is a new number or unit"] = None
         elif not each.dimension and known.numbers.isdisjoint(each.values):
             found[f"the number {each.shown!r} is new"] = None
     found.update(dict.fromkeys(_new_statements(text, known, language)))
-    found.update(dict.fromkeys(_new_in_positions("".join(rest), known, language)))
-    for shown in models("".join(rest)):
+    rest = _without_measures(text, both(language))
+    found.update(dict.fromkeys(_new_in_positions(rest, known, language)))
+    for shown in models(rest):
         if not known.has_code(shown):
             found[f"{shown!r} is a new model number or abbreviation"] = None
     for shown in names(text, frozenset(known.brands), language, any_case=any_case):
         place = next(claims.stated(folded(shown), language, ("country",)), None)  # judged as such: Italy, of Italian leather
         if place is None and not known.has(shown) and fold(shown) not in known.folded:
             found[f"{shown!r} is a new name"] = None
-    for denial in denials(text, both(language)):
-        if denial.about.isdisjoint(known.denials):
-            found[f"{denial.shown!r} denies what the product does not deny"] = None
     for word in affirmed(text, known.texts, language):
         found[f"{word!r} is affirmed, which the product denies"] = None
     return list(found)
+
+
+def new_denials(text: str, known: Known, language: str) -> list[str]:
+    """What a text denies, in words in which the product denies nothing: something else, or the same in other words."""
+    found = denials(visible(text), both(language))
+    return list(dict.fromkeys(one.shown for one in found if one.about.isdisjoint(known.denials)))
 
 
 def _new_statements(text: str, known: Known, language: str) -> Iterator[str]:
@@ -219,11 +221,8 @@ def _inside(place: int, spans: Sequence[tuple[int, int]]) -> bool:
 
 def new_words(text: str, known: Known, language: str) -> list[str]:
     """Words of a title that the source does not have; a title only arranges what is known."""
-    rest = list(text)
-    for each, start, end in placed_measures(text, ()):  # numbers and units are judged as such
-        if each.dimension:
-            rest[start:end] = " " * (end - start)
-    words = dict.fromkeys(WORD.findall("".join(rest)))
+    rest = _without_measures(text, (), bare=True)  # numbers and units are judged as such
+    words = dict.fromkeys(word for word in WORD.findall(rest) if not is_count(word))
     has = known.has_form if language == "de" else known.has  # Teebeutel, of "20 Beutel" Tee
     return [word for word in words if not word.isdigit() and fold(word) not in neutral(language) and not has(word)]
 
@@ -245,9 +244,9 @@ def lost(before: str, after: str, language: str, *, title: bool = False) -> list
         bare = each.dimension in _BARE  # an age or a time may lose its unit: from 3 years, aged 3
         if not same and each.values != {1} and (known.numbers.isdisjoint(each.values) or not bare):
             found[f"the number {each.shown!r} is lost"] = None
-    for denial in denials(visible(before), both(language)):
-        if denial.about.isdisjoint(known.denials):
-            found[f"the negation {denial.shown!r} is lost"] = None
+    denies = [one for one in denials(visible(before), both(language)) if one.about.isdisjoint(known.denials)]
+    if len(denies) > len(new_denials(after, Known([before]), language)):  # else they are there in other words
+        found.update((f"the negation {one.shown!r} is lost", None) for one in denies)
     if title:
         for said in claims.stated(folded(before), language, _KEPT):
             if (said.kind != "claim" or said.concept in _KEPT_CLAIMS) and not known.states(said):
@@ -255,10 +254,19 @@ def lost(before: str, after: str, language: str, *, title: bool = False) -> list
         for size in _LETTER_SIZE.findall(before):
             if size not in _LETTER_SIZE.findall(after):
                 found[f"the size {size!r} is lost"] = None
-    for shown in models(before):
+    for shown in models(_without_measures(before, both(language))):
         if any(char.isdigit() for char in shown) and not known.has_code(shown):
             found[f"{shown!r} is lost"] = None
     return list(found)
+
+
+def _without_measures(text: str, languages: Collection[str], *, bare: bool = False) -> str:
+    """`bare` numbers may stay."""
+    rest = list(text)
+    for each, start, end in placed_measures(text, languages):
+        if each.dimension or not bare:
+            rest[start:end] = " " * (end - start)
+    return "".join(rest)
 
 
 def kept_share(before: str, after: str) -> float:

@@ -1,7 +1,7 @@
-"""Whether a text may stand for another: the same placeholders, tags, codes, numbers and terms, within its limits,
-nothing denied that was affirmed, and nothing that advertises. Code decides.
+"""Whether a text may stand for another: the same placeholders, tags, codes, numbers, terms and listed facts, within its limits,
+all of it, nothing turned into its opposite, and nothing that advertises. Code decides.
 
-The same function judges people's translations, remembered ones and a model's. It proves integrity, not meaning.
+The same function judges people's translations, remembered ones and a model's. Of the meaning it knows what lists of words know.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import unescape
 
-from pipeline.language import appeals, numbers, polarity, structure, tongues, units
+from pipeline.language import appeals, coverage, numbers, opposites, polarity, restated, structure, tongues, units
 from pipeline.language.glossary import Glossary
 from pipeline.language.languages import base, density, lengths, scripts
 from pipeline.language.masks import bare, even, find_terms, spans
 from pipeline.language.segments import Segment
 
 #: Part of the key of every recorded answer: raise it when the rules change so that rejected texts deserve another try.
-VERSION = 3
+VERSION = 4
 _VOID = {"br", "hr", "img", "input", "wbr", "meta", "link", "source", "area", "col", "embed"}
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)")
 _ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w*);")
@@ -126,12 +126,13 @@ def _tags(source: str, target: str, html: bool) -> Iterable[str]:
 
 
 def _said(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:
-    """Numbers, units, negations and language of texts without markup."""
+    """Numbers, units, facts, negations, language and size of texts without markup."""
     yield from list(numbers.compare(source, target, source_locale, target_locale)) or units.compare(
         source, target, source_locale, target_locale
     )
-    yield from polarity.compare(source, target, base(source_locale), base(target_locale))
-    yield from tongues.compare(source, target, base(source_locale), base(target_locale))
+    for said in (polarity, opposites, restated, tongues):
+        yield from said.compare(source, target, base(source_locale), base(target_locale))
+    yield from coverage.compare(source, target, source_locale, target_locale)
 
 
 def _terms(source: str, target: str, kept: list[str], preferred: Mapping[str, str]) -> Iterable[str]:
@@ -155,10 +156,18 @@ def _shape(source: str, target: str, max_length: int | None) -> Iterable[str]:
         yield "it does not have the line breaks of the source"
     if "```" in target and "```" not in source:
         yield "it has a code fence"
+    if _capitals(target) and any(letter.islower() for letter in bare(source)):
+        yield "it is in capitals, and the source is not"
     core, given = target.strip(), source.strip()
     for pair in _QUOTES:
         if len(core) > 1 and core[0] == pair[0] and core[-1] == pair[1] and given[:1] not in "\"'“„«‘`":
             yield "it is in quotation marks"
+
+
+def _capitals(text: str) -> bool:
+    """Whether a text of several words, or more, has only capitals; "N/A" has none."""
+    words = re.findall(r"[^\W\d_]{2,}", bare(text))
+    return len(words) > 1 and all(letter.isupper() for word in words for letter in word)
 
 
 def _length(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:

@@ -20,7 +20,7 @@ from psycopg.rows import class_row
 from pipeline.language.prices import Usage, default_budgets
 from pipeline.model.errors import PipelineError
 
-_NEXT_MONTH = "go on next month"
+_EACH_RUN, _NEXT_MONTH = "run it again: each run has its own", "go on next month"
 
 
 class BudgetExhausted(PipelineError):
@@ -29,11 +29,13 @@ class BudgetExhausted(PipelineError):
 
 @dataclass(frozen=True)
 class Budgets:
-    """Most that may be spent: in one run, by the store in a month, by all stores in a month."""
+    """Most that may be spent: in one run, by the store in a month, by all stores in a month. `asked`: whoever started the run
+    wants it to spend no more than `run`."""
 
     run: int
     store_month: int
     month: int
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,8 @@ def set_budget(connection: psycopg.Connection[Any], store_id: UUID | None, perio
 
 
 def limited(budgets: Budgets, run: int | None) -> Budgets:
-    """With a smaller budget for one run."""
-    return budgets if run is None else replace(budgets, run=min(run, budgets.run))
+    """With a smaller budget for one run, as whoever starts it wants."""
+    return budgets if run is None or run >= budgets.run else replace(budgets, run=run, asked=True)
 
 
 def reserve(connection: psycopg.Connection[Any], account: Account, usd_micro: int, *, task: str, model: str) -> Reservation:
@@ -100,13 +102,9 @@ def reserve(connection: psycopg.Connection[Any], account: Account, usd_micro: in
     with connection.transaction():
         row = connection.execute("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')").fetchone()
         month = str(row[0]) if row else ""
-        limits = {
-            f"run:{account.run_id}": (account.budgets.run, "one run", "run it again: each run has its own"),
-            f"store:{account.store_id}:{month}": (account.budgets.store_month, f"{account.store_key} in {month}", _NEXT_MONTH),
-            f"month:{month}": (account.budgets.month, f"all stores in {month}", _NEXT_MONTH),
-        }
-        for scope, (limit, whose, otherwise) in limits.items():  # always in this order, so that two processes do not deadlock
-            _take(connection, scope, usd_micro, limit, whose, otherwise)
+        limits = _limits(account, month)
+        for scope, limit in limits.items():  # always in this order, so that two processes do not deadlock
+            _take(connection, scope, usd_micro, limit)
         row = connection.execute(
             "INSERT INTO language_calls (spender, store_key, run_id, task, model, month, reserved_usd_micro) "
             "VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
@@ -128,17 +126,40 @@ def reservation_of(connection: psycopg.Connection[Any], call_id: int) -> Reserva
     return Reservation(call_id, int(reserved), (f"run:{run_id}", f"store:{spender}:{month}", f"month:{month}"))
 
 
-def _take(connection: psycopg.Connection[Any], scope: str, usd_micro: int, limit: int, whose: str, otherwise: str) -> None:
+@dataclass(frozen=True)
+class _Limit:
+    """One budget, and what people can do when it ends; `otherwise` only helps where it covers a call at all."""
+
+    usd_micro: int
+    name: str
+    more: str
+    otherwise: str
+
+
+def _limits(account: Account, month: str) -> dict[str, _Limit]:
+    """By scope of `language_spend`."""
+    budgets, store, raise_ = account.budgets, account.store_key, "raise it with: pipeline language budget"
+    run = f"the budget of {dollars(budgets.run)} for one run", f"{raise_} {store} --run USD"
+    if budgets.asked:
+        run = f"the most of {dollars(budgets.run)} that this run was to spend (--max-usd)", "give it more, or leave that out"
+    own = f"the budget of {dollars(budgets.store_month)} for {store} in {month}", f"{raise_} {store} --month USD"
+    all_ = f"the budget of {dollars(budgets.month)} for all stores in {month}", f"{raise_} --month USD"
+    return {
+        f"run:{account.run_id}": _Limit(budgets.run, *run, _EACH_RUN),
+        f"store:{account.store_id}:{month}": _Limit(budgets.store_month, *own, _NEXT_MONTH),
+        f"month:{month}": _Limit(budgets.month, *all_, _NEXT_MONTH),
+    }
+
+
+def _take(connection: psycopg.Connection[Any], scope: str, usd_micro: int, limit: _Limit) -> None:
     connection.execute("INSERT INTO language_spend (scope, usd_micro) VALUES (%s, 0) ON CONFLICT DO NOTHING", (scope,))
     taken = connection.execute(
         "UPDATE language_spend SET usd_micro = usd_micro + %s WHERE scope = %s AND usd_micro + %s <= %s",
-        (usd_micro, scope, usd_micro, limit),
+        (usd_micro, scope, usd_micro, limit.usd_micro),
     )
     if taken.rowcount != 1:
-        few, more = ("a single", "") if usd_micro > limit else ("another", f", or {otherwise}")
-        raise BudgetExhausted(
-            f"the budget of {dollars(limit)} for {whose} does not cover {few} call; raise it with: pipeline language budget{more}"
-        )
+        few, otherwise = ("a single", "") if usd_micro > limit.usd_micro else ("another", f", or {limit.otherwise}")
+        raise BudgetExhausted(f"{limit.name} does not cover {few} call; {limit.more}{otherwise}")
 
 
 def settle(connection: psycopg.Connection[Any], reservation: Reservation, usd_micro: int, usage: Usage, outcome: str) -> None:

@@ -14,6 +14,7 @@ _MODEL = re.compile(
     r"(?<!\w)(?=[\w./-]*\d)(?=[\w./-]*[^\W\d_])[^\W_](?:[\w./-]*[^\W_])?|(?<!\w)[A-ZÄÖÜÉÈ]{2,}(?:-[A-Z0-9]+)*(?!\w)"
     r"|(?<=[^\W\d_] )[B-DF-HJ-NP-XZ](?![\w'’]|\.\w)"  # Vitamin C
 )
+_COUNT = re.compile(r"[x×]\d+|\d+[x×]", re.IGNORECASE)
 _INNER = re.compile(r"(?<!\w)[^\W\d_]+[a-zäöüßéè][A-ZÄÖÜÉ][^\W_]*")
 _SENTENCE = re.compile(r"(?:^|[.!?:;•\n]|\s[-–—]\s|[-–—]\s)\s*[\"'“„«(]*$")
 _CAPITAL = re.compile(r"(?<![\w'’])[A-ZÄÖÜÉÈÀÁÍÓÚÑÇ][^\W\d_]+(?:['’][^\W\d_]+)?(?![\w'’])")
@@ -22,7 +23,13 @@ _CAPITAL = re.compile(r"(?<![\w'’])[A-ZÄÖÜÉÈÀÁÍÓÚÑÇ][^\W\d_]+(?:['
 def models(text: str) -> Iterator[str]:
     for pattern in (_MODEL, _INNER):
         for match in pattern.finditer(text):
-            yield match[0]
+            if not is_count(match[0]):
+                yield match[0]
+
+
+def is_count(word: str) -> bool:
+    """x30, 12x"""
+    return _COUNT.fullmatch(word) is not None
 
 
 def names(text: str, brands: frozenset[str], language: str, *, any_case: bool = False) -> Iterator[str]:

@@ -22,8 +22,10 @@ _NOT_FREE = frozenset(
 )  # fmt: skip
 #: Where what a negation is of ends: after so many words, or with its clause.
 _CLAUSE = re.compile(
-    r"[.;:!?\n,()]|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks|while|wahrend|tandis|mientras)(?!\w)"
+    r"[.;:!?\n()]|,(?!\s*(?:which|that|die|der|das|qui|que)(?!\w))|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks|while|wahrend|tandis|mientras)(?!\w)"
 )
+#: And where it begins, if what is denied stands before: "washable and not for dryers".
+_BEGIN = re.compile(rf"{_CLAUSE.pattern}|(?<!\w)(?:and|so|or|und|oder|also|et|ou|donc|y|o|asi)(?!\w)")
 _MOST_WORDS = 8
 #: What these are of is the next word alone.
 _SHORT = (
@@ -119,7 +121,7 @@ def denied(text: str, languages: Iterable[str], *, whole: bool = False) -> list[
             # "Ampoule non fournie": what is denied stands before.
             if language == "de" or (whole and not (short and telling(text[match.end() : end], language))):
                 before = text[max(0, start - 60) : start]
-                last = max((one.end() for one in re.finditer(rf"{_CLAUSE.pattern}|(?<!\w)und(?!\w)", before)), default=0)
+                last = max((one.end() for one in _BEGIN.finditer(before)), default=0)
                 start -= len(before) - last
             found.append((start, following[-1] if following else match.end()))
     return found

@@ -140,7 +140,8 @@ def _negative(text: str, start: int) -> bool:
 
 @cache
 def _minus() -> re.Pattern[str]:
-    return re.compile(rf"(?<![^\W\d_])(?:{'|'.join(map(re.escape, minus_words()))})\s?$", re.IGNORECASE)
+    words = "|".join(map(re.escape, minus_words()))
+    return re.compile(rf"(?<![^\W\d_])(?<!au )(?<!al )(?<!lo )(?<!ao )(?:{words})\s?$", re.IGNORECASE)  # au moins 8: at least
 
 
 def _spelled(match: re.Match[str]) -> str:

@@ -27,11 +27,11 @@ from pipeline.language.client import ModelClient, Prompt, Reply
 from pipeline.language.drafts import FIELDS, MOST_TEXT, Brief, Draft, Product, check, doubts
 from pipeline.language.languages import language_name
 from pipeline.language.ledger import Account
+from pipeline.language.orders import unseen
 from pipeline.language.plan import Estimate
 from pipeline.language.prices import Price
 from pipeline.language.results import Question, Status, recall, record
 from pipeline.language.run import Model
-from pipeline.model.errors import PipelineError
 
 TASK = "optimize"
 #: Part of the key of every recorded answer: raise it when the words of the prompt change.
@@ -108,7 +108,7 @@ class Writer:
 
     def judged(self, product: Product, answer: Mapping[str, str]) -> Draft:
         good, problems = check(product, self.brief, answer)
-        return Draft(good, problems, self.engine, _reason(answer.get("reason", "")), doubts(product, self.brief, good))
+        return Draft(good, problems, self.engine, _reason(answer.get("reason", "")), doubts(product, self.brief, good, answer))
 
 
 def plan_drafts(connection: psycopg.Connection[Any], writer: Writer, products: Iterable[Product]) -> None:
@@ -120,7 +120,7 @@ def plan_drafts(connection: psycopg.Connection[Any], writer: Writer, products: I
     known = recall(connection, writer.store_id, TASK, brief.marketplace, brief.language, hashes)
     for product in wanted:
         if product.instructs is not None:
-            why = f"the product's text speaks to a machine ({product.instructs!r}), so no model was asked"
+            why = f"the product's text {unseen(product.instructs)}"
             writer.drafts[product.key] = writer.silent(why)
             continue
         key = writer.question(product).key
@@ -159,9 +159,7 @@ def ask_drafts(
     connection: psycopg.Connection[Any], model: Model, account: Account, writer: Writer, progress: Callable[[int, int], None]
 ) -> None:
     """Read what batches answered, ask for all that is open (nothing, when the writer is `stopped`), and put the drafts into
-    `writer`; equal products are one question. `connection` must be in autocommit mode.
-
-    Raises PipelineError when the model cannot be used at all; what was recorded until then is kept."""
+    `writer`; equal products are one question. `connection` must be in autocommit mode."""
     if not connection.autocommit:
         raise ValueError("reservations must be committed at once: give a connection in autocommit mode")
     same = _same(writer, writer.open) if writer.stopped is None else {}
@@ -171,10 +169,10 @@ def ask_drafts(
     stopped = writer.stopped or (no_credits(account.store_key) if len(wanted) < len(same) else None)
     if model.endpoint.transport == "batch":
         requests = (_request(writer, products) for products in wanted.values())
-        posted, cut = post(connection, model.endpoint, model.price.in_batch(), account, TASK, requests)
+        posted, refused = post(connection, model.endpoint, model.price.in_batch(), account, TASK, requests)
         writer.wait((product for key in posted for product in wanted.pop(key)), IN_BATCH)
-        if cut is not None:
-            stopped, wanted = cut, {}
+        if refused is not None:
+            stopped, wanted = str(refused), {}
     if not wanted and not writer.answers:
         writer.stopped = stopped
         return
@@ -199,8 +197,6 @@ def ask_drafts(
             failed = next((each for each in ended if isinstance(each, BaseException)), None)
             if failed is not None:
                 raise failed
-            if asker.unusable:
-                raise PipelineError(str(asker.stopped))
 
     try:
         asyncio.run(work())

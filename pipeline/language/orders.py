@@ -32,6 +32,9 @@ _TOKEN = re.compile(rf"(?P<word>{_LETTERS})|[.](?!\w)|[{_SIGNS}]|(?<=\s)-(?=\s)"
 _Classes = frozenset[str]
 
 
+_UNSEEN = "so no model was asked"
+
+
 @dataclass(frozen=True)
 class _Words:
     """`orders.yaml`, ready for use. `exact` and `begun` (words that begin so) say what a word is, `phrases` what several words
@@ -45,6 +48,16 @@ class _Words:
     written: re.Pattern[str]
     markup: re.Pattern[str]
     squeezed: re.Pattern[str]
+
+
+def unseen(said: str) -> str:
+    """Why a text with this order is shown to no model."""
+    return f"speaks to a machine ({said!r}), {_UNSEEN}"
+
+
+def is_unseen(problem: str) -> bool:
+    """Whether that is what a problem says."""
+    return _UNSEEN in problem
 
 
 def instructs(text: str) -> str | None:

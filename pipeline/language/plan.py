@@ -23,7 +23,7 @@ from pipeline.language.glossary import Glossary, whole
 from pipeline.language.masks import Masked, has_letters, mask
 from pipeline.language.memory import Remembered, text_hash
 from pipeline.language.memory import recall as recall_people
-from pipeline.language.orders import instructs
+from pipeline.language.orders import instructs, unseen
 from pipeline.language.prices import Price
 from pipeline.language.results import Question, Recorded
 from pipeline.language.results import recall as recall_answers
@@ -238,7 +238,7 @@ def _not_shown(segment: Segment) -> Result | None:
     said = next(filter(None, map(instructs, segment.forms.values())), None)
     if said is None:
         return None
-    why = f"it speaks to a machine ({said!r}), so no model is asked; if it is meant for buyers, translate it by hand"
+    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand"
     return Result("untranslated", "rules", problems=(why,))
 
 

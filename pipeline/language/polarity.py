@@ -20,16 +20,24 @@ def compare(source: str, target: str, source_language: str, target_language: str
     known = lists("polarity")
     if source_language not in known or target_language not in known:
         return
-    sentences = [[one for one in _SENTENCES.split(text) if one.strip()] for text in (source, target)]
-    if len(sentences[0]) != len(sentences[1]):
-        sentences = [[source], [target]]
-    for before, after in zip(*sentences, strict=True):
+    for before, after in sentences(source, target):
         denial = _denial(before, source_language)
         if denial and not _may_deny(after, target_language) and not _has(after, denial):
             yield f"{denial!r} of the source is lost: the translation denies nothing"
         denial = _denial(after, target_language)
         if denial and not _may_deny(before, source_language) and not _has(before, denial):
             yield f"{denial!r} is new: the source denies nothing"
+
+
+def sentences(source: str, target: str) -> list[tuple[str, str]]:
+    """The sentences of both side by side; the whole texts where one has more."""
+    before, after = ([one for one in _SENTENCES.split(text) if one.strip()] for text in (source, target))
+    return list(zip(before, after, strict=True)) if len(before) == len(after) else [(source, target)]
+
+
+def denies(text: str, language: str) -> bool:
+    """Whether it denies something in so many words; False for a language whose words are not known."""
+    return language in lists("polarity") and _denial(text, language) is not None
 
 
 def _denial(text: str, language: str) -> str | None:

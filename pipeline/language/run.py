@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from pipeline.language.asker import Asker, endpoint_price
+from pipeline.language.batch_api import BatchesRefused
 from pipeline.language.batch_plans import Received, leave, post_plans, take_out
 from pipeline.language.charging import keep_within, no_credits, pay_for_answers
 from pipeline.language.client import ModelClient
@@ -19,7 +20,7 @@ from pipeline.language.ledger import Account
 from pipeline.language.plan import Plan
 from pipeline.language.prices import Price
 from pipeline.language.translate import Progress, Work, translate
-from pipeline.model.errors import PipelineError, UsageError
+from pipeline.model.errors import UsageError
 from pipeline.settings import TRANSPORTS, ModelEndpoint, model_endpoint
 
 #: The operator's own prices, in the data directory.
@@ -62,9 +63,7 @@ def ask_model(
     stopped: str | None = None,
 ) -> Work:
     """Ask for all items of the plans and put the results into them. `connection` must be in autocommit mode. `stopped`: why
-    nothing more is asked; answers that are there are read.
-
-    Raises PipelineError when the model cannot be used at all; what was recorded until then is kept."""
+    nothing more is asked; answers that are there are read."""
     if not connection.autocommit:
         raise ValueError("reservations must be committed at once: give a connection in autocommit mode")
     pay_for_answers(connection, account.store_id, task, account.run_id)  # what a run that died left unpaid
@@ -74,17 +73,19 @@ def ask_model(
         left = _leave_all(plans, stopped)
     beyond = keep_within(connection, account.store_id, account.store_key, task, plans)
     try:
-        posted, unpaid = 0, None
+        posted, refused = 0, None
         if model.endpoint.transport == "batch":
-            posted, unpaid = post_plans(connection, model.endpoint, model.price.in_batch(), account, task, plans)
-            left += _leave_all(plans, unpaid) if unpaid is not None else 0
+            posted, refused = post_plans(connection, model.endpoint, model.price.in_batch(), account, task, plans)
+            left += _leave_all(plans, str(refused)) if refused is not None else 0
         work = NOTHING
         if received or any(plan.items for plan in plans):
             work = asyncio.run(_ask(connection, model, account, task, plans, progress, received, stopped))
     finally:
         pay_for_answers(connection, account.store_id, task, account.run_id)
-    stopped = work.stopped or unpaid or stopped or (no_credits(account.store_key) if beyond else None)
-    return replace(work, pending=work.pending + waiting + posted + left + beyond, stopped=stopped)
+    why = str(refused) if refused is not None else None
+    stopped = work.stopped or why or stopped or (no_credits(account.store_key) if beyond else None)
+    unusable = work.unusable or isinstance(refused, BatchesRefused)
+    return replace(work, pending=work.pending + waiting + posted + left + beyond, stopped=stopped, unusable=unusable)
 
 
 def _leave_all(plans: Sequence[Plan], why: str) -> int:
@@ -108,7 +109,4 @@ async def _ask(
 ) -> Work:
     async with ModelClient(model.endpoint) as client:
         asker = Asker(client, connection, account, model.price, task, stopped=stopped)
-        done = await translate(asker, plans, progress, received)
-        if asker.unusable:
-            raise PipelineError(str(asker.stopped))
-        return done
+        return await translate(asker, plans, progress, received)

@@ -28,7 +28,8 @@ _ENOUGH, _WORST_SHARE = 100, 0.4
 @dataclass(frozen=True)
 class Work:
     """What came of it. `stopped` says why texts were left out, which stay for the next run; `silent` how the model failed to
-    answer the last text that has no answer. `received` texts were answered by batches."""
+    answer the last text that has no answer. `received` texts were answered by batches. `unusable`: nobody will be answered before
+    the settings of the model are changed, as `stopped` says."""
 
     accepted: int
     rejected: int
@@ -38,6 +39,7 @@ class Work:
     stopped: str | None
     silent: str | None = None
     received: int = 0
+    unusable: bool = False
 
 
 @dataclass
@@ -62,7 +64,8 @@ async def translate(asker: Asker, plans: Sequence[Plan], progress: Progress, rec
     if worker.failure is not None:
         raise worker.failure
     counts = (worker.accepted, worker.rejected, worker.quarantined, worker.pending)
-    return Work(*counts, asker.calls, asker.stopped, worker.silent, sum(len(each.items) for each in received))
+    read_ = sum(len(each.items) for each in received)
+    return Work(*counts, asker.calls, asker.stopped, worker.silent, read_, asker.unusable)
 
 
 async def _all(jobs: Iterable[object]) -> None:

@@ -20,7 +20,8 @@ _ENDINGS = ("ings", "ing", "edly", "ed", "ern", "ers", "es", "en", "er", "em", "
 #: What a word of a list may end with in a text, beside its `*`.
 _FORMS = {"en": "s?", "de": "(?:e[nrsm]?)?", "fr": "e?s?", "es": "(?:e?s)?"}
 _GAP = r"(?:[^\w.!?;:\n]+[^\W_]+){0,4}[^\w.!?;:\n]+"
-_SENTENCES = re.compile(r"(?<=[.!?\]])\s+|\n")
+#: "d. h.", "lt.", "ca." and "No. 5" end none.
+_SENTENCES = re.compile(r"(?:(?<=[.!?\]])|(?<=[.!?][\"'”»)*]))(?<!\b[NnLlCc][orta]\.)\s+(?![a-zß-ÿ])|(?<=[。！？])|\n+")
 
 
 def fold(text: str) -> str:
@@ -61,16 +62,16 @@ def supported(language: str) -> bool:
     return language in LANGUAGES
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences, lines and rows of a text."""
+    return [one.strip() for one in _SENTENCES.split(visible(text)) if one.strip()]
+
+
 def plain_sentences(text: str) -> str:
-    """`text` without what instructs a machine, and without sentences about the text itself to whoever writes it ("the title must
-    begin with ..."): what they name is no fact of the product."""
-    clean = instructs(text) is None
-    kept = [one for one in _SENTENCES.split(visible(text)) if (clean or instructs(one) is None) and not _directs(one)]
-    return " ".join(kept)
-
-
-def _directs(sentence: str) -> bool:
-    return any(about.search(sentence) and orders.search(sentence) for about, orders in _directions())
+    """`text` without what instructs a machine: what that names is no fact of the product."""
+    if instructs(text) is None:
+        return visible(text)
+    return " ".join(one for one in sentences(text) if instructs(one) is None)
 
 
 def both(language: str) -> tuple[str, ...]:
@@ -125,11 +126,3 @@ def any_of(listed: Any, language: str = "any") -> str:
 @cache
 def _fold_char(char: str) -> str:
     return fold(char)
-
-
-@cache
-def _directions() -> Sequence[tuple[re.Pattern[str], re.Pattern[str]]]:
-    def bounded_(pattern: str) -> re.Pattern[str]:
-        return re.compile(rf"(?<![^\W_])(?:{pattern})(?![^\W_])", re.IGNORECASE)
-
-    return [(bounded_(one["about"]), bounded_(one["orders"])) for one in lists("facts")["directions"]]

@@ -34,8 +34,9 @@ LOCALIZED = pa.schema(
         ("description_engine", pa.string()),
         ("words", pa.list_(_WORD)),  # names and values of options, tags, values of facts
         ("problems", pa.list_(pa.string())),  # what is untranslated, and why
+        ("open", pa.string()),  # why a model is still to be asked; null where it is not
         ("made_at", pa.timestamp("us", "UTC")),  # rows that are taken over keep theirs
-        ("revision", pa.string()),  # of texts, glossary, memory and model; '' where a model has still to be asked
+        ("revision", pa.string()),  # of texts, glossary, memory and model; '' where it is open
         ("digest", pa.string()),  # of what this row says
     ]
 )
@@ -73,8 +74,9 @@ OPTIMIZED = pa.schema(
         ("score_after", pa.float64()),  # with all that is accepted or suggested
         ("source_hash", pa.string()),  # decisions hold as long as this is the same
         ("fields", pa.list_(_FIELD)),
+        ("open", pa.string()),  # why a model is still to be asked; null where it is not
         ("made_at", pa.timestamp("us", "UTC")),  # rows that are taken over keep theirs
-        ("revision", pa.string()),  # '' where a model has still to be asked
+        ("revision", pa.string()),  # '' where it is open
         ("digest", pa.string()),  # of the accepted texts; null without
     ]
 )

@@ -24,7 +24,7 @@ _WAITS_CATEGORY = "it waits for a decision: pipeline categories list"
 class Step:
     """One value of a field. `replaced` by the next one that is used, `refused` by a guard, `none` found.
 
-    `by`: source, translation, rules, model, human; of a category also choice, rule, words, marketplace, item, default.
+    `by`: source, translation, rules, model, human; of a category also choice, rule, taxonomy, words, marketplace, item, default.
     `at`: null where it is not recorded.
     """
 

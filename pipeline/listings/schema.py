@@ -33,7 +33,7 @@ LISTINGS = pa.schema(
         (
             "category_source",
             pa.string(),
-        ),  # choice | rule | lexical | marketplace | model:... | item | default, or null
+        ),  # choice | rule | taxonomy | lexical | marketplace | model:... | item | default, or null
         ("option1_name", pa.string()),
         ("option1", pa.string()),
         ("option2_name", pa.string()),
@@ -69,7 +69,7 @@ CATEGORIES = pa.schema(
         ("name", pa.string()),  # for people: the category with its parents, where that is known
         ("status", pa.string()),  # accepted (listings use it) | suggested | none
         ("confidence", pa.float64()),  # 0-1, null for none
-        ("engine", pa.string()),  # choice | rule | lexical | marketplace | model:<name>; null for none
+        ("engine", pa.string()),  # choice | rule | taxonomy | lexical | marketplace | model:<name>; null for none
         ("reason", pa.string()),
         ("attributes", pa.string()),  # JSON object: what the rule says of its products, in the marketplace's words, or null
         ("taxonomy", pa.string()),  # id of its category in Shopify's taxonomy, the store's own or the likeliest

@@ -57,15 +57,19 @@ def _arrow(before: pd.Series, after: pd.Series, currency: str | None) -> list[st
 
 
 def not_translated(overlay: Table) -> pd.DataFrame:
-    """The first products of `localized_products` with a text that stayed in the source language, and why."""
-    frame = _first(overlay, ["product_id", "state", "problems"], "state", pa.array(["partly", "untranslated"]))
+    """The first products of `localized_products` with a text that stays in the source language, and why; not those of which a
+    model is still to be asked something."""
+    frame = _first(overlay, ["product_id", "state", "problems"], "state", pa.array(["partly", "untranslated"]), without="open")
     return frame.assign(problems=[problems[0] if len(problems) else "" for problems in frame["problems"]])
 
 
-def _first(table: Table, columns: list[str], by: str, values: pa.Array) -> pd.DataFrame:
+def _first(table: Table, columns: list[str], by: str, values: pa.Array, without: str | None = None) -> pd.DataFrame:
+    """`without`: a column that must be null."""
     found: list[pa.Table] = []
     for index in range(table.batches):
-        batch = table.arrow_batch(index, [*columns, by])
+        batch = table.arrow_batch(index, [*columns, by, *([without] if without else [])])
+        if without is not None:
+            batch = batch.filter(pc.is_null(batch[without]))
         found.append(batch.filter(pc.is_in(batch[by], value_set=values)).select(columns).slice(0, SAMPLE))
         if sum(map(len, found)) >= SAMPLE:
             break

@@ -43,8 +43,10 @@ def decide_about_categories(context: dg.OpExecutionContext, workspace: Workspace
         else:
             which = review.Which(config.product_ids, config.product_types, config.everything, config.minimum)
             shelf = review.open_shelf(connection, workspace.settings, cell)
-            status, act = ("suggested", review.accept) if config.action == "accept" else (None, review.reject)
-            count = act(connection, cell, shelf.rows(status, which), person)
+            if config.action == "accept":
+                count = review.accept(connection, cell, shelf.rows("suggested", which), person)
+            else:
+                count = review.reject(connection, cell, shelf.rows(None, which), person, named=not config.everything)
     context.add_output_metadata({"decided": count, "who": config.who, "why": config.why})
 
 

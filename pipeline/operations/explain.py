@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 from pipeline.catalog.imports import latest_import
 from pipeline.catalog.schema import INVENTORY, PRODUCTS, REJECTED, VARIANTS
 from pipeline.language.optimize import TASK as OPTIMIZATION
+from pipeline.language.orders import is_unseen
 from pipeline.listings.categories.decisions import list_decisions
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.localized.build import TASK as TRANSLATION
@@ -305,12 +306,18 @@ def _texts(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product
 def _texts_left(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product_id: str) -> list[str]:
     """Which texts of the product a model is still to be asked for, and why it was not."""
     tasks = {TRANSLATION: ("localized_products", LOCALIZED), OPTIMIZATION: ("optimized_products", OPTIMIZED)}
-    why = {one.task: what_next(one) for one in read_open(connection, cell.store.key, cell.site.key)}
-    return [
-        f"it has not got {missing(task)} yet: {why[task]}"
-        for task, (name, schema) in tasks.items()
-        if task in why and _first(book.rows(name, schema, cell.site.key, product_id=product_id)).get("revision") == ""
-    ]
+    why = {(one.task, one.why): what_next(one) for one in read_open(connection, cell.store.key, cell.site.key)}
+    rows = {task: _first(book.rows(*of, cell.site.key, product_id=product_id)) for task, of in tasks.items()}
+    left = {task: why.get((task, row.get("open") or "")) for task, row in rows.items()}
+    said = [f"it has not got {missing(task)} yet: {next_}" for task, next_ in left.items() if next_ is not None]
+    return [*said, *_not_shown(rows[TRANSLATION], rows[OPTIMIZATION], cell.store.key)]
+
+
+def _not_shown(localized: Row, optimized: Row, store: str) -> list[str]:
+    """A text of the product that no model may see, if there is one, and what to do about it."""
+    problems = [*(localized.get("problems") or ()), *(text for one in optimized.get("fields") or () for text in one["problems"])]
+    found = next(filter(is_unseen, problems), None)
+    return [] if found is None else [f"{found}; change that sentence in the source to have one asked: pipeline import {store}"]
 
 
 def _mapped(connection: psycopg.Connection[Any], cell: Cell, sku: str) -> str:

@@ -197,9 +197,9 @@ def notices(connection: psycopg.Connection[Any], inbox: Inbox, rows: Sequence[Ro
     keys = {store.id: store.key for store in stores}
     for store_id, done in latest(connection, "labels_translated").items():
         if done.get("stopped") and store_id in keys:
-            store, left = keys[store_id], done.get("untranslated")
+            store, left = keys[store_id], done.get("pending")  # others are untranslated for reasons of their own
             again = f"pipeline labels translate {store}"
-            texts.append(f"{store}: {left} labels are not translated: {done['stopped']}; then: {again}")
+            texts.append(f"{store}: {left} texts of labels are still to be translated: {done['stopped']}; then: {again}")
     return [*said.values(), *died, *stuck, *_standing(connection), *texts, *requested, *lost, *arrived, *aside, *ending]
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from pipeline.language.batches import IN_BATCH
 from pipeline.language.ledger import dollars, spending
 from pipeline.language.optimize import SILENT
 from pipeline.language.optimize import TASK as OPTIMIZATION
 from pipeline.listings.categories.model import TASK as CATEGORIES
 from pipeline.listings.localized.build import TASK as TRANSLATION
+from pipeline.listings.open_texts import TRANSLATION_FIRST, UNTRANSLATED
 from pipeline.operations.launch import Outcome
 from pipeline.stores.credits import deducted_by, read_account
 from pipeline.stores.stores import get_store
@@ -42,8 +44,10 @@ def texts_of(
 ) -> dict[str, Any]:
     """By kind of work (`translation`, `optimization`, `categories`): `products` by state, `pending` (texts or products that a
     model is still to be asked for, or has not answered), `in_batches` (products of them that batches were asked about; not of
-    translations), `left` (why the first of those that are left are), what asking would take (`estimate`) and
-    what was asked (`spent`), in US dollars and credits; `credits` of the store. {} where an export does none of it."""
+    translations), `open` (products that a model is still to be asked for, by why), `left` (why the first of the others is not
+    wholly translated), `refused` (why most of those are that got no better texts, and `refusals`, how many they are), what
+    asking would take (`estimate`) and what was asked (`spent`), in US dollars and credits; `credits` of the store. {} where an
+    export does none of it."""
     found = {}
     for asset, metadata in _materialized(instance, outcome.run_id):
         if asset in _WORK and "estimated_calls" in metadata:
@@ -54,8 +58,10 @@ def texts_of(
                 "products": _counts(metadata, "by_state" if "by_state" in metadata else "by_status"),
                 "pending": _value(metadata, "pending_texts") or _value(metadata, "pending_products") or 0,
                 "in_batches": _value(metadata, "products_in_batches") or 0,
+                "open": _value(metadata, "left_open") or {},
                 "left": _left(metadata),
-                "refused": next((str(row["problem"]) for row in _rows(metadata, "refused_because")), None),
+                "refusals": _value(metadata, "products_refused") or 0,
+                "refused": _value(metadata, "most_refused_because"),
                 "stopped": None if _value(metadata, "stopped") in (None, "no") else _value(metadata, "stopped"),
                 "estimate": {
                     "texts": _value(metadata, "texts_to_ask_for") or _value(metadata, "products_to_ask_for") or 0,
@@ -108,14 +114,13 @@ def _translated(texts: Mapping[str, Any], place: str) -> Iterator[str]:
     if "translation" not in texts:
         return
     states = texts["translation"]["products"]
-    left = sum(states.values()) - states.get("translated", 0)
     yield f"{states.get('translated', 0)} of {sum(states.values())} products are translated"
-    if left:
-        stopped, first = texts["translation"]["stopped"], texts["translation"]["left"]
-        why = first or stopped or "the reasons are in localized_products"
-        yield f"{left} are not, or only partly: {why} (one by one: pipeline explain {place.split()[0]} SKU)"
-        if stopped and stopped != first and texts["translation"]["pending"]:
-            yield f"{texts['translation']['pending']} texts are still to be asked for: {stopped}"
+    yield from _open(texts["translation"])
+    refused = sum(states.values()) - states.get("translated", 0) - sum(texts["translation"]["open"].values())
+    if refused > 0:
+        why = texts["translation"]["left"] or "the reasons are in localized_products"
+        said = f"{refused} are not, or only partly{', the first' if refused > 1 else ''}: {why}"
+        yield f"{said} (one by one: pipeline explain {place.split()[0]} SKU)"
 
 
 def _optimized(texts: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -124,22 +129,33 @@ def _optimized(texts: Mapping[str, Any], place: str) -> Iterator[str]:
     states = texts["optimization"]["products"]
     optimized = states.get("accepted", 0) + states.get("suggested", 0)
     yield f"better texts are there for {optimized} of {sum(states.values())} products"
-    if waiting := texts["optimization"]["in_batches"]:
-        yield f"those of {waiting} were asked in a batch; answers come within a day"
-    if pending := texts["optimization"]["pending"] - waiting:
-        why = texts["optimization"]["stopped"] or "they wait for their translation, or the model did not answer"
-        yield f"{pending} are still to be asked for, by the next export: {why}"
-    if (refused := texts["optimization"]["refused"]) and not optimized:
-        yield f"most often because {refused}"
-        if SILENT in refused:
+    yield from _open(texts["optimization"])
+    if refused := texts["optimization"]["refusals"]:
+        why = texts["optimization"]["refused"]
+        yield f"of {refused} nothing could be used, {'most often ' if refused > 1 else ''}because {why}"
+        if SILENT in why:
             yield f"to ask once more: pipeline suggestions again {place.split()[0]}"
     if states.get("suggested"):
         yield f"those of {states['suggested']} wait for a decision: pipeline suggestions list {place} --state suggested"
 
 
+def _open(work: Mapping[str, Any]) -> Iterator[str]:
+    """Each reason with its own products."""
+    for why, products in work["open"].items():
+        if why == IN_BATCH:
+            yield f"{products} were asked in a batch; answers come within a day"
+        elif why in (TRANSLATION_FIRST, UNTRANSLATED):
+            yield f"{products} wait: {why}"
+        else:
+            yield f"{products} are still to be asked for, by the next export: {why}"
+
+
 def _chosen(texts: Mapping[str, Any]) -> Iterator[str]:
-    if "categories" in texts and (waiting := texts["categories"]["in_batches"]):
-        yield f"categories of {waiting} products were asked in a batch; answers come within a day"
+    for why, products in texts["categories"]["open"].items() if "categories" in texts else ():
+        if why == IN_BATCH:
+            yield f"categories of {products} products were asked in a batch; answers come within a day"
+        else:
+            yield f"a model is still to choose the category of {products} products: {why}"
 
 
 def _spent(texts: Mapping[str, Any]) -> Iterator[str]:

@@ -19,9 +19,11 @@ _BODY_FIELDS = {"input_file_id", "endpoint", "completion_window", "metadata", "o
 
 @dataclass
 class FakeBatches:
-    """`there` False: a server without a Batch API. `hang_up`: the next batch is made, but its answer gets lost."""
+    """`there` False: a server without a Batch API. `refuse`: no key is taken. `hang_up`: the next batch is made, but its answer
+    gets lost."""
 
     there: bool = True
+    refuse: bool = False
     hang_up: bool = False
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -50,6 +52,8 @@ class FakeBatches:
 
     def post(self, path: str, content: bytes, headers: Mapping[str, str], server: FakeOpenAI) -> Answer | None:
         self._server = server
+        if self.refuse:
+            return _json({"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}, 401)
         if not self.there or path not in ("/v1/files", "/v1/batches"):
             return _json({"error": {"message": "not found"}}, 404)
         if path == "/v1/files":

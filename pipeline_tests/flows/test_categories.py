@@ -176,6 +176,53 @@ def test_a_model_chooses_once(filed: Place, monkeypatch: pytest.MonkeyPatch) -> 
     assert {(row["engine"], row["confidence"]) for row in rows} == {("model:gpt-6-luna", 0.92)}
 
 
+def test_what_the_model_was_asked_and_did_not_answer_is_said(filed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline_tests.fakes.openai_server import running
+
+    with running(FakeChooser(choose=lambda item: FIRST)) as fake:
+        for name, value in fake.environment().items():
+            monkeypatch.setenv(name, value)
+        fake.fail(503, times=None, retry_after="100000")
+        waits = "shop on amazon-us: 30 products have not got the model's choice of a category yet: the model does"
+        said = filed.cli("categories", "map", *PLACE, "--ai", code=0).out
+        assert waits in said and "the model was asked" not in said
+        assert any(waits in notice for notice in filed.summary("status")["notices"])
+        fake.clear()
+        monkeypatch.setenv("LLM_API_KEY", "sk-expired")
+        told = filed.cli("export", *PLACE, "--ai", code=0).out
+        assert "a model is still to choose the category of 30 products: the model gpt-6-luna cannot be used (" in told
+        assert "set LLM_API_KEY to one that is taken" in filed.cli("categories", "map", *PLACE, "--ai", code=0).out
+        monkeypatch.setenv("LLM_API_KEY", fake.key)
+        said = filed.cli("categories", "map", *PLACE, "--ai", code=0).out
+        assert "the model was asked about 30 products in 3 requests, for $0.0" in said and "have not got" not in said
+        assert "there was nothing new to ask the model" in filed.cli("categories", "map", *PLACE, "--ai", code=0).out
+        assert not any("choice of a category" in notice for notice in filed.summary("status")["notices"])
+
+
+def test_reject_takes_back_what_was_accepted(filed: Place) -> None:
+    mapped(filed)
+    one = ("--product", "p-1")
+    for again in ("at once", "after a run"):
+        assert filed.summary("categories", "accept", *PLACE, "--all")["decided"] >= 1
+        if again == "after a run":
+            mapped(filed)
+        assert filed.summary("categories", "reject", *PLACE, "--all")["decided"] == 0  # what people chose is not swept away
+        assert filed.summary("categories", "reject", *PLACE, *one, "--why", "no cup")["decided"] == 1
+        decided = {row["key"]: row for row in filed.summary("categories", "list", *PLACE, "--decisions")["decisions"]}
+        assert (decided["p-1"]["accepted"], decided["p-1"]["why"], decided["p-2"]["accepted"]) == (False, "no cup", True)
+        mapped(filed)
+        found = {row["product_id"]: row for row in filed.summary("categories", "list", *PLACE)["categories"]}
+        assert found["p-1"]["category"] != "DRINKING_CUP" and found["p-2"]["category"] == "DRINKING_CUP"
+        filed.summary("categories", "forget", *PLACE, *one)
+        mapped(filed)
+
+
+def test_without_categories_of_the_marketplace_a_file_of_them_is_the_next_step(filed: Place) -> None:
+    filed.cli("connection", "set", *PLACE, "category_file=", code=0)
+    said = filed.cli("categories", "map", *PLACE, code=0).out
+    assert said.endswith("category_file=FILE\n") and "--status suggested" not in said
+
+
 def test_a_model_chooses_in_a_batch(filed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline_tests.fakes.openai_server import running
 

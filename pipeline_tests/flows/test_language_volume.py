@@ -16,14 +16,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from pipeline_tests.fakes.openai_server import MODEL, translated
+from pipeline_tests.fakes.openai_server import MODEL, FakeOpenAI, running, translated
 from pipeline_tests.flows import catalogs
 from pipeline_tests.flows.conftest import NewPlace
 from pipeline_tests.flows.place import Place
 
 COUNT = int(os.environ.get("LANGUAGE_VOLUME", "10000"))
 LOCALES = ("de", "fr", "es", "it", "nl")
-#: Most resident memory of a run, in MiB; measured 416 (labels) and 480 (better texts).
+#: Most resident memory of a run, in MiB; measured 416 (labels), 480 (better texts) and 545 (their answers from batches).
 MOST_MIB = 1_000
 
 
@@ -113,6 +113,15 @@ def cost(place: Place) -> dict[str, Any]:
 
 
 @pytest.fixture
+def batching(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpenAI]:
+    """Our own server, whose batches end when the test says so (llmock's: language/test_llmock_batch.py)."""
+    with running(FakeOpenAI(write=lambda asked: better(asked["product"]))) as found:
+        for name, value in {**found.environment(), "LLM_TRANSPORT": "batch"}.items():
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+@pytest.fixture
 def place(new_place: NewPlace) -> Place:
     return new_place()
 
@@ -145,13 +154,8 @@ def test_labels(place: Place, model: Model, tmp_path: Path) -> None:
     assert model.calls == calls
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize(
-    ("site", "setting", "asset"),
-    [("amazon-de", "auto_translate", "localized_products"), ("amazon-us", "use_ai_optimization", "optimized_products")],
-)
-def test_products(place: Place, model: Model, tmp_path: Path, site: str, setting: str, asset: str) -> None:
+def mugs(place: Place, folder: Path, site: str, setting: str) -> None:
+    """A store of as many mugs as are counted here, imported and connected."""
     changes = {
         number: {
             "Title": f"Stoneware Mug {words(number)}",
@@ -159,12 +163,22 @@ def test_products(place: Place, model: Model, tmp_path: Path, site: str, setting
         }
         for number in range(1, COUNT + 1)
     }
-    file = catalogs.write(tmp_path / "shop.csv", catalogs.products(COUNT, changes))
+    file = catalogs.write(folder / "shop.csv", catalogs.products(COUNT, changes))
     place.cli("store", "add", "shop", "--file", str(file), "--currency", "USD" if site == "amazon-us" else "EUR", code=0)
     place.cli("connect", "shop", site, "--set", "default_category=PRODUCT", "--set", f"{setting}=true", code=0)
     place.cli("language", "budget", "shop", "--month", "500", "--run", "500", code=0)
     place.cli("language", "budget", "--month", "500", code=0)
     place.cli("import", "shop", code=0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("site", "setting", "asset"),
+    [("amazon-de", "auto_translate", "localized_products"), ("amazon-us", "use_ai_optimization", "optimized_products")],
+)
+def test_products(place: Place, model: Model, tmp_path: Path, site: str, setting: str, asset: str) -> None:
+    mugs(place, tmp_path, site, setting)
     took = measured(place, "export", "shop", site)
     assert took.mib < MOST_MIB
     changes_made = took.said["marketplaces"][site]["changes"]
@@ -179,3 +193,29 @@ def test_products(place: Place, model: Model, tmp_path: Path, site: str, setting
     calls = model.calls
     place.cli("export", "shop", site, code=0)
     assert model.calls == calls
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_better_texts_in_batches(place: Place, batching: FakeOpenAI, tmp_path: Path) -> None:
+    """Handed in by one export; settled, judged and used by a look at the batches, each in a process of its own."""
+    mugs(place, tmp_path, "amazon-us", "use_ai_optimization")
+    handed_in = measured(place, "export", "shop", "amazon-us")
+    done = handed_in.said["marketplaces"]["amazon-us"]
+    assert (done["changes"]["create"], done["texts"]["optimization"]["in_batches"]) == (COUNT, COUNT)
+    assert batching.requests == [] and sum(file.count(b"custom_id") for file in batching.batches.files.values()) == COUNT
+    assert cost(place)["usd_total"] > 0  # reserved
+    batching.batches.end()
+    batching.clear()
+    collected = measured(place, "language", "batches", "--poll")
+    assert max(handed_in.mib, collected.mib) < MOST_MIB
+    went_on = collected.said["follow_ups"]  # exports of 5,000 products at most
+    assert sum(one["products"] for one in went_on) == COUNT and {one["requests"] for one in went_on} == {0}
+    assert batching.requests == []
+    states = place.table("optimized_products", "shop", "amazon-us").arrow(["state"])["state"].value_counts().to_pylist()
+    assert states == [{"values": "suggested", "counts": COUNT}]
+    bill = cost(place)
+    assert bill["calls"] == COUNT and place.rows("SELECT count(*) FROM language_calls WHERE state = 'reserved'") == [(0,)]
+    assert place.rows("SELECT count(*) FROM language_batch_requests") == [(0,)]
+    place.cli("export", "shop", "amazon-us", code=0)
+    assert batching.requests == [] and len(batching.batches.batches) == len(collected.said["polled"])

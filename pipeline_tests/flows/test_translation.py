@@ -272,8 +272,9 @@ def test_without_a_model_it_says_so_and_costs_nothing(place: Place) -> None:
 def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
     place.cli("language", "budget", "shop", "--run", "0.000001", code=0)
     line = told(place)
-    assert "5 are not, or only partly: title: the budget of $0.000001 for one run" in line and "nothing was spent" in line
-    open_ = "5 products have not got their translation yet: the budget of $0.000001 for one run"
+    assert "; 5 are still to be asked for, by the next export: the budget of $0.000001 for one run does not cover" in line
+    assert "are not, or only partly" not in line and "nothing was spent" in line
+    open_ = "5 products have not got a full translation yet: the budget of $0.000001 for one run"
     told_of = [line for line in place.summary("status")["notices"] if open_ in line]
     assert len(told_of) == 1 and told_of[0].startswith("shop on ") and "asks: pipeline export shop " in told_of[0]
     place.cli("connection", "set", "shop", SITE, "auto_translate=false", code=0)
@@ -281,10 +282,35 @@ def test_a_budget_that_ends_is_said(place: Place, model: FakeOpenAI) -> None:
     assert not any("have not got" in line for line in place.summary("status")["notices"])
 
 
+@pytest.mark.parametrize("transport", ["sync", "batch"])
+def test_a_refused_key_stops_no_export(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    """Listings, prices and feeds go on; who looks is told what to set."""
+    place.cli("connection", "set", "shop", SITE, "use_ai_optimization=true", code=0)
+    monkeypatch.setenv("LLM_TRANSPORT", transport)
+    monkeypatch.setenv("LLM_API_KEY", "sk-expired")
+    model.batches.refuse = True
+    done = place.cli("export", "shop", SITE, code=0)
+    why = "the model gpt-6-luna cannot be used ("
+    change = "): its key is refused, set LLM_API_KEY to one that is taken"
+    assert why in done.out and change in done.out and "sk-expired" not in done.out + done.err
+    assert place.table("listings", "shop", SITE).rows >= 5 and place.rows("SELECT status FROM exports") == [("committed",)]
+    (notice,) = [line for line in place.summary("status")["notices"] if "a full translation" in line]
+    assert why in notice and notice.endswith(f"{change}; the next export asks: pipeline export shop {SITE}")
+    explained = place.cli("explain", "shop", "SKU-1", code=0).out
+    assert f"it has not got a full translation yet: {why}" in explained and change in explained
+    assert place.rows("SELECT coalesce(sum(usd_micro), 0) FROM language_spend") == [(0,)]
+    monkeypatch.setenv("LLM_API_KEY", model.key)
+    monkeypatch.setenv("LLM_TRANSPORT", "sync")
+    model.batches.refuse = False
+    export(place)
+    assert listing(place, "SKU-1")["title"] == "Blueo Mugo byo Potter & Sons"
+    assert not any("have not got" in line for line in place.summary("status")["notices"])
+
+
 def test_what_waits_in_a_batch_is_not_estimated_again(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_TRANSPORT", "batch")
     line = told(place)
-    assert "it was asked in a batch; answers come within a day" in line and "reserved for answers that are not there yet" in line
+    assert "5 were asked in a batch; answers come within a day" in line and "reserved for answers that are not there yet" in line
     assert export(place, "--dry-run")["texts"]["translation"]["estimate"]["requests"] == 0
 
 
@@ -315,6 +341,43 @@ def test_better_texts_wait_for_a_translation_that_is_on_its_way(
     assert [one["requests"] for one in done["follow_ups"]] == [0]
     export(place)
     assert titles() == asked and place.summary("language", "batches", "--poll")["follow_ups"] == []
+
+
+def test_better_texts_are_not_made_of_what_is_not_translated(place: Place, model: FakeOpenAI) -> None:
+    """A refused title stays in English: what is written better from it would be paid again after its translation."""
+    place.cli("connection", "set", "shop", SITE, "use_ai_optimization=true", code=0)
+    model.say = lambda item, locale: translated(item, locale) + (" 7" if "Blue Mug" in item["text"] else "")
+    written: list[str] = []
+
+    def write(asked: Any) -> Any:
+        written.append(asked["product"]["title"])
+        return {"keywords": ["Tasse"]}
+
+    model.write = write
+    line = told(place)
+    assert len(written) == 4 and MUG["Title"] not in written
+    assert "1 wait: they are made of the translation, and the title or description stays in the store's language" in line
+    (notice,) = [one for one in place.summary("status")["notices"] if "better texts" in one]
+    assert "1 product has not got better texts yet: they are made of the translation" in notice and "next export" not in notice
+    assert "yet: they are made of the translation" in place.cli("explain", "shop", "SKU-1", code=0).out
+    assert export(place, "--dry-run")["texts"]["optimization"]["estimate"]["texts"] == 0
+    place.cli("glossary", "add", "shop", str(MUG["Title"]), "--locale", "de", "--as", "Blaue Tasse von Potter & Sons", code=0)
+    export(place)
+    assert written[4:] == ["Blaue Tasse von Potter & Sons"]
+    assert not any("have not got" in one or "has not got" in one for one in place.summary("status")["notices"])
+
+
+def test_each_reason_has_its_own_count(place: Place, model: FakeOpenAI) -> None:
+    """Credits for some, a guard against others: neither is counted with the other."""
+    model.say = lambda item, locale: translated(item, locale).replace("300", "500")
+    export(place, "--product-id", listing_id(place))
+    place.cli("credits", "on", "shop", code=0)
+    place.cli("credits", "price", "product", "1", code=0)
+    line = told(place)
+    assert "0 of 5 products are translated; 4 are still to be asked for, by the next export: the credits of shop do not" in line
+    assert "; 1 are not, or only partly: description: " in line
+    (notice,) = [one for one in place.summary("status")["notices"] if "a full translation" in one]
+    assert "4 products have not got a full translation yet: the credits of shop do not cover it" in notice
 
 
 def test_sites_in_one_language_go_on_with_one_batch(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:

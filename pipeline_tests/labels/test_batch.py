@@ -150,13 +150,23 @@ def test_a_server_without_batches_is_asked_directly(shop: Shop) -> None:
 def test_the_budget_holds_for_batches(shop: Shop) -> None:
     shop.add("en.json", json.dumps(LABELS))
     done = shop.translate("--to", "de", "--batch", "--max-usd", "0.000001")
-    assert "pipeline language budget" in done["stopped"] and shop.model.batches.batches == {} and money(shop)[0] == 0
+    assert "(--max-usd) does not cover a single call" in done["stopped"]
+    assert shop.model.batches.batches == {} and money(shop)[0] == 0
+
+
+def test_a_refused_key_ends_the_run_and_leaves_no_batch(shop: Shop) -> None:
+    shop.add("en.json", json.dumps(LABELS))
+    shop.model.batches.refuse = True
+    assert "set LLM_API_KEY to one that is taken" in shop.place.cli("labels", "translate", "shop", "--to", "de", "--batch").error
+    shop.model.batches.refuse = False
+    assert money(shop)[:2] == (0, 0)
+    assert shop.translate("--batch")["in_batches"] == 100  # the next run asks at once
 
 
 def test_a_batch_whose_answer_got_lost_is_found_by_its_key(shop: Shop) -> None:
     shop.add("en.json", json.dumps(LABELS))
     shop.model.batches.hang_up = True
-    assert "tried again later" in shop.place.cli("labels", "translate", "shop", "--to", "de", "--batch").error
+    assert "tried again later" in shop.translate("--to", "de", "--batch")["stopped"]
     for number in range(3):  # others' batches, on further pages
         shop.model.batches.batches[f"other_{number}"] = {
             **next(iter(shop.model.batches.batches.values())), "id": f"other_{number}", "metadata": None, "status": "completed",

@@ -76,6 +76,16 @@ def test_a_model_that_does_not_answer_is_said(shop: Shop) -> None:
     assert shop.translate()["stopped"] is None and shop.rows("de")[0]["state"] != "untranslated"
 
 
+def test_the_option_that_was_the_limit_is_named(shop: Shop) -> None:
+    shop.add("en.default.json", LABELS)
+    stopped = shop.translate("--to", "de", "--max-usd", "0")["stopped"]
+    assert stopped.startswith(
+        "the most of $0.00 that this run was to spend (--max-usd) does not cover a single call; give it more"
+    )
+    assert "language budget" not in stopped and shop.model.requests == []
+    assert shop.translate("--max-usd", "1")["stopped"] is None
+
+
 def test_a_dry_run_says_the_credits(shop: Shop) -> None:
     shop.add("en.default.json", LABELS)
     assert shop.translate("--to", "de", "--dry-run")["estimated_credits"] == 0  # the store works without limit
@@ -160,6 +170,21 @@ def test_a_language_that_was_not_asked_for_costs_nothing(shop: Shop) -> None:
     assert [row["problems"] for row in shop.rows("de") if row["key"] == "b"] == [
         ["it was not asked for in this run: pipeline labels translate shop --to de"]
     ]
+
+
+def test_a_language_that_was_never_translated_is_not_written_in_english(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.add("en.json", '{"a": "Close"}')
+    shop.translate("--to", "de")
+    never = shop.place.cli("labels", "export", "shop", "--locale", "fr", code=2).error
+    assert never == "shop has no fr yet: pipeline labels translate shop --to fr"
+    monkeypatch.setenv("LLM_API_KEY", "sk-expired")
+    shop.place.cli("labels", "translate", "shop", "--to", "fr", code=1)  # fr is kept, but its run failed
+    folder = shop.folder / "out"
+    said = shop.place.cli("labels", "export", "shop", "--locale", "fr", "--out", str(folder), code=1).error
+    assert said == "labels of shop were never translated into fr: pipeline labels translate shop --to fr"
+    assert not folder.exists()
+    all_ = shop.place.cli("labels", "export", "shop", "--out", str(folder), code=0).out
+    assert "not written, as it was never translated: fr; " in all_ and [one.name for one in folder.iterdir()] == ["de"]
 
 
 def test_changed_labels_are_not_written_with_old_translations(shop: Shop) -> None:

@@ -144,7 +144,7 @@ def test_a_shop_that_takes_fewer_keys_gets_fewer(live: Shop, shopify: FakeShopif
 
 
 def test_more_keys_than_a_call_takes(live: Shop, shopify: FakeShopify) -> None:
-    shopify.data.add_theme({f"k{i}": f"Text {chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(230)})
+    shopify.data.add_theme({f"k{i}": f"Text q{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(230)})
     live.place.cli("labels", "import", "live", code=0)
     live.place.cli("labels", "translate", "live", code=0)
     assert publish(live) == {"published": 234}

@@ -128,8 +128,30 @@ def test_budgets_of_a_store_and_of_all(connection: psycopg.Connection, store_id:
     assert ledger.read_budgets(connection, store_id) == Budgets(3, 4, 5)
     ledger.set_budget(connection, store_id, "run", 2)
     assert ledger.read_budgets(connection, store_id) == Budgets(2, 4, 5)
-    assert ledger.limited(Budgets(2, 4, 5), 1).run == 1
-    assert ledger.limited(Budgets(2, 4, 5), 9).run == 2
+    assert ledger.limited(Budgets(2, 4, 5), 1) == Budgets(1, 4, 5, asked=True)
+    assert ledger.limited(Budgets(2, 4, 5), 9) == Budgets(2, 4, 5)
+
+
+_RAISE = "raise it with: pipeline language budget"
+
+
+@pytest.mark.parametrize(
+    ("budgets", "before", "said"),
+    [
+        (Budgets(5, 90, 90), 0, f"for one run does not cover a single call; {_RAISE} shop --run USD"),
+        (Budgets(15, 90, 90), 10, f"another call; {_RAISE} shop --run USD, or run it again: each run has its own"),
+        (Budgets(0, 90, 90, asked=True), 0, "(--max-usd) does not cover a single call; give it more, or leave that out"),
+        (Budgets(90, 15, 90), 10, f"another call; {_RAISE} shop --month USD, or go on next month"),
+        (Budgets(90, 90, 5), 0, f"does not cover a single call; {_RAISE} --month USD"),
+    ],
+)
+def test_what_helps_is_said(connection: psycopg.Connection, store_id: UUID, budgets: Budgets, before: int, said: str) -> None:
+    payer = Account(store_id, "shop", "r", budgets)
+    if before:
+        take(connection, payer, before)
+    with pytest.raises(BudgetExhausted) as refused:
+        take(connection, payer, 10)
+    assert str(refused.value).endswith(said)
 
 
 @given(

@@ -130,7 +130,7 @@ def test_quota_of_requests_a_minute(desk: Desk, chat: Any) -> None:
 
 
 def test_a_thousand_labels_by_the_log_of_the_server(desk: Desk, chat: Any) -> None:
-    labels = [f"Text {chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(1000)]
+    labels = [f"Text q{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(1000)]
     from pipeline.language.limiter import Limiter
     from pipeline.language.plan import packs
 

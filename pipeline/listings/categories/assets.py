@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.language.batches import IN_BATCH
 from pipeline.language.choices import ask_choices, estimate_choices
 from pipeline.language.ledger import spending
 from pipeline.language.run import Model, configured_model
@@ -59,7 +58,7 @@ def listing_categories(
             asked_model = model.endpoint.model if model else None
             proposer = proposer_of(connection, cell, workspace.settings.data_dir, model=asked_model)
             if model is None:
-                note_open(connection, cell.store.id, cell.site.key, TASK, 0, None)
+                note_open(connection, cell.store.id, cell.site.key, TASK, {})
         table, counts = overlay.build_categories(
             fixed_products,
             collections,
@@ -107,12 +106,12 @@ def _let_choose(
         if not options.dry_run:
             account = payer(connection, cell, context.run.run_id, context.run.job_name)
             ask_choices(connection, model, account, chooser, report)
-            why = chooser.stopped or (IN_BATCH if chooser.waiting else None)
-            note_open(connection, cell.store.id, cell.site.key, TASK, chooser.left if why else 0, why)
+            note_open(connection, cell.store.id, cell.site.key, TASK, choosing.left_open(chooser))
         spent = spending(connection, run_id=context.run.run_id, task=TASK)
     threshold = cell.connection.export_settings.category_confidence
     chosen = choosing.with_choices(table, chooser.found, threshold, workspace.scratch("chosen_categories"))
     facts = {
+        "left_open": dict(choosing.left_open(chooser)),
         "calls": spent.calls, "spent_usd": spent.usd_micro / 1e6, "stopped": chooser.stopped or "no",
         "pending_products": chooser.left, "products_in_batches": chooser.left_in_batches,
     }  # fmt: skip

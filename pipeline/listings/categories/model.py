@@ -6,6 +6,7 @@ chooses another candidate, the other one is suggested. It never brings a categor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.language.batches import IN_BATCH
 from pipeline.language.choices import Choice, Chooser, Chosen, plan_choices
 from pipeline.language.run import Model
 from pipeline.listings.categories.overlay import NAME
@@ -22,6 +24,7 @@ from pipeline.platform.tables import StagedTable, Table, writers
 from pipeline.stores.stores import Store
 
 TASK = "category"
+SILENT = "the model did not answer"
 _AGREED, _OTHER = 0.92, 0.7
 _FACTS = {"title": "title", "product_type": "type", "vendor": "brand", "category": "shop category"}
 _MOST_REASON = 400
@@ -58,6 +61,12 @@ def open_choices(categories: Table, fixed_products: Table, product_ids: frozense
             candidates = dict(zip(row["candidates"], row["candidate_names"], strict=True))
             if facts and candidates:
                 yield Choice(row["product_id"], facts, candidates)
+
+
+def left_open(chooser: Chooser) -> Counter[str]:
+    """How many products have no answer yet, by why."""
+    in_batches = chooser.left_in_batches
+    return +Counter({IN_BATCH: in_batches, chooser.stopped or SILENT: chooser.left - in_batches})
 
 
 def with_choices(categories: Table, chosen: Mapping[str, Chosen], threshold: float, folder: Path) -> StagedTable:

@@ -21,7 +21,7 @@ from pipeline.listings.categories.text import Query
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this module decides otherwise about the same product.
-VERSION = "1"
+VERSION = "2"
 MOST_CANDIDATES = 10
 #: Below it the likeliest category in Shopify's taxonomy is no help in finding the marketplace's.
 _HELPFUL = 0.6
@@ -124,6 +124,8 @@ class Proposer:
         if query is None:
             return self._unknown()
         refused = self.decisions.refuses([*keys_of(product), *_taxonomy_keys(place)])
+        if place is not None and place.own and (found := self._crossed(place, refused)) is not None:
+            return found
         query = self._with_place(query, place)
         suggested = [one for one in self.suggested.get(product["title"] or "", ()) if one not in refused][:MOST_CANDIDATES]
         if suggested:
@@ -137,6 +139,13 @@ class Proposer:
         candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
         reason = f"{quoted(left[0].because)} in its words{self.ranker.weak(self.file)}"
         return self._judged(*candidates[0], left[0].confidence, "lexical", reason, candidates)
+
+    def _crossed(self, place: Place, refused: frozenset[str]) -> Proposal | None:
+        """Google's category for the one that the store says, where the file has Google's taxonomy: no guess."""
+        number, name = shopify().google[place.row], shopify().full(place.row)
+        if self.file is None or number not in self.file.by_id or number in refused or not self.file.is_google:
+            return None
+        return self._accepted(number, "taxonomy", f"Google's number for {name}, where it belongs as the store says")
 
     def _unknown(self) -> Proposal:
         name = f"name a file of them: pipeline connection set {self.store} {self.site} category_file=FILE"

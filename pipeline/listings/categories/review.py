@@ -127,9 +127,17 @@ def accept(connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[
     return record(connection, cell, "accept_categories", [_decision(row, True) for row in rows], person)
 
 
-def reject(connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[str, Any]], person: Person) -> int:
-    """Do not guess this category of each product again; how many. What people or rules chose is no guess."""
-    chosen = [_decision(row, False) for row in rows if row["engine"] not in (None, "choice", "rule")]
+def reject(
+    connection: psycopg.Connection[Any], cell: Cell, rows: Iterator[dict[str, Any]], person: Person, *, named: bool = False
+) -> int:
+    """Do not guess this category of each product again; how many. What was accepted or chosen for the product itself is taken
+    back, if the products are `named`; what rules say, or people chose for a type of products, is no guess."""
+    accepted = read_decisions(connection, cell.store.id, cell.site.key).accepted if named else {}
+    own = {(key, category) for (scope, key), category in accepted.items() if scope == "product"}
+    guesses = (
+        row for row in rows if row["engine"] not in (None, "choice", "rule") or (row["product_id"], row["category"]) in own
+    )
+    chosen = [_decision(row, False) for row in guesses]
     return record(connection, cell, "reject_categories", chosen, person)
 
 

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.listings.categories.index import Index, Words
-from pipeline.listings.categories.text import words
+from pipeline.listings.categories.text import stem, words
 from pipeline.model.errors import BadInputError
 
 _FOLDER = Path(__file__).parent
 _SEPARATOR = " > "
 MOST_BYTES, MOST_ROWS, MOST_LEVELS, MOST_NAME, MOST_ID = 64_000_000, 200_000, 15, 1_000, 100
+_NO_CHANCE = 500
 _IDS = ("id", "category_id", "categoryid", "product_type")
 _NAMES = ("name", "path", "full_name", "full_name_en", "category")
 _NUMBERED = re.compile(r"(\d+) - (.+)")
@@ -60,6 +61,15 @@ class Taxonomy:
         return 2 * sum(shopify().index.knows(word) for word in found) > len(found)
 
     @cached_property
+    def is_google(self) -> bool:
+        """Whether the ids are Google's numbers: most are known as such, and their names say what Shopify's do, or they are too
+        many for chance (of a file in another language). Other marketplaces count their categories too."""
+        known = _google_words()
+        shared = [row for row, key in enumerate(self.ids) if key in known]
+        alike = sum(not known[self.ids[row]].isdisjoint(map(stem, words(self.paths[row][-1]))) for row in shared)
+        return 2 * len(shared) > len(self.ids) and (2 * alike > len(shared) or len(shared) > _NO_CHANCE)
+
+    @cached_property
     def by_id(self) -> Mapping[str, int]:
         return {key: row for row, key in enumerate(self.ids)}
 
@@ -87,6 +97,16 @@ class Taxonomy:
 def shipped_words() -> Words:
     data = _yaml("words.yaml")
     return Words(frozenset(data["plain"]), {tuple(path.split(_SEPARATOR)): share for path, share in data["rare"].items()})
+
+
+@lru_cache
+def _google_words() -> dict[str, set[str]]:
+    """Google's numbers, and the stemmed words of Shopify's categories that they are of."""
+    found: dict[str, set[str]] = {}
+    for path, number in zip(shopify().paths, shopify().google, strict=True):
+        if number:
+            found.setdefault(number, set()).update(stem(word) for name in path for word in words(name))
+    return found
 
 
 @lru_cache

@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.language.batches import IN_BATCH
 from pipeline.language.charging import would_cost
 from pipeline.language.ledger import spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
@@ -51,7 +50,7 @@ def localized_products(
         if not translates(cell, export_options.translate):
             nothing = stage(folder, NAME, empty_frame(LOCALIZED), LOCALIZED, {})
             with workspace.connect() as connection:
-                note_open(connection, cell.store.id, cell.site.key, TASK, 0, None)
+                note_open(connection, cell.store.id, cell.site.key, TASK, {})
             yield dg.Output(nothing, metadata={"translated": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
@@ -74,8 +73,7 @@ def localized_products(
                 table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
             if not export_options.dry_run:
-                why = outcome.stopped or (IN_BATCH if outcome.in_batches else None)
-                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), why)
+                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()))
             if spent.calls or outcome.received or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
                 left = outcome.states.total() - outcome.states["translated"]
@@ -93,6 +91,7 @@ def localized_products(
             "stopped": outcome.stopped or "no",
             **spent_metadata(spent),
             "credits_deducted": credits,
+            "left_open": dict(left_open(table.open()).most_common(meta.MAX_ROWS)),
             "not_translated": meta.table(not_translated(table.open())),
         },
     )

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from pipeline.language import guards, prompts
 from pipeline.language.batch_plans import unasked
-from pipeline.language.batches import IN_BATCH
+from pipeline.language.batches import IN_BATCH, is_in_batch
 from pipeline.language.glossary import Glossary, Term, read_glossary
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account
@@ -37,6 +37,7 @@ from pipeline.language.segments import TEXT, Result, Segment
 from pipeline.language.translate import part
 from pipeline.listings.cell import Cell
 from pipeline.listings.facts import facts
+from pipeline.listings.open_texts import OUT_OF_SCOPE
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.platform.tables import StagedTable, Table, TableWriter
 from pipeline.quality.fixes.markup import plain_text, sanitize
@@ -113,7 +114,6 @@ class Outcome:
     engines: Counter[str] = field(default_factory=Counter)
     reused: int = 0
     pending: int = 0  # texts that a model was not asked for, or did not answer
-    in_batches: int = 0  # of these, texts that batches were asked about
     received: int = 0  # texts that batches answered
     stopped: str | None = None
 
@@ -198,7 +198,7 @@ class Localizer:
         """The changed products with what can be resolved without asking: those that may be asked for, and those that may not."""
         inside = [each for each in batch.changed if not self.scope or each.product_id in self.scope]
         outside = [each for each in batch.changed if self.scope and each.product_id not in self.scope]
-        nobody = replace(self._pair, model=None, nobody="its product was not in the scope of the run")
+        nobody = replace(self._pair, model=None, nobody=OUT_OF_SCOPE)
         return [
             _Part(part, make_plan(self.connection, pair, [segment for each in part for segment in each.segments]))
             for pair, part in ((self._pair, inside), (nobody, outside))
@@ -210,10 +210,11 @@ class Localizer:
         for texts in part.texts:
             own = [next(results) or Result("untranslated", "none", problems=(_NOT_ASKED,)) for _ in texts.segments]
             row = _row(texts, own, self.target)
-            waits = sum(each.state == "untranslated" and each.engine == "none" for each in own) if self.model else 0
-            outcome.pending += waits
-            outcome.in_batches += sum(IN_BATCH in each.problems for each in own)
-            yield {**row, "revision": "" if waits else batch.revisions[texts.product_id]}
+            none = [each for each in own if (each.state, each.engine) == ("untranslated", "none")] if self.model else []
+            left = [each.problems[0] for each in none]
+            outcome.pending += len(left)
+            open_ = next((IN_BATCH if is_in_batch(why) else why for why in left), None)
+            yield {**row, "open": open_, "revision": "" if left else batch.revisions[texts.product_id]}
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,7 @@ def _fact_values(attributes: str) -> Iterator[str]:
 
 
 def _row(texts: Texts, results: Sequence[Result], language: str) -> dict[str, Any]:
-    """A row of LOCALIZED without `description`, `made_at`, `revision` and `digest`."""
+    """A row of LOCALIZED without `description`, `open`, `made_at`, `revision` and `digest`."""
     done = iter(results)
     title = next(done) if texts.title else None
     markup = next(done) if texts.markup else None

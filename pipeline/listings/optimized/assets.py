@@ -9,7 +9,6 @@ import dagster as dg
 import pyarrow.compute as pc
 
 from pipeline.language import facts
-from pipeline.language.batches import IN_BATCH
 from pipeline.language.charging import would_cost
 from pipeline.language.languages import base
 from pipeline.language.ledger import spending
@@ -68,7 +67,7 @@ def optimized_products(
         folder = workspace.scratch(NAME)
         if not (cell.connection.export_settings.use_ai_optimization or export_options.ai is True):
             with workspace.connect() as connection:
-                note_open(connection, cell.store.id, cell.site.key, TASK, 0, None)
+                note_open(connection, cell.store.id, cell.site.key, TASK, {})
             yield dg.Output(stage(folder, NAME, empty_frame(OPTIMIZED), OPTIMIZED, {}), metadata={"optimized": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
@@ -89,9 +88,8 @@ def optimized_products(
             with asking(context, workspace, f"better texts of {cell.store.key} on {cell.site.key}") if pays else nullcontext():
                 table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
-            why = outcome.stopped or (IN_BATCH if outcome.in_batches else None)
             if not export_options.dry_run:
-                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()), why)
+                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()))
             if spent.calls or outcome.received or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
                 waiting = outcome.states["suggested"]
@@ -108,6 +106,9 @@ def optimized_products(
             "refused_because": meta.counts(Counter(dict(outcome.problems.most_common(_SAMPLE))), "problem"),
             "score_before": meta.picture(score_histogram_svg(outcome.before), "Products by score, as they are"),
             "score_after": meta.picture(score_histogram_svg(outcome.after), "Products by score, with all that is suggested"),
+            "left_open": dict(left_open(table.open()).most_common(meta.MAX_ROWS)),
+            "products_refused": outcome.refused.total(),
+            "most_refused_because": next((why for why, _ in outcome.refused.most_common(1)), "none"),
             "products_reused": outcome.reused,
             "pending_products": outcome.pending,
             "products_in_batches": outcome.in_batches,

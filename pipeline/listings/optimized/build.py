@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.language import facts, optimize
+from pipeline.language.batches import IN_BATCH
 from pipeline.language.drafts import Brief, Draft, Product, check, keeping
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account
@@ -34,6 +35,7 @@ from pipeline.listings.categories.overlay import USED
 from pipeline.listings.categories.taxonomy import shopify
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import Knowledge
+from pipeline.listings.open_texts import NOT_ASKED, OUT_OF_SCOPE, TRANSLATION_FIRST, UNTRANSLATED
 from pipeline.listings.optimized import rules
 from pipeline.listings.optimized.decisions import Recorded, read_decisions
 from pipeline.listings.optimized.judge import Judge, first_rows, limits_of
@@ -46,7 +48,7 @@ from pipeline.quality.engine import Engine
 from pipeline.quality.reuse import Reusable
 
 #: Bump when the same texts would be suggested or judged differently.
-VERSION = 2
+VERSION = 3
 _COLUMNS = list(dict.fromkeys([*PRODUCT_COLUMNS, "product_type", "revision"]))
 #: More different vendors than so many are not names of brands.
 _MOST_BRANDS = 2_000
@@ -63,13 +65,16 @@ class Outcome:
     before: list[int] = field(default_factory=lambda: [0] * 10)
     after: list[int] = field(default_factory=lambda: [0] * 10)
     reused: int = 0
+    refused: Counter[str] = field(default_factory=Counter)  # products of which nothing could be used or is open, by why
     pending: int = 0  # products that a model was not asked for, or did not answer
     in_batches: int = 0  # those of them that it was asked for in batches
     received: int = 0  # products that batches answered
     stopped: str | None = None
 
     def add(self, rows: pa.Table) -> None:
-        for row in rows.select(["state", "score_before", "score_after", "fields"]).to_pylist():
+        for row in rows.select(["state", "score_before", "score_after", "fields", "open"]).to_pylist():
+            if row["state"] == "kept" and row["open"] is None:
+                self.refused.update(next((one["problems"][:1] for one in row["fields"] if one["problems"]), ()))
             self.states[row["state"]] += 1
             for histogram, name in ((self.before, "score_before"), (self.after, "score_after")):
                 if row[name] is not None:
@@ -109,6 +114,7 @@ class Optimizer:
             for batch in self._batches():
                 writer = self._writer(batch)
                 if writer is not None:
+                    writer.open = [one for one in writer.open if batch.untranslated.get(one.key) != UNTRANSLATED]
                     found.append(estimate_drafts(writer, self.model.asking_price))
         sums = [sum(values) for values in zip(*((e.texts, e.calls, e.tokens_in, e.tokens_out) for e in found), strict=True)]
         texts, calls, tokens_in, tokens_out = sums or (0, 0, 0, 0)
@@ -203,12 +209,11 @@ class Optimizer:
             variants = variants.filter(pc.is_in(variants["product_id"], value_set=chosen["product_id"].combine_chunks()))
             rows = self._judge.rows(chosen, variants, mapped.filter(fresh), words) if len(chosen) else pd.DataFrame()
             changed = self._products(rows, chosen) if len(chosen) else []
-            waiting, foreign = frozenset[str](), frozenset(ids) if self._speaks_otherwise else frozenset[str]()
+            foreign = frozenset(ids) if self._speaks_otherwise else frozenset[str]()
             if words is not None:
-                waiting = frozenset(words.filter(pc.equal(words["revision"], ""))["product_id"].to_pylist())
                 foreign -= frozenset(words.filter(pc.is_valid(words["title"]))["product_id"].to_pylist())
             known_as = dict(zip(ids, revisions, strict=True))
-            yield _Batch(ids, changed, rows, decided, known_as, list(before.values()), waiting, foreign)
+            yield _Batch(ids, changed, rows, decided, known_as, list(before.values()), _untranslated(words), foreign)
 
     def _revision(self, parts: Sequence[Any]) -> str:
         return hashlib.blake2b(orjson.dumps(parts, default=str), digest_size=16, key=self._fingerprint).hexdigest()
@@ -267,8 +272,21 @@ class Optimizer:
         for product in batch.changed:
             if product.title and (product.key not in writer.drafts or product.key in writer.waiting):
                 batch.revisions[product.key] = ""
+                batch.open[product.key] = self._why(writer, product, batch, account)
                 outcome.pending += 1
         return writer.drafts
+
+    def _why(self, writer: Writer, product: Product, batch: _Batch, account: Account | None) -> str:
+        """Why a product has no draft of the model yet."""
+        if product.key in writer.waiting:
+            return IN_BATCH
+        if product.key in batch.untranslated:
+            return batch.untranslated[product.key]
+        if account is None:
+            return NOT_ASKED
+        if self.scope and product.key not in self.scope:
+            return OUT_OF_SCOPE
+        return writer.stopped or "the model did not answer"
 
     def _rows(self, batch: _Batch, drafts: Mapping[str, Draft]) -> list[dict[str, Any]]:
         if batch.rows.empty:
@@ -297,14 +315,18 @@ class Optimizer:
             proposals.append(Proposal(product, before, by_rules, by_model, decided))
         made = settle(self._judge, batch.rows, base, proposals, self.cell.connection.export_settings.least_gain)
         without = [{"product_id": one.key, "state": "none"} for one in batch.changed if one.key not in shown]
-        return [{**row, "revision": batch.revisions[row["product_id"]], "digest": _digest(row)} for row in (*made, *without)]
+        return [
+            {**row, "open": batch.open.get(key), "revision": batch.revisions[key], "digest": _digest(row)}
+            for row in (*made, *without)
+            for key in [row["product_id"]]
+        ]
 
 
 @dataclass(frozen=True)
 class _Batch:
     """One row group of the products; `rows` are listing rows of those that are `changed`, `reused` the rows of the others;
-    `untranslated` are those whose translation is still to come, `foreign` those whose texts are in another language than the
-    marketplace's."""
+    `untranslated` says of some why their translation comes first, `foreign` are those whose texts are in another language than
+    the marketplace's; `open` is filled with why a model is still to be asked."""
 
     ids: list[str]
     changed: list[Product]
@@ -312,8 +334,20 @@ class _Batch:
     decided: Mapping[str, list[Recorded]]
     revisions: dict[str, str]
     reused: list[pa.Table]
-    untranslated: frozenset[str]
+    untranslated: Mapping[str, str]
     foreign: frozenset[str]
+    open: dict[str, str] = field(default_factory=dict)
+
+
+def _untranslated(words: pa.Table | None) -> dict[str, str]:
+    """Of a batch of `localized_products`: product -> why it is not yet, or not at all, what better texts are made of."""
+    found = {}
+    for row in words.select(["product_id", "problems", "open"]).to_pylist() if words is not None else ():
+        if row["open"] is not None:
+            found[row["product_id"]] = TRANSLATION_FIRST
+        elif any(problem.startswith(("title: ", "description: ")) for problem in row["problems"] or ()):
+            found[row["product_id"]] = UNTRANSLATED
+    return found
 
 
 def _attributes(row: Mapping[str, Any], language: str) -> dict[str, str]:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pyarrow.compute as pc
 
 from pipeline.language.drafts import DOUBT, FIELDS, form_problems
 from pipeline.language.languages import base
 from pipeline.listings.categories.review import connected_cell
 from pipeline.listings.cell import Cell
+from pipeline.listings.open_texts import left_open
 from pipeline.listings.optimized.decisions import Decision, Recorded, decide, read_decisions
 from pipeline.listings.optimized.judge import limits_of
 from pipeline.listings.overlays import OPTIMIZED
@@ -114,9 +114,9 @@ class Shelf:
             return f"none of them is so; there are {said}: pipeline suggestions list {place}"
         if not self.cell.connection.export_settings.use_ai_optimization:
             return f"there are none; to get some: pipeline connection set {place} use_ai_optimization=true, then export"
-        batches = (self.table.arrow_batch(number, ["revision"]) for number in range(self.table.batches))
-        if pending := sum(batch.filter(pc.equal(batch["revision"], "")).num_rows for batch in batches):
-            return f"there are none yet: a model is still to be asked about {pending} products: pipeline export {place}"
+        if left := left_open(self.table):
+            said = "; ".join(f"of {products} products: {why}" for why, products in left.most_common())
+            return f"there are none yet, {said}; then: pipeline export {place}"
         if model_endpoint() is not None:
             return "there are none: nothing better was found for any product"
         spoken, wanted = self.cell.store.language, self.cell.site.language

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.language.drafts import Brief, Product
+from pipeline.language.hearsay import talks
 from pipeline.language.languages import base
-from pipeline.language.wording import fold, stem
+from pipeline.language.wording import fold, sentences, stem
 from pipeline.marketplaces.options import concept, label
 from pipeline.quality.words import small_words
 
 ENGINE = "rules"
 _WORD = re.compile(r"[^\W\d_]{3,}(?:-[^\W\d_]{3,})*")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _MOST_BULLETS, _MOST_KEYWORDS = 5, 25
 _SHORTEST, _LONGEST = 10, 255
 #: Facts that tell a product apart in its title, and those that a marketplace asks for in fields of their own and no buyer reads.
@@ -75,10 +75,10 @@ def _title(product: Product, facts: Mapping[str, str], brief: Brief) -> str:
 
 
 def _points(product: Product, bullets: Sequence[str], named: Sequence[str]) -> list[str]:
-    """What is there already, then facts, then sentences of the description."""
-    sentences = (" ".join(part.split()).strip("-•* ").rstrip(".") for part in _SENTENCE.split(product.description[:20_000]))
+    """What is there already, then facts, then sentences of the description that are for buyers."""
+    told = (one for one in sentences(product.description[:20_000]) if not talks(one))
     found: list[str] = []
-    for text in (*bullets, *named, *sentences):
+    for text in (*bullets, *named, *(" ".join(one.split()).strip("-•* ").rstrip(".") for one in told)):
         new = not any(fold(text) in fold(other) or fold(other) in fold(text) for other in found)
         if new and _SHORTEST <= len(text) <= _LONGEST and fold(text) != fold(product.title):
             found.append(text)

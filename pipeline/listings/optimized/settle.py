@@ -111,6 +111,8 @@ def _entries(proposal: Proposal) -> dict[str, dict[str, Any]]:
         }  # fmt: skip
         if name in decided:
             one = decided[name]
+            if entry["after"] != one.value:
+                entry["reason"] = ""  # it is another text's
             entry |= {
                 "after": one.value, "engine": one.engine, "state": "accepted" if one.accepted else "rejected", "who": one.who,
                 "why": one.why, "decided_at": one.decided_at,

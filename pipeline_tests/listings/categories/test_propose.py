@@ -12,6 +12,7 @@ from pipeline.listings.categories.propose import Proposal, Proposer
 from pipeline.listings.categories.ranker import Ranker
 from pipeline.listings.categories.taxonomy import Taxonomy, read_taxonomy, shopify
 from pipeline_tests.listings.fakes import export_settings
+from pipeline_tests.reference import reference
 
 TYPES = """id\tname
 SHIRT\tApparel > Shirts & T-Shirts
@@ -142,3 +143,49 @@ def test_what_operators_change_is_a_new_version(file: Taxonomy) -> None:
     ]  # fmt: skip
     assert len({one for one, _ in versions}) == len({other for _, other in versions}) == len(versions)
     assert given() == given(stock_buffer=3)
+
+
+GOOGLE = """212 - Apparel & Accessories > Clothing > Shirts & Tops
+3106 - Sporting Goods > Outdoor Recreation > Golf > Golf Tees
+2169 - Home & Garden > Kitchen & Dining > Tableware > Drinkware > Mugs
+"""
+
+
+def numbered(folder: Path, content: str) -> Taxonomy:
+    path = folder / "numbered.txt"
+    path.write_text(content)
+    return read_taxonomy(path)
+
+
+def test_what_the_store_says_is_googles_category_in_googles_taxonomy(tmp_path: Path) -> None:
+    """By words a crew tee is a golf tee."""
+    google = numbered(tmp_path, GOOGLE)
+    tee = entry(title="Organic Cotton Crew Tee", category="Apparel & Accessories > Clothing > Clothing Tops > T-Shirts")
+    found = propose(tee, file=google)
+    assert (found.category, found.status, found.engine, found.confidence) == ("212", "accepted", "taxonomy", 1.0)
+    assert found.name == "Apparel & Accessories > Clothing > Shirts & Tops" and found.reason == (
+        "Google's number for Apparel & Accessories > Clothing > Clothing Tops > T-Shirts, where it belongs as the store says"
+    )
+    assert propose({**tee, "category": None}, file=google).engine == "lexical"  # a guess is not taken for the store's word
+    rejected = Decisions({}, {("product", "7"): frozenset({"212"})})
+    assert propose(tee, file=google, decisions=rejected).category != "212"
+    assert propose(tee, file=google, decisions=Decisions({("product", "7"): "3106"})).engine == "choice"
+    assert propose(tee, file=google, rule=0).engine == "rule"
+
+
+def test_numbers_of_another_marketplace_are_not_googles(tmp_path: Path) -> None:
+    tee = entry(title="Organic Cotton Crew Tee", category="aa-1-13-8")
+    chance = numbered(tmp_path, "212 - Coins > Medals\n1044 - Music > Cassettes\n15687 - Clothing > T-Shirts\n")
+    assert propose(tee, file=chance).engine == "lexical"
+    cut = numbered(tmp_path, "3106 - Sporting Goods > Golf > Golf Tees\n")  # without the number: by words
+    assert propose(tee, file=cut).engine == "lexical"
+
+
+def test_the_whole_of_googles_taxonomy_is_known_as_such(tmp_path: Path) -> None:
+    published = reference("taxonomy", "google_product_taxonomy_2021-09-21_en.tsv").read_text().splitlines()
+    lines = [line.split("\t") for line in published[1:]]
+    google = numbered(tmp_path, "".join(f"{line[0]} - {line[1]}\n" for line in lines))
+    foreign = numbered(tmp_path, "".join(f"{line[0]} - Wort {number}\n" for number, line in enumerate(lines)))
+    assert google.is_google and foreign.is_google
+    tee = entry(title="Organic Cotton Crew Tee", category="aa-1-13-8")
+    assert propose(tee, file=google).category == "212"

@@ -1,0 +1,194 @@
+"""What only hearsay says of a product: sentences that a better text may not rest on without a person seeing it.
+
+A sentence that tells a buyer something is taken over as a whole, in whatever words. One that speaks to whoever writes ("the box
+still says 'Toy of the Year', keep that") is taken in part: what it names goes into the text, and the rest of it is dropped. So it
+is not the order that must be recognized, in all the ways in which one can be put, but what became of its sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from pipeline.language import facts
+from pipeline.language.telling import tells
+from pipeline.language.wording import fold, lists, neutral, sentences, stem
+
+#: So many words of a sentence that tell something are dropped, and this share of them: it was taken in part.
+_DROPPED, _DROPPED_SHARE = 2, 0.4
+#: So many of all its words are, and this share of them.
+_LEFT, _LEFT_SHARE = 4, 0.5
+#: So many dropped words are of talk about texts, and this share of those that tell something is dropped.
+_TALK, _TALK_SHARE = 2, 0.2
+#: A sentence of which this share is dropped, and which talks, is a remark about its neighbors.
+_REMARK_SHARE = 0.6
+#: Letters of a word without its ending that still tell it from others.
+_SHORTEST = 5
+_QUESTIONS = ("?", "？", "؟")
+#: A field of a product with more words is running text.
+_LONGEST_FIELD = 30
+_TOKEN = re.compile(r"\d+|[^\W\d_]+(?:['’][^\W\d_]+)?")
+_PARTS = re.compile(r"[()\[\]{}|:;,]|\s[-–—]\s")
+_BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]+)[)\]}]")
+_SQUARE = re.compile(r"[\[{]([^\[\]{}]+)[\]}]")
+_INTRODUCTION = re.compile(r"(?:^|[.,;!?()\[\]{}–—]\s*)([^.,;:!?()\[\]{}–—]+?)\s?:\s")
+_QUOTED = re.compile(r"[\"“”„«‘「]([^\"“”„«»’」]{3,})[\"”“»’」]")
+_EQUATED = re.compile(r"\s=\s|→")
+
+
+def talks(sentence: str) -> bool:
+    """Whether a sentence speaks of texts or to those who write them, as far as its words tell."""
+    return sum(map(_of_talk, _words(sentence))) >= _TALK
+
+
+def parted(fields: Iterable[str], prose: str, answer: str, language: str) -> tuple[list[str], list[str]]:
+    """What a product says that a text may rest on, and what of it is hearsay, given all texts that were written from it
+    (`answer`): sentences of `prose` and of long fields, what is quoted or in brackets there, and short fields (with the title) of
+    which a part talks."""
+    short, long = list[str](), [prose]
+    for field in fields:
+        (long if len(_words(field)) > _LONGEST_FIELD else short).append(field)
+    running = [sentences(text) for text in long]
+    own, rest = facts.Known(short), without(answer, (sentence for told in running for sentence in told))
+    written, elsewhere = (_Written(own, facts.Known([text]), language) for text in (answer, rest))
+    ground, found = list[str](), list[str]()
+    for field in short:
+        (found if any(written.misses_talk(part) for part in _PARTS.split(field)) else ground).append(field)
+    for told in running:
+        # A sentence that was also copied is judged by what became of it elsewhere.
+        judges = [elsewhere if sentence in answer else written for sentence in told]
+        taken = [judge.taken(sentence) for judge, sentence in zip(judges, told, strict=True)]
+        for place, sentence in enumerate(told):
+            beside = taken[max(place - 1, 0) : place] + taken[place + 1 : place + 2]
+            if taken[place].is_hearsay or any(one.is_remark for one in beside) or judges[place].introduced(sentence):
+                found.append(sentence)
+                continue
+            for inserted in sorted(judges[place].inserted(sentence), key=len, reverse=True):
+                found.append(inserted)
+                sentence = sentence.replace(inserted, " ")
+            ground.append(sentence)
+    return ground, found
+
+
+def without(text: str, passages: Iterable[str]) -> str:
+    """A text without the passages that stand in it word for word, the longest first."""
+    for passage in sorted(passages, key=len, reverse=True):
+        text = text.replace(passage, " ")
+    return text
+
+
+def resting(text: str, ground: facts.Known, known: facts.Known, language: str) -> Iterator[str]:
+    """The words of a text that the source says (`known`), but not where it may rest on (`ground`)."""
+    for word in _words(text):
+        if _counts(word, language) and not _has(ground, word) and _has(known, word):
+            yield word
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """Of the words of a sentence that count: how many there are, how many are in none of the new texts (`dropped`), how many of
+    these talk. Of `all` its words, `left` are in none. `asks`: it is a question; `equates`: this = that."""
+
+    words: int
+    dropped: int
+    talk: int
+    all: int
+    left: int
+    asks: bool
+    equates: bool
+
+    @property
+    def is_hearsay(self) -> bool:
+        return (
+            self.asks or self.equates
+            or (self.dropped >= _DROPPED and self.dropped >= _DROPPED_SHARE * self.words)
+            or (self.left >= _LEFT and self.left >= _LEFT_SHARE * self.all)
+            or (self.talk >= _TALK and self.dropped >= _TALK_SHARE * self.words)
+        )  # fmt: skip
+
+    @property
+    def is_remark(self) -> bool:
+        """About its neighbors: it talks, and hardly anything of it is used."""
+        share = _REMARK_SHARE if self.talk >= _TALK else 1
+        return self.talk > 0 and self.dropped >= share * self.words and (self.asks or self.dropped >= _DROPPED)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What is in a product's short fields (`own`), and in all texts that were written (`said`)."""
+
+    own: facts.Known
+    said: facts.Known
+    language: str
+
+    def taken(self, sentence: str) -> _Taken:
+        words = [word for word in _words(sentence) if _of_talk(word) or (self._counts(word) and not _has(self.own, word))]
+        dropped = [word for word in words if not _has(self.said, word)]
+        plain = [word for word in _words(sentence) if _is_plain(word, self.language)]
+        asks = sentence.rstrip(" \"'”»)*_").endswith(_QUESTIONS)
+        return _Taken(
+            len(words), len(dropped), sum(map(_of_talk, dropped)), len(plain), self._left(plain), asks,
+            _EQUATED.search(sentence) is not None,
+        )  # fmt: skip
+
+    def introduced(self, sentence: str) -> bool:
+        """Whether something in a sentence is introduced, before a colon, by words of which nothing is used."""
+        for head in _INTRODUCTION.findall(sentence):
+            words = [word for word in _words(head) if _of_talk(word) or self._counts(word)]
+            if (len(words) > 1 or any(map(_of_talk, words))) and self._left(words) == len(words):
+                return True
+        return False
+
+    def inserted(self, sentence: str) -> list[str]:
+        """What is quoted in a sentence whose own words are dropped, brackets that talk, and square ones that drop a word."""
+        around = [word for word in _words(_QUOTED.sub(" ", sentence)) if _is_plain(word, self.language)]
+        quoted = _QUOTED.findall(sentence) if self._left(around) >= _DROPPED else []
+        square = [part for part in _SQUARE.findall(sentence) if self._left(filter(self._counts, _words(part)))]
+        return [*quoted, *square, *filter(self.misses_talk, _BRACKETS.findall(sentence))]
+
+    def misses_talk(self, part: str) -> bool:
+        return any(_of_talk(word) and not _has(self.said, word) for word in _words(part))
+
+    def _counts(self, word: str) -> bool:
+        return _counts(word, self.language)
+
+    def _left(self, words: Iterable[str]) -> int:
+        return sum(not _has(self.said, word) for word in words)
+
+
+def _words(text: str) -> list[str]:
+    """Words and numbers, each once."""
+    return list(dict.fromkeys(_TOKEN.findall(text)))
+
+
+def _is_plain(word: str, language: str) -> bool:
+    return word.isdecimal() or (len(word) > 2 and fold(word) not in neutral(language))
+
+
+def _counts(word: str, language: str) -> bool:
+    return word.isdecimal() or tells(word, language)
+
+
+def _has(known: facts.Known, word: str) -> bool:
+    return word in _digits(known.text) if word.isdecimal() else known.has_form(word)
+
+
+@lru_cache(maxsize=64)
+def _digits(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\d+", text))
+
+
+@lru_cache(maxsize=65_536)
+def _of_talk(word: str) -> bool:
+    found, talk = {fold(word), stem(word)}, _talk()
+    longest = max(found, key=len)
+    return not talk.isdisjoint(found) or any(longest[place:] in talk for place in range(3, len(longest) - 4))  # Onlinetitel
+
+
+@cache
+def _talk() -> frozenset[str]:
+    """As listed, and without endings where enough is left to know a word by."""
+    words = [fold(word) for listed in lists("talk").values() for word in str(listed).split()]
+    return frozenset([*words, *(found for found in map(stem, words) if len(found) >= _SHORTEST)])
