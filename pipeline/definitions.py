@@ -14,6 +14,7 @@ from pipeline.labels import checks as labels_checks
 from pipeline.listings import assets as listings
 from pipeline.listings import checks as listings_checks
 from pipeline.listings.categories import assets as categories
+from pipeline.listings.localized import assets as localized
 from pipeline.listings.optimized import assets as optimized
 from pipeline.operations.jobs import JOBS
 from pipeline.operations.schedules import SCHEDULES
@@ -25,6 +26,7 @@ from pipeline.quality import assets as quality
 from pipeline.quality import checks as quality_checks
 from pipeline.submissions import assets as submissions
 from pipeline.submissions import checks as submissions_checks
+from pipeline.submissions.account import assets as account
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
@@ -43,9 +45,11 @@ def build_defs(**overrides: Any) -> dg.Definitions:
             *quality.ASSETS,
             *labels.ASSETS,
             *categories.ASSETS,
+            *localized.ASSETS,
             *optimized.ASSETS,
             *listings.ASSETS,
             *feeds.ASSETS,
+            *account.ASSETS,
             *submissions.ASSETS,
         ],
         asset_checks=[

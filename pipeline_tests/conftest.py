@@ -47,6 +47,8 @@ def server() -> Iterator[Database]:
         with database.connect(autocommit=True) as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            # The kernel copies the files of a template: a third of the work of Postgres reading and writing them.
+            connection.execute(b"ALTER SYSTEM SET file_copy_method = clone")
             connection.execute("SELECT pg_reload_conf()")
         yield database
 

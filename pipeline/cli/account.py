@@ -57,7 +57,7 @@ def adopt(
             _decide(current, cell, pairs, sell_anyway or [], forget or [], why)
         else:
             error = _run(current, "adopt_listings", store, marketplace, {"account_listings": {"again": again}})
-        from pipeline.submissions.account import account_listings
+        from pipeline.submissions.account.decisions import account_listings
 
         with current.connect() as connection:
             rows = account_listings(connection, cell.lane)
@@ -87,8 +87,8 @@ def drift(
         raise UsageError("--sku says what --take is about")
     with session() as current:
         cell = _cell(current, store, marketplace)
-        from pipeline.submissions.account import decide_drift, drifts
-        from pipeline.submissions.drift import as_money
+        from pipeline.submissions.account.decisions import decide_drift, drifts
+        from pipeline.submissions.account.drift import as_money
 
         error = _run(current, "read_back", store, marketplace, None) if read else None
         about: list[tuple[str, str]] = []
@@ -139,7 +139,7 @@ def _run(current: Session, job: str, store: str, marketplace: str, ops: Any) -> 
 
 
 def _decide(current: Session, cell: Cell, pairs: dict[str, str], anyway: list[str], forget: list[str], why: str) -> None:
-    from pipeline.submissions import account
+    from pipeline.submissions.account import decisions
     from pipeline.submissions.live import Office
 
     by = person(None, why)
@@ -147,9 +147,9 @@ def _decide(current: Session, cell: Cell, pairs: dict[str, str], anyway: list[st
     with current.connect() as connection:
         if pairs:
             with office.listings(cell) as service:
-                account.map_skus(connection, cell, service, pairs, by)
-        account.sell_anyway(connection, cell, anyway, by)
-        account.forget(connection, cell, forget, by)
+                decisions.map_skus(connection, cell, service, pairs, by)
+        decisions.sell_anyway(connection, cell, anyway, by)
+        decisions.forget(connection, cell, forget, by)
 
 
 def _show_adopted(rows: list[dict[str, Any]], store: str, marketplace: str, error: str | None, decided: bool) -> None:

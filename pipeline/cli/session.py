@@ -52,7 +52,7 @@ class Session:
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection]:
         """A connection whose transaction is committed at the end, rolled back on an error."""
-        with self.database.connect() as connection:
+        with self.database.transaction() as connection:
             yield connection
 
 

@@ -1,7 +1,7 @@
 """Assets of the listings stage: what a store offers on one marketplace site, and the plan of what changes there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -13,21 +13,13 @@ import pyarrow as pa
 from upath import UPath
 
 from pipeline.catalog.imports import require_verdict
-from pipeline.language.charging import would_cost
-from pipeline.language.ledger import spending
-from pipeline.language.metadata import estimate_metadata, spent_metadata
-from pipeline.language.run import configured_model
 from pipeline.listings.account import read_holds, require_looked_up, require_reconciled
 from pipeline.listings.build import build_listings, one_import
 from pipeline.listings.categories.inputs import given_now
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.knowledge import read_knowledge
-from pipeline.listings.localize import TASK, Localizer, translates
 from pipeline.listings.metadata import listings_metadata, lookups_metadata, plan_metadata
-from pipeline.listings.open_texts import left_open, note_open
-from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.overrides import Overlay, read_overrides, undo
-from pipeline.listings.paying import payer
 from pipeline.listings.pins import Pinned, lift, read_pins, replaced, split
 from pipeline.listings.plan import plan_changes
 from pipeline.listings.plan_files import Scope, load_plan, plan_folder
@@ -43,18 +35,15 @@ from pipeline.listings.state import (
     removed_lately,
     require_newest,
 )
-from pipeline.listings.summary import not_translated
 from pipeline.listings.unsent import NOTHING, find_unsent, plan_newest
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import store_and_site, store_marketplaces
 from pipeline.platform import metadata as meta
-from pipeline.platform.io_manager import stored_import, stored_table, stored_tables
+from pipeline.platform.io_manager import stored_import, stored_tables
 from pipeline.platform.locks import advisory_lock
 from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import ExportOptions, Workspace, expected_failures
-from pipeline.platform.tables import Table, empty_frame, stage
-from pipeline.stores.credits import deducted_by
-from pipeline.stores.notifications import notify
+from pipeline.platform.tables import Table, stage
 
 GROUP = "listings"
 OWNERS = ["team:listings"]
@@ -82,6 +71,16 @@ def connected(context: dg.AssetExecutionContext, workspace: Workspace) -> Cell |
     return cell
 
 
+def hold(context: dg.AssetExecutionContext, workspace: Workspace, cell: Cell) -> None:
+    """Be the only one that plans, sends or reads back for this connection, until the run ends."""
+    workspace.hold(
+        cell.lock,
+        holder=f"run {context.run.run_id}",
+        wait_seconds=LOCK_WAIT_SECONDS,
+        waiting=lambda: stop_if_canceled(context),
+    )
+
+
 @contextmanager
 def asking(context: dg.AssetExecutionContext, workspace: Workspace, what: str) -> Iterator[None]:
     """Hold the lock `what` while a model is asked: of two runs at once the second waits, and finds the answers of the first."""
@@ -94,76 +93,6 @@ def asking(context: dg.AssetExecutionContext, workspace: Workspace, what: str) -
         busy="are being asked for",
     ):
         yield
-
-
-@dg.asset(
-    partitions_def=store_marketplaces,
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"parquet", "openai"},
-    output_required=False,
-    description="Texts of products in the marketplace's language, where auto_translate is on: by people, glossary or model.",
-)
-def localized_products(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    export_options: ExportOptions,
-    fixed_products: Table,
-    fixed_variants: Table,
-) -> Iterator[dg.Output[Any]]:
-    with expected_failures():
-        cell = connected(context, workspace)
-        if cell is None:
-            return
-        folder = workspace.scratch("localized_products")
-        if not translates(cell, export_options.translate):
-            nothing = stage(folder, "localized_products", empty_frame(LOCALIZED), LOCALIZED, {})
-            with workspace.connect() as connection:
-                note_open(connection, cell.store.id, cell.site.key, TASK, {})
-            yield dg.Output(nothing, metadata={"translated": "no"})
-            return
-        import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
-        with workspace.database.connect(autocommit=True) as connection:
-            model = configured_model(workspace.settings.data_dir) if export_options.translate is not False else None
-            before = stored_table(workspace.settings, "localized_products", LOCALIZED, cell.site.key, cell.store.key)
-            catalog = (fixed_products, fixed_variants)
-            languages = (cell.store.language, cell.site.language)
-            work = Localizer(connection, cell.store.id, *languages, model, *catalog, before, export_options.product_ids)
-            estimate = work.expect()
-            price = would_cost(connection, cell.store.id, TASK, estimate.texts)
-            expected = {"translated": " to ".join(languages), **estimate_metadata(estimate, model, price)}
-            # Seen in the UI before anything is spent.
-            partition = context.partition_key
-            context.log_event(dg.AssetObservation("localized_products", partition=partition, metadata=expected))
-            account = payer(connection, cell, context.run.run_id, context.run.job_name)
-            report = counted(reporter(context, "localized_products"), "products")
-            pays = model is not None and not export_options.dry_run
-            with asking(context, workspace, f"translations of {cell.store.key}") if pays else nullcontext():
-                table, outcome = work.write(folder, import_id, account if pays else None, report)
-            spent = spending(connection, run_id=context.run.run_id, task=TASK)
-            if not export_options.dry_run:
-                note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()))
-            if spent.calls or outcome.received or outcome.stopped:
-                told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
-                left = outcome.states.total() - outcome.states["translated"]
-                subject = f"products of {cell.store.key} are translated for {cell.site.key}; {left} of them not wholly"
-                notify(connection, cell.store.id, "products_translated", context.run.run_id, subject, told)
-            credits = deducted_by(connection, context.run.run_id)
-    yield dg.Output(
-        table,
-        metadata={
-            **expected,
-            "by_state": meta.counts(outcome.states, "state"),
-            "by_engine": meta.counts(outcome.engines, "engine"),
-            "products_reused": outcome.reused,
-            "pending_texts": outcome.pending,
-            "stopped": outcome.stopped or "no",
-            **spent_metadata(spent),
-            "credits_deducted": credits,
-            "left_open": dict(left_open(table.open()).most_common(meta.MAX_ROWS)),
-            "not_translated": meta.table(not_translated(table.open())),
-        },
-    )
 
 
 @dg.asset(
@@ -295,12 +224,7 @@ def listing_changes(
         cell = connected(context, workspace)
         if cell is None:
             return
-        workspace.hold(
-            cell.lock,
-            holder=f"run {context.run.run_id}",
-            wait_seconds=LOCK_WAIT_SECONDS,
-            waiting=lambda: stop_if_canceled(context),
-        )
+        hold(context, workspace, cell)
         now, root = datetime.now(timezone.utc), workspace.settings.storage()
         with workspace.connect() as connection:
             require_reconciled(connection, cell.lane, cell.account.seller_id)
@@ -405,4 +329,4 @@ def listing_previews(
     yield dg.Output(table, metadata=metadata)
 
 
-ASSETS = [marketplace_lookups, localized_products, listings, listing_changes, listing_previews]
+ASSETS = [marketplace_lookups, listings, listing_changes, listing_previews]

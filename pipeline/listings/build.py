@@ -22,8 +22,9 @@ import pyarrow.compute as pc
 from pipeline.listings.assortment import Collections, excluded
 from pipeline.listings.categories.overlay import USED, used
 from pipeline.listings.families import parent_like, parent_skus
+from pipeline.listings.findings import of_batch, of_category, of_language
 from pipeline.listings.matches import catalog_items
-from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes, optimized, untranslated
+from pipeline.listings.overlays import batch_of, digests, localized, localized_attributes, optimized
 from pipeline.listings.overrides import Overlay
 from pipeline.listings.price_facts import price_facts
 from pipeline.listings.prices import site_prices
@@ -32,19 +33,14 @@ from pipeline.listings.reuse import revisions
 from pipeline.listings.rows import listing_rows, owners
 from pipeline.listings.schema import LISTINGS, SCHEMAS
 from pipeline.listings.stock import quantity_to_send, stock_of
-from pipeline.listings.verdict import Finding, of_category, status_and_reason, with_findings
+from pipeline.listings.verdict import status_and_reason, with_findings
 from pipeline.model.errors import PipelineError
-from pipeline.model.quality import Severity
 from pipeline.platform.tables import StagedTable, Table, TableWriter, to_arrow, to_frame, writers
 from pipeline.quality.engine import Engine
 from pipeline.quality.reuse import Reusable
 
 NO_VARIANTS = "no variants"
 _TEXT = pd.StringDtype("pyarrow")
-#: Columns of `site_prices` that are for people, and the rule that each becomes.
-_OF_PRICES: tuple[tuple[str, str, Severity], ...] = (
-    ("problem", "LISTING_PRICE", "error"), ("warning", "LISTING_PRICE_DOUBT", "warning"), ("note", "LISTING_PRICE_BOUND", "info"),
-)  # fmt: skip
 
 
 @dataclass
@@ -272,8 +268,8 @@ class _Job:
             currency=recipe.site.currency,
         )  # fmt: skip
         rows["attributes"] = localized_attributes(rows["product_id"], rows["attributes"], words)
-        findings = self._findings(rows, variants["variant_id"], prices, items["problem"])
-        findings += self._untranslated(rows, words)
+        findings = of_batch(recipe, rows, variants["variant_id"], prices, items["problem"])
+        findings += of_language(recipe.site.key, rows, words)
         rows = recipe.market.project(optimized(rows, better), recipe.site, recipe.project_settings).reset_index(drop=True)
 
         found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)
@@ -306,52 +302,6 @@ class _Job:
             parts = [texts[end - size : end] for size, end in zip(sizes.tolist(), ends, strict=True)]
             found = [" ".join([known, *part]) for known, part in zip(found, parts, strict=True)]
         return list(found)
-
-    def _findings(
-        self, rows: pd.DataFrame, variant_ids: pa.ChunkedArray, prices: pd.DataFrame, of_items: pd.Series
-    ) -> list[Finding]:  # fmt: skip
-        """What only this stage can see of a row."""
-        found = []
-        of_price = "Change the price settings of the connection, or what the store says of its price."
-        place = f"{self.recipe.store} {self.recipe.site.key}"
-        of_match = f"Choose one, or none, with: pipeline matches choose {place} GTIN ITEM; or export again."
-        said: list[tuple[pd.Series, str, str, str, Severity]] = [
-            *((prices[column], rule, "price", of_price, severity) for column, rule, severity in _OF_PRICES),
-            (of_items, "LISTING_MATCH", "gtin", of_match, "error"),
-        ]
-        for of_variants, rule, field_name, hint, severity in said:
-            if of_variants.notna().any():
-                by_variant = pd.Series(of_variants.array, index=variant_ids.to_pylist())
-                messages = rows["variant_id"].map(by_variant).astype(_TEXT)
-                found.append(Finding(rule, "correctness", field_name, hint, messages, severity))
-        spoiled = self.recipe.marketplace.account_problems(self.recipe.site, self.recipe.account)
-        if spoiled:
-            hint = f"Correct it: pipeline connection set {self.recipe.store} {self.recipe.site.key} NAME=VALUE."
-            messages = pd.Series(" ".join(spoiled), index=rows.index, dtype=_TEXT)
-            found.append(Finding("LISTING_ACCOUNT", "compliance", "sku", hint, messages))
-        most = self.recipe.marketplace.max_family
-        children = (rows["role"] == "child").groupby(rows["product_id"], sort=False).transform("sum")
-        if (children > most).any():
-            text = (
-                "The product has "
-                + children.astype("string")
-                + f" variants; {self.recipe.site.key} takes at most {most} in one listing."
-            )
-            hint = "Split the product into several products in the store."
-            messages = text.where(children > most).astype(_TEXT)
-            found.append(Finding("LISTING_FAMILY_SIZE", "compliance", "parent_sku", hint, messages))
-        return found
-
-    def _untranslated(self, rows: pd.DataFrame, words: pa.Table | None) -> list[Finding]:
-        """A warning where a buyer reads the store's language: a title, description, option or other word was not translated."""
-        if words is None:
-            return []
-        said = untranslated(words)
-        texts = [said.get(key) for key in rows["product_id"].tolist()]
-        messages = [f"Not in the language of {self.recipe.site.key}: {text}" if text else pd.NA for text in texts]
-        hint = "Translate it in the store, remember a translation, or configure a model; see localized_products."
-        series = pd.Series(messages, index=rows.index, dtype=_TEXT)
-        return [Finding("LISTING_LANGUAGE", "content", "title", hint, series, "warning")]
 
 
 def _check_mappings(recipe: Recipe, skus: pa.ChunkedArray) -> None:

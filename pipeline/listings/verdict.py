@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.listings.diff import among
-from pipeline.marketplaces.base import ListingProblem
-from pipeline.model.quality import BLOCKING, SEVERITIES, Dimension, RuleSet, Severity
+from pipeline.listings.findings import Finding
+from pipeline.model.quality import BLOCKING, SEVERITIES, RuleSet
 from pipeline.platform.tables import empty_frame
 from pipeline.quality.schema import ISSUES
 
@@ -22,36 +21,6 @@ _TEXT = pd.StringDtype("pyarrow")
 _ERROR_COSTS = 30
 
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What no rule over one row can see, such as a price below its floor or a family that is too large."""
-
-    rule: str
-    dimension: Dimension
-    field: str
-    hint: str
-    messages: pd.Series  # one a row, null where it does not apply
-    severity: Severity = "error"  # what is less blocks nothing and costs no points
-
-
-def of_category(rows: pd.DataFrame, issues: pd.DataFrame, problems: Iterable[ListingProblem]) -> list[Finding]:
-    """Problems that the marketplace sees, as findings; not of fields that a rule blocks already."""
-    blocking = issues[issues["severity"].isin(BLOCKING)]
-    known = set(zip(blocking["product_id"], blocking["sku"].fillna(""), blocking["field"], strict=True))
-    texts: dict[tuple[str, str, str], dict[int, list[str]]] = {}
-    ids, skus = rows["product_id"].tolist(), rows["sku"].tolist()
-    for one in problems:
-        if known.isdisjoint((ids[one.row], sku, one.field) for sku in (skus[one.row], "")):
-            texts.setdefault((one.rule, one.field, one.hint), {}).setdefault(one.row, []).append(one.message)
-    found = []
-    for (rule, field, hint), by_row in texts.items():
-        messages = pd.Series(pd.NA, index=rows.index, dtype=_TEXT)
-        places = list(by_row)
-        messages.iloc[places] = [" ".join(dict.fromkeys(by_row[place])) for place in places]
-        found.append(Finding(rule, "compliance", field, hint, messages))
-    return found
 
 
 def with_findings(

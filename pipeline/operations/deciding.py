@@ -27,7 +27,7 @@ def decide(context: dg.OpExecutionContext, config: Decision, workspace: Workspac
     from pipeline.listings.cell import find_cell
     from pipeline.model.errors import UsageError
     from pipeline.stores.actions import Person
-    from pipeline.submissions import account
+    from pipeline.submissions.account import decisions
     from pipeline.submissions.live import Office
 
     with expected_failures():
@@ -39,12 +39,12 @@ def decide(context: dg.OpExecutionContext, config: Decision, workspace: Workspac
             by = Person(config.who, config.why, context.run.run_id)
             if config.map:
                 with office.listings(cell) as service:
-                    account.map_skus(connection, cell, service, config.map, by)
-            account.sell_anyway(connection, cell, config.sell_anyway, by)
-            account.forget(connection, cell, config.forget, by)
+                    decisions.map_skus(connection, cell, service, config.map, by)
+            decisions.sell_anyway(connection, cell, config.sell_anyway, by)
+            decisions.forget(connection, cell, config.forget, by)
             about = []
             if config.drift != "none":
-                about = account.decide_drift(connection, cell, config.drift, config.drift_skus, by)
+                about = decisions.decide_drift(connection, cell, config.drift, config.drift_skus, by)
     context.add_output_metadata({"decided": len(config.map) + len(config.sell_anyway) + len(config.forget) + len(about)})
 
 

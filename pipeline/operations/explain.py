@@ -21,7 +21,7 @@ from pipeline.language.optimize import TASK as OPTIMIZATION
 from pipeline.language.orders import is_unseen
 from pipeline.listings.categories.decisions import list_decisions
 from pipeline.listings.cell import Cell, find_cell
-from pipeline.listings.localize import TASK as TRANSLATION
+from pipeline.listings.localized.build import TASK as TRANSLATION
 from pipeline.listings.open_texts import missing, read_open, what_next
 from pipeline.listings.overlays import LOCALIZED, OPTIMIZED
 from pipeline.listings.overrides import plain, read_overrides

@@ -66,7 +66,7 @@ def go_on(connection: psycopg.Connection[Any], batch: Batch) -> None:
 
 
 def _sites(connection: psycopg.Connection[Any], batch: Batch) -> list[str]:
-    from pipeline.listings.localize import TASK as TRANSLATION
+    from pipeline.listings.localized.build import TASK as TRANSLATION
     from pipeline.marketplaces import find_site
     from pipeline.stores.connections import list_connections
 

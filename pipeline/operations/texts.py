@@ -15,7 +15,7 @@ from pipeline.language.ledger import dollars, spending
 from pipeline.language.optimize import SILENT
 from pipeline.language.optimize import TASK as OPTIMIZATION
 from pipeline.listings.categories.model import TASK as CATEGORIES
-from pipeline.listings.localize import TASK as TRANSLATION
+from pipeline.listings.localized.build import TASK as TRANSLATION
 from pipeline.listings.open_texts import TRANSLATION_FIRST, UNTRANSLATED
 from pipeline.operations.launch import Outcome
 from pipeline.stores.credits import deducted_by, read_account

@@ -20,6 +20,10 @@ from pipeline.settings import Settings
 
 _POOL_SECONDS = 600
 _REMEMBERED_SECONDS = 1.0
+_COMPLETE = """
+    SELECT bool_and(to_regclass('public.' || name) IS NOT NULL)
+    FROM unnest(ARRAY['runs', 'instance_info', 'event_logs', 'jobs', 'alembic_version']) AS name
+"""
 
 
 class _Events(PostgresEventLogStorage):
@@ -59,8 +63,9 @@ class _Events(PostgresEventLogStorage):
 class Storage(DagsterPostgresStorage):
     """DATABASE_URL, or the embedded Postgres. Raises PipelineError when the database cannot be opened."""
 
-    def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(postgres_url=postgres_url, inst_data=inst_data)
+    def __init__(self, postgres_url: str, complete: bool = False, inst_data: ConfigurableClassData | None = None) -> None:
+        # Each of its parts would open two connections and read the catalog, to see whether its tables are to be made.
+        super().__init__(postgres_url=postgres_url, should_autocreate_tables=not complete, inst_data=inst_data)
         self._event_log_storage = _Events(postgres_url, self.should_autocreate_tables)
 
     @classmethod
@@ -69,7 +74,8 @@ class Storage(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Storage:
-        storage = cls(postgres_url=_database(Settings.load()).sqlalchemy_url, inst_data=inst_data)
+        database = _database(Settings.load())
+        storage = cls(database.sqlalchemy_url, _is_complete(database), inst_data)
         # A run writes hundreds of events, and Dagster opens a connection for each statement unless told to keep one. It keeps
         # one and opens more when threads need them, without a limit at which a thread would fail.
         for part in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
@@ -81,3 +87,10 @@ class Storage(DagsterPostgresStorage):
 def _database(settings: Settings) -> Database:
     """Open as long as the process lives: Dagster keeps the parts of a storage, and does not say when it is done with them."""
     return Database.open(settings)
+
+
+def _is_complete(database: Database) -> bool:
+    """Whether Dagster has made its tables; the last ones that it makes of each part."""
+    with database.connect() as connection:
+        row = connection.execute(_COMPLETE).fetchone()
+    return bool(row and row[0])

@@ -8,7 +8,8 @@ from __future__ import annotations
 import atexit
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -38,6 +39,7 @@ class Database:
     def __init__(self, parameters: Mapping[str, str], server: EmbeddedServer | None = None) -> None:
         self._parameters = dict(parameters)
         self._server = server
+        self._idle: list[psycopg.Connection] = []
         atexit.register(self.close)
 
     @classmethod
@@ -73,6 +75,35 @@ class Database:
             raise PipelineError(f"{self} cannot be reached: {self._reason(error)}; {self._advice}") from None
         connection.autocommit = autocommit
         return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection]:
+        """As `with connect()`: committed at the end, rolled back on an error. Connections of transactions that ended well are
+        used again, since opening one costs Postgres more than most answers; inside one another they are different ones."""
+        connection = self._kept() or self.connect()
+        try:
+            yield connection
+            if not connection.closed:
+                connection.commit()
+                connection.autocommit = True
+        except BaseException:
+            with suppress(psycopg.Error):
+                connection.rollback()
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def _kept(self) -> psycopg.Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                connection.execute("")  # the server may have ended it since
+            except psycopg.Error:
+                connection.close()
+                continue
+            connection.autocommit = False
+            return connection
+        return None
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -111,6 +142,8 @@ class Database:
 
     def close(self) -> None:
         atexit.unregister(self.close)
+        while self._idle:
+            self._idle.pop().close()
         if self._server is not None:
             self._server.close()
             self._server = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,6 +37,8 @@ def counts(values: Mapping[str, int], name: str = "what") -> dg.TableMetadataVal
 
 
 def _cell(value: Any) -> str | int | float | bool:
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""  # NaN is no JSON: the UI could not read the table
     if isinstance(value, (bool, int, float)):
         return value
     text = "" if value is None or value is pd.NA else str(value)

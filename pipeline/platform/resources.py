@@ -87,7 +87,7 @@ class Workspace(dg.ConfigurableResource[None]):
     @contextmanager
     def connect(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection whose transaction is committed at the end, rolled back on an error."""
-        with self.database.connect() as connection:
+        with self.database.transaction() as connection:
             yield connection
 
     def scratch(self, step: str) -> Path:

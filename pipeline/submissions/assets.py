@@ -11,12 +11,11 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
-from pydantic import Field
 
 from pipeline.feeds.assets import NAMES
 from pipeline.feeds.pack import set_current
 from pipeline.listings.account import require_reconciled
-from pipeline.listings.assets import LOCK_WAIT_SECONDS, connected
+from pipeline.listings.assets import connected, hold
 from pipeline.listings.cell import Cell
 from pipeline.listings.plan_files import Plan, load_plan, plan_folder
 from pipeline.listings.state import export_status
@@ -25,16 +24,13 @@ from pipeline.partitions import store_marketplaces
 from pipeline.platform import metadata as meta
 from pipeline.platform.locks import LockBusy
 from pipeline.platform.points import point
-from pipeline.platform.progress import counted, reporter, stop_if_canceled
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.platform.tables import Table, TableWriter, stage
 from pipeline.stores.connections import record_sync
 from pipeline.submissions import api_mode, file_mode, repairing, statistics, status
 from pipeline.submissions.ledger import submission_states
 from pipeline.submissions.schema import (
-    ACCOUNT_LISTINGS,
     EXPORT_STATISTICS,
-    LISTING_DRIFT,
     LISTING_REPAIRS,
     LISTING_STATUS,
     PROCESSING_REPORTS,
@@ -43,100 +39,7 @@ from pipeline.submissions.schema import (
 
 GROUP = "submissions"
 OWNERS = ["team:submissions"]
-_TRANSPORT = {"file": "file (written and validated; nothing is sent)", "api": "api (the verdicts are read by poll_submissions)"}
-
-
-class Look(dg.Config):
-    """How the account is looked at."""
-
-    again: bool = Field(
-        default=False, description="Look at every SKU again, also at those whose state is known; decisions of persons stay."
-    )
-
-
-@dg.asset(
-    partitions_def=store_marketplaces,
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"postgres"},
-    output_required=False,
-    ins={"listings": dg.AssetIn()},
-    description="What the marketplace's account sells of ours already, adopted before anything is sent; empty in file mode.",
-)
-def account_listings(
-    context: dg.AssetExecutionContext, config: Look, workspace: Workspace, listings: Table
-) -> Iterator[dg.Output[Any]]:
-    with expected_failures():
-        cell = connected(context, workspace)
-        if cell is None:
-            return
-        found, rows = Counter[str](), pd.DataFrame(columns=ACCOUNT_LISTINGS.names, dtype=object)
-        if cell.lane.transport == "api":
-            from pipeline.submissions import account, adoption
-            from pipeline.submissions.live import Office
-
-            _hold(context, workspace, cell)
-            office = Office(workspace.database, workspace.vault, workspace.settings.storage())
-            report = counted(reporter(context, "account_listings"), "listings looked up in the account")
-            with office.listings(cell) as service, workspace.database.connect(autocommit=True) as connection:
-                if config.again:
-                    with connection.transaction():
-                        adoption.forget(connection, cell)
-                found = adoption.adopt(connection, cell, service, listings, report)
-                rows = pd.DataFrame(account.account_listings(connection, cell.lane), columns=ACCOUNT_LISTINGS.names, dtype=object)
-        about = {name: listings.metadata.get(name, "") for name in ("import_id", "version")}
-        table = stage(workspace.scratch("account_listings"), "account_listings", rows, ACCOUNT_LISTINGS, about)
-    to_decide = rows[rows["found"].isin(["gtin", "gone"]) & rows["decided"].isna()]
-    yield dg.Output(
-        table,
-        metadata={
-            "transport": _TRANSPORT[cell.lane.transport],
-            "looked_up_now": found.total(),
-            "adopted_now": found["sku"],
-            "adopted_otherwise": int((rows["found"].eq("sku") & rows["differs"].map(bool).astype(bool)).sum()),
-            "to_decide": meta.table(to_decide.head(meta.MAX_ROWS)[["sku", "found", "account_sku", "gtin", "item_id"]]),
-        },
-    )
-
-
-@dg.asset(
-    partitions_def=store_marketplaces,
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"postgres"},
-    output_required=False,
-    ins={"listings": dg.AssetIn()},
-    description="Live listings read back: where the marketplace holds something else than it acknowledged; empty in file mode.",
-)
-def listing_drift(context: dg.AssetExecutionContext, workspace: Workspace, listings: Table) -> Iterator[dg.Output[Any]]:
-    with expected_failures():
-        cell = connected(context, workspace)
-        if cell is None:
-            return
-        counts, rows = Counter[str](), pd.DataFrame(columns=LISTING_DRIFT.names, dtype=object)
-        if cell.lane.transport == "api":
-            from pipeline.submissions import account, drift
-            from pipeline.submissions.live import Office
-
-            _hold(context, workspace, cell)
-            office = Office(workspace.database, workspace.vault, workspace.settings.storage())
-            report = counted(reporter(context, "listing_drift"), "listings read back")
-            with office.listings(cell) as service, workspace.database.connect(autocommit=True) as connection:
-                require_reconciled(connection, cell.lane, cell.account.seller_id)
-                counts = drift.read_back(connection, cell, service, listings, report)
-                rows = pd.DataFrame(account.drifts(connection, cell.lane), columns=LISTING_DRIFT.names, dtype=object)
-        about = {"policy": cell.connection.export_settings.drift, "store": cell.store.key, "site": cell.site.key}
-        table = stage(workspace.scratch("listing_drift"), "listing_drift", rows, LISTING_DRIFT, about)
-    yield dg.Output(
-        table,
-        metadata={
-            "policy": cell.connection.export_settings.drift,
-            "read": counts["read"],
-            "by_state": meta.counts(Counter(rows["state"]), "state"),
-            "by_kind": meta.counts(Counter(rows["kind"]), "kind"),
-            "drift": meta.table(rows.head(meta.MAX_ROWS)[["sku", "kind", "ours", "theirs", "state", "times"]]),
-        },
-    )
+TRANSPORT = {"file": "file (written and validated; nothing is sent)", "api": "api (the verdicts are read by poll_submissions)"}
 
 
 @dg.asset(
@@ -160,7 +63,7 @@ def feed_submissions(
         cell = connected(context, workspace)
         if cell is None:
             return
-        _hold(context, workspace, cell)
+        hold(context, workspace, cell)
         feeds = (product_feed, price_feed, inventory_feed, image_feed)
         export_id = _one_plan(feeds)
         root = workspace.settings.storage()
@@ -194,7 +97,7 @@ def feed_submissions(
         table,
         metadata={
             "export_id": export_id,
-            "transport": _TRANSPORT[cell.lane.transport],
+            "transport": TRANSPORT[cell.lane.transport],
             "messages": int(files["messages"].sum()),
             "files": meta.table(rows),
         },
@@ -339,16 +242,6 @@ class _Sample:
         return meta.table(pd.concat(self._pieces)[list(columns)] if self._pieces else [])
 
 
-def _hold(context: dg.AssetExecutionContext, workspace: Workspace, cell: Cell) -> None:
-    """Be the only one that plans, sends or reads back for this connection, until the run ends."""
-    workspace.hold(
-        cell.lock,
-        holder=f"run {context.run.run_id}",
-        wait_seconds=LOCK_WAIT_SECONDS,
-        waiting=lambda: stop_if_canceled(context),
-    )
-
-
 def _send(
     context: dg.AssetExecutionContext, workspace: Workspace, cell: Cell, plan: Plan, files: list[dict[str, Any]]
 ) -> tuple[bool, list[str]]:
@@ -392,8 +285,6 @@ def _records(files: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 ASSETS = [
-    account_listings,
-    listing_drift,
     feed_submissions,
     processing_reports,
     listing_repairs,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,20 +11,12 @@ import pytest
 from pipeline.settings import Settings
 from pipeline_tests.cli import test_credentials
 from pipeline_tests.cli.conftest import Cli
-from pipeline_tests.cli.test_credentials import AMAZON, in_terminal, opened, pipe, write
-from pipeline_tests.fakes.amazon import SELLER, FakeAmazon, running
+from pipeline_tests.cli.terminal import in_terminal
+from pipeline_tests.cli.test_credentials import AMAZON, opened, pipe, write
+from pipeline_tests.fakes.amazon import SELLER, FakeAmazon
 
-key_file = test_credentials.key_file
+key_file, amazon = test_credentials.key_file, test_credentials.amazon
 FIRST = "client_id (Enter alone: file mode, nothing is sent): "
-
-
-@pytest.fixture
-def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
-    with running() as fake:
-        fake.credentials = dict(AMAZON)
-        monkeypatch.setenv("AMAZON_API_URL", fake.url)
-        monkeypatch.setenv("AMAZON_LWA_API_URL", fake.url)
-        yield fake
 
 
 def answers(**other: str) -> list[tuple[str, str]]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +17,14 @@ from pipeline.platform.instance import open_instance
 from pipeline.platform.vault.key_files import read_key_file
 from pipeline.settings import Settings
 from pipeline_tests.cli.conftest import Cli
+from pipeline_tests.cli.terminal import in_terminal
+from pipeline_tests.fakes.amazon import FakeAmazon, running
 
 SHOPIFY = {"access_token": "CANARY-shopify"}
 AMAZON = {"client_id": "CANARY-id", "client_secret": "CANARY-secret", "refresh_token": "CANARY-refresh"}
 AKENEO = {"client_id": "CANARY-id", "client_secret": "CANARY-secret", "username": "CANARY-user", "password": "CANARY-pass ☕"}
 SHOP = ("--source", "shopify", "--domain", "my-shop")
 PIM = ("--source", "akeneo", "--url", "https://pim.example.com", "--channel", "shop", "--locale", "de_DE")
-PROGRAM = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +34,15 @@ def key_file(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.chmod(0o600)
     monkeypatch.setenv("CREDENTIAL_KEYS_FILE", str(path))
     return path
+
+
+@pytest.fixture
+def amazon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAmazon]:
+    with running() as fake:
+        fake.credentials = dict(AMAZON)
+        monkeypatch.setenv("AMAZON_API_URL", fake.url)
+        monkeypatch.setenv("AMAZON_LWA_API_URL", fake.url)
+        yield fake
 
 
 @pytest.fixture(autouse=True)
@@ -98,32 +105,6 @@ def test_a_live_store_from_stdin(
     assert made.json["language"] == "de-DE"
     assert made.json["source_settings"]["attributes"] == {"title": "name", "images": ["a", "b"]}
     assert opened(connection, settings) == AKENEO
-
-
-def in_terminal(arguments: list[str], answers: list[tuple[str, str]]) -> tuple[int, str]:
-    """A command at a terminal of its own: exit code, and everything that the terminal showed.
-
-    A question is waited for to its last space: what is typed before that is thrown away, with the echo."""
-    ours, theirs = pty.openpty()
-    child = subprocess.Popen([*PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    shown = b""
-    for question, answer in answers:
-        while question.encode() not in shown.rpartition(b"\n")[2]:
-            block = os.read(ours, 4096)
-            assert block, shown
-            shown += block
-        os.write(ours, answer.encode() + b"\n")
-    while True:
-        try:
-            block = os.read(ours, 4096)
-        except OSError:  # Linux: the other side is gone
-            break
-        if not block:
-            break
-        shown += block
-    os.close(ours)
-    return child.wait(), shown.decode()
 
 
 def test_a_live_store_by_prompt_without_an_echo(settings: Settings, connection: psycopg.Connection) -> None:
@@ -450,7 +431,7 @@ def test_a_table_without_keys_says_so_once(cli: Cli, tmp_path: Path, key_file: P
 
 @pytest.mark.parametrize("wrong", ["missing", "readable by others", "no key"])
 def test_a_key_file_that_cannot_be_used_is_wrong_configuration(
-    cli: Cli, demo: str, tmp_path: Path, key_file: Path, wrong: str, connection: psycopg.Connection
+    cli: Cli, demo: str, tmp_path: Path, key_file: Path, wrong: str, connection: psycopg.Connection, amazon: FakeAmazon
 ) -> None:
     """Exit code 2 everywhere, as for any other setting, and no run that fails."""
     file = write(tmp_path, "a.json", SHOPIFY)

@@ -13,7 +13,7 @@ import pytest
 from pipeline.platform.database import Database
 from pipeline_tests.canary import recorded_logs
 from pipeline_tests.flows import catalogs
-from pipeline_tests.flows.place import SITES, Place, make_place
+from pipeline_tests.flows.place import SITES, Place, drop_places, make_place
 from pipeline_tests.flows.scene import Scene, new_scene
 
 NewPlace = Callable[[], Place]
@@ -23,6 +23,12 @@ NewPlace = Callable[[], Place]
 def new_place(server: Database, _dagster_template: str, tmp_path_factory: pytest.TempPathFactory) -> NewPlace:
     numbers = count(1)
     return lambda: make_place(server, _dagster_template, tmp_path_factory.mktemp("place") / f"data{next(numbers)}")
+
+
+@pytest.fixture(autouse=True)
+def _drop_places(server: Database, tmp_path: Path) -> Iterator[None]:
+    yield
+    drop_places(server, tmp_path)
 
 
 @dataclass(frozen=True)

@@ -121,11 +121,24 @@ class Place:
         return replace(self, settings=replace(self.settings, credential_keys_file=file))
 
 
+#: Where places are, and their databases.
+_made: dict[Path, Database] = {}
+
+
 def make_place(server: Database, template: str, data: Path) -> Place:
     """A place on a database cloned from `template`."""
-    database = new_database(server, template)
+    database = _made[data] = new_database(server, template)
     data.mkdir(parents=True, exist_ok=True)
     return Place(Settings(data, str(data), database.url), database)
+
+
+def drop_places(server: Database, folder: Path) -> None:
+    """Drop the databases of the places below a test's folder. Old files cost ten times as much to remove as new ones."""
+    over = [data for data in _made if data.is_relative_to(folder)]
+    if over:
+        with server.connect(autocommit=True) as connection:
+            for data in over:
+                connection.execute(f"DROP DATABASE {_made.pop(data).name} WITH (FORCE)".encode())
 
 
 def call(arguments: Sequence[str]) -> Result:
@@ -137,8 +150,8 @@ def call(arguments: Sequence[str]) -> Result:
 
 
 #: Processes of their own, started from one that has loaded everything, so that each costs milliseconds.
-_CHILDREN = get_context("forkserver")
-_CHILDREN.set_forkserver_preload(
+CHILDREN = get_context("forkserver")
+CHILDREN.set_forkserver_preload(
     ["pipeline.definitions", "pipeline.cli.app", "pipeline.quality.engine", "pipeline_tests.flows.place", "lxml.etree", "ftfy"]
 )
 
@@ -148,7 +161,7 @@ Hook = Callable[..., Any]
 
 def event() -> Any:
     """An event that children share."""
-    return _CHILDREN.Event()
+    return CHILDREN.Event()
 
 
 def start(
@@ -160,12 +173,12 @@ def start(
 ) -> Child:
     """One command in a process of its own. `hooks`: "module:name" -> (hook, what it is given before the original ...);
     `values`: "module:name" -> another value of a constant; `environment`: variables beside those of the place."""
-    ours, theirs = _CHILDREN.Pipe(duplex=False)
+    ours, theirs = CHILDREN.Pipe(duplex=False)
     # The process that children are forked from has the environment of whoever started it.
     urls = {f"{service}_API_URL": os.environ.get(f"{service}_API_URL", "") for service in SERVICES}
     variables = {**place.settings.environment(), **urls, **(environment or {})}
     given = (theirs, variables, arguments, dict(hooks or {}), dict(values or {}))
-    process = _CHILDREN.Process(target=_child, args=given)
+    process = CHILDREN.Process(target=_child, args=given)
     process.start()
     theirs.close()
     return Child(process, ours)

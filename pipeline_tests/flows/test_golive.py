@@ -79,7 +79,7 @@ def test_killed_and_refused_on_the_way(place: Place, amazon: FakeAmazon, tmp_pat
     amazon.faults = [Fault("searchListingsItems", 403, times=2, code="Unauthorized")]
     assert "does not let this account call searchListingsItems" in failure(place)
     assert place.summary("connection", "show", *CONNECTION)["status"] == "error"
-    hooks = {"pipeline.submissions.adoption:_record": (die_after,)}
+    hooks = {"pipeline.submissions.account.adoption:_record": (die_after,)}
     assert start(place, "export", *CONNECTION, hooks=hooks).killed()
     assert place.rows("SELECT count(*) FROM listing_state") == [(0,)]
     refused = place.rows("SELECT reconciled_at FROM export_lanes")

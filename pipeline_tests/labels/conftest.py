@@ -12,7 +12,7 @@ import pytest
 from pipeline.platform.database import Database
 from pipeline_tests.fakes.openai_server import FakeOpenAI, running
 from pipeline_tests.flows import catalogs
-from pipeline_tests.flows.place import Place, make_place
+from pipeline_tests.flows.place import Place, drop_places, make_place
 
 LABELS = """{
   "cart": {
@@ -68,11 +68,14 @@ def model() -> Iterator[FakeOpenAI]:
 
 
 @pytest.fixture
-def shop(server: Database, _dagster_template: str, model: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def shop(
+    server: Database, _dagster_template: str, model: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
     """A store without labels yet, and a model."""
     place = make_place(server, _dagster_template, tmp_path / "data")
     for name, value in model.environment().items():
         monkeypatch.setenv(name, value)
     catalog = catalogs.write(tmp_path / "shop.csv", catalogs.products(1))
     place.cli("store", "add", "shop", "--file", str(catalog), code=0)
-    return Shop(place, tmp_path, model)
+    yield Shop(place, tmp_path, model)
+    drop_places(server, tmp_path)

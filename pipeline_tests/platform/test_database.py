@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psutil
+import psycopg
 import pytest
 
 from pipeline.model.errors import PipelineError, UsageError
@@ -104,6 +105,36 @@ def test_our_schema_comes_first_and_times_are_utc(database: Database) -> None:
         assert connection.autocommit is False
         connection.rollback()
         assert connection.execute("SHOW search_path").fetchone() == ("pipeline, public",)
+
+
+def test_transactions_after_one_another_share_a_session_and_nothing_else(database: Database, server: Database) -> None:
+    def session(connection: psycopg.Connection) -> int:
+        assert connection.autocommit is False
+        return connection.info.backend_pid
+
+    with database.transaction() as connection:
+        first = session(connection)
+        connection.execute("CREATE TABLE kept (number integer)")
+        with database.transaction() as inner:
+            second = session(inner)
+            assert inner.execute("SELECT to_regclass('kept')").fetchone() == (None,)
+    assert first != second
+    with pytest.raises(ZeroDivisionError), database.transaction() as connection:
+        assert session(connection) == first
+        connection.execute("INSERT INTO kept VALUES (1)")
+        raise ZeroDivisionError
+    assert connection.closed  # whatever a failure left in its session
+    with database.transaction() as connection:
+        assert session(connection) == second
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+        connection.execute("INSERT INTO kept VALUES (2)")
+    with server.connect(autocommit=True) as other:  # as a server that was started again, or that ends idle sessions
+        other.execute("SELECT pg_terminate_backend(%s, 10000)", [second])
+    with database.transaction() as connection:
+        assert session(connection) != second
+        assert connection.execute("SELECT number FROM kept").fetchone() == (2,)
+    database.close()
+    assert connection.closed
 
 
 def test_a_url_opens_the_same_database(database: Database) -> None:

@@ -23,7 +23,7 @@ from pipeline.platform.tables import Table
 from pipeline.stores.actions import Person
 from pipeline.stores.assignments import parse_assignments
 from pipeline.stores.connections import connect, update
-from pipeline.submissions import account, adoption, drift
+from pipeline.submissions.account import adoption, decisions, drift
 from pipeline_tests.fakes.amazon import MARKETPLACE, SELLER, Fault
 from pipeline_tests.listings.fakes import listings_table
 from pipeline_tests.submissions.shop import ACCOUNT, MARKET, SITE, Shop, changes, reasons, row
@@ -213,13 +213,13 @@ def test_a_gtin_that_sells_under_another_sku_is_held(shop: Shop, cell: Cell) -> 
     assert reasons(result)["new"].startswith(f"The account sells its GTIN {GTINS[0]} already, as old, B")
     assert "--map new=old" in reasons(result)["new"]
     with service(shop) as listings, pytest.raises(UsageError, match="no other SKU nothing"):
-        account.map_skus(shop.connection, cell, listings, {"new": "nothing"}, Person("ann", ""))
-    account.sell_anyway(shop.connection, cell, ["new"], Person("ann", "another condition"))
+        decisions.map_skus(shop.connection, cell, listings, {"new": "nothing"}, Person("ann", ""))
+    decisions.sell_anyway(shop.connection, cell, ["new"], Person("ann", "another condition"))
     assert read_holds(shop.connection, shop.lane) == {}
-    account.forget(shop.connection, cell, ["new"], Person("ann", ""))
+    decisions.forget(shop.connection, cell, ["new"], Person("ann", ""))
     assert set(read_holds(shop.connection, shop.lane)) == {"new"}
     with service(shop) as listings:
-        account.map_skus(shop.connection, cell, listings, {"new": "old"}, Person("ann", "keeps its reviews"))
+        decisions.map_skus(shop.connection, cell, listings, {"new": "old"}, Person("ann", "keeps its reviews"))
     assert read_holds(shop.connection, shop.lane) == {}
     kept = shop.connection.execute("SELECT action, who, why, details FROM operator_actions ORDER BY id").fetchall()
     assert kept == [
@@ -228,7 +228,7 @@ def test_a_gtin_that_sells_under_another_sku_is_held(shop: Shop, cell: Cell) -> 
         ("account_map", "ann", "keeps its reviews", {"map": {"new": "old"}}),
     ]
     with pytest.raises(UsageError, match="nothing is to be decided about free"):
-        account.sell_anyway(shop.connection, cell, ["free"], Person("ann", ""))
+        decisions.sell_anyway(shop.connection, cell, ["free"], Person("ann", ""))
 
 
 def test_a_family_of_which_all_is_held_has_no_parent(shop: Shop, cell: Cell) -> None:
@@ -283,7 +283,7 @@ def test_what_is_not_shown_yet_is_not_adopted_as_it_was(shop: Shop, cell: Cell) 
     assert look(shop, cell, rows) == {}  # acknowledged
     with shop.connection.transaction():
         adoption.forget(shop.connection, cell)
-    assert [row["looked_at"] for row in account.account_listings(shop.connection, shop.lane)] == []
+    assert [row["looked_at"] for row in decisions.account_listings(shop.connection, shop.lane)] == []
     look(shop, cell, rows)
     assert shop.plan(*rows).plan.counts["messages"] == {}
 
@@ -294,7 +294,7 @@ def test_what_is_to_be_looked_at_again_can_be_shown(shop: Shop, cell: Cell) -> N
     look(shop, cell, rows)  # as young as what is not looked at again
     with shop.connection.transaction():
         adoption.forget(shop.connection, cell)
-    assert [row["looked_at"] for row in account.account_listings(shop.connection, shop.lane)] == [None, None]
+    assert [row["looked_at"] for row in decisions.account_listings(shop.connection, shop.lane)] == [None, None]
     look(shop, cell, rows)
 
 
@@ -370,7 +370,7 @@ def meddle(shop: Shop, rows: list[dict[str, Any]]) -> None:
 
 
 def drifted(shop: Shop) -> dict[str, tuple[str, str, str]]:
-    return {one["sku"][-1]: (one["kind"], one["theirs"], one["state"]) for one in account.drifts(shop.connection, shop.lane)}
+    return {one["sku"][-1]: (one["kind"], one["theirs"], one["state"]) for one in decisions.drifts(shop.connection, shop.lane)}
 
 
 def test_alert_waits_for_a_person(shop: Shop, cell: Cell, adopted: list[dict[str, Any]]) -> None:
@@ -379,13 +379,13 @@ def test_alert_waits_for_a_person(shop: Shop, cell: Cell, adopted: list[dict[str
     found = {"0": ("price", "1750", "open"), "1": ("content", "item_name", "open"), "2": ("quantity", "500", "open")}
     assert drifted(shop) == found
     assert shop.plan(*adopted).plan.counts["messages"] == {}
-    about = account.decide_drift(shop.connection, cell, "ours", [adopted[0]["sku"]], Person("ann", "no discount"))
+    about = decisions.decide_drift(shop.connection, cell, "ours", [adopted[0]["sku"]], Person("ann", "no discount"))
     assert about == [(adopted[0]["sku"], "price")]
     assert changes(shop.export(*adopted))[adopted[0]["sku"]] == ["price"]
-    account.decide_drift(shop.connection, cell, "theirs", [], Person("ann", ""))
+    decisions.decide_drift(shop.connection, cell, "theirs", [], Person("ann", ""))
     assert {state for _, _, state in drifted(shop).values()} == {"accepted"}
     with pytest.raises(UsageError, match="has no drift that waits"):
-        account.decide_drift(shop.connection, cell, "ours", ["mug-0004"], Person("ann", ""))
+        decisions.decide_drift(shop.connection, cell, "ours", ["mug-0004"], Person("ann", ""))
     shop.pass_time(5)
     assert read(shop, cell, adopted)["accepted"] == 2
     assert set(drifted(shop)) == {"1", "2"}
@@ -424,7 +424,7 @@ def test_a_sale_of_ours_that_somebody_changes(shop: Shop, cell: Cell, adopted: l
     until = f"from {start.isoformat()} until {(start + timedelta(days=9)).isoformat()}"
     assert drifted(shop)["0"] == ("price", "1999", "open")
     assert drifted(shop)["1"] == ("price", f"1999, on sale for 1250 {until}", "open")
-    account.decide_drift(shop.connection, cell, "ours", [], Person("ann", ""))
+    decisions.decide_drift(shop.connection, cell, "ours", [], Person("ann", ""))
     planned = changes(shop.export(*on_sale))
     assert [planned[one["sku"]] for one in adopted] == [["price"], ["price"], *[["unchanged"]] * 3]
     shop.pass_time(5)

@@ -23,8 +23,8 @@ from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import Difference, Held, ListingsService, LiveMarketplace, RemoteListing
 from pipeline.model.money import format_minor
 from pipeline.platform.tables import Table
-from pipeline.submissions.adoption import SHOWN_AFTER, advance
-from pipeline.submissions.comparing import differences, pieces
+from pipeline.submissions.account.adoption import SHOWN_AFTER, advance
+from pipeline.submissions.account.comparing import differences, pieces
 
 Policy = Literal["ours", "theirs", "alert"]
 #: State of a drift -> nothing is to be done about it by a person.

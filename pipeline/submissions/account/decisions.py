@@ -13,8 +13,8 @@ from pipeline.listings.lane import Lane
 from pipeline.marketplaces.live import ListingsService
 from pipeline.model.errors import UsageError
 from pipeline.stores.actions import Person, record_action
-from pipeline.submissions.adoption import enter
-from pipeline.submissions.drift import Policy, take
+from pipeline.submissions.account.adoption import enter
+from pipeline.submissions.account.drift import Policy, take
 
 _IN_LANE = b" WHERE store_id = %s AND site = %s AND transport = %s"
 _LIST = (

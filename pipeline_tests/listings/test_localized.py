@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.listings.localize import Texts, texts_of
+from pipeline.listings.localized.build import Texts, texts_of
 from pipeline.listings.overlays import untranslated
 
 _TEXT = pa.string()

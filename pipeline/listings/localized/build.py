@@ -43,6 +43,7 @@ from pipeline.platform.tables import StagedTable, Table, TableWriter
 from pipeline.quality.fixes.markup import plain_text, sanitize
 from pipeline.quality.reuse import Reusable
 
+NAME = "localized_products"
 TASK = "product"
 #: Bump when the same texts would be asked or written differently.
 VERSION = 1
@@ -148,7 +149,7 @@ class Localizer:
         """The overlay, a row group for each one of the products. `account` pays; without one nobody is asked (a dry run).
         `progress` gets (products done, products in all)."""
         outcome, about = Outcome(), {"import_id": import_id, "language": self.target}
-        with TableWriter(folder, "localized_products", LOCALIZED, about) as writer:
+        with TableWriter(folder, NAME, LOCALIZED, about) as writer:
             ready = 0
             for batch in self._batches():
                 parts = self._parts(batch)
@@ -182,8 +183,8 @@ class Localizer:
         return hashlib.blake2b(orjson.dumps(facts_), digest_size=32).digest()
 
     def _batches(self) -> Iterator[_Batch]:
-        previous = {"localized_products": self.previous} if self.previous is not None else None
-        known = Reusable(previous, "localized_products")
+        previous = {NAME: self.previous} if self.previous is not None else None
+        known = Reusable(previous, NAME)
         for index in range(self.products.batches):
             products = self.products.arrow_batch(index, PRODUCT_COLUMNS)
             texts = texts_of(products, self.variants.arrow_batch(index, VARIANT_COLUMNS))

@@ -20,7 +20,7 @@ from pipeline.marketplaces.live import ListingsService, LiveMarketplace, RemoteL
 from pipeline.model.errors import PipelineError
 from pipeline.platform.points import point
 from pipeline.platform.tables import Table
-from pipeline.submissions.comparing import differences, pieces
+from pipeline.submissions.account.comparing import differences, pieces
 
 #: A look is good for so long: then somebody may have listed the SKU by hand.
 _GOOD_DAYS = 7
