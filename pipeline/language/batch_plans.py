@@ -10,7 +10,8 @@ from uuid import UUID
 import psycopg
 
 from pipeline.language import prompts
-from pipeline.language.batches import IN_BATCH, Answer, Request, asked, asked_of, post
+from pipeline.language.batch_posts import post
+from pipeline.language.batches import IN_BATCH, Answer, Request, asked, asked_of
 from pipeline.language.ledger import Account
 from pipeline.language.plan import Item, Plan, first_numbers, packs
 from pipeline.language.prices import Price

@@ -19,7 +19,8 @@ from uuid import UUID
 import psycopg
 
 from pipeline.language.asker import Asker
-from pipeline.language.batches import Answer, Request, asked, post, read
+from pipeline.language.batch_posts import post
+from pipeline.language.batches import Answer, Request, asked, read
 from pipeline.language.client import ModelClient, Prompt, Reply
 from pipeline.language.disguises import unsmuggled
 from pipeline.language.ledger import Account

@@ -21,7 +21,8 @@ import psycopg
 
 from pipeline.language import facts
 from pipeline.language.asker import Asker
-from pipeline.language.batches import IN_BATCH, Answer, Request, asked, post, read, unread_answers
+from pipeline.language.batch_posts import post
+from pipeline.language.batches import IN_BATCH, Answer, Request, asked, read, unread_answers
 from pipeline.language.charging import allowance, no_credits, pay_for_answers
 from pipeline.language.client import ModelClient, Prompt, Reply
 from pipeline.language.drafts import FIELDS, MOST_TEXT, Brief, Draft, Product, check, doubts

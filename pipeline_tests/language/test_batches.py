@@ -217,7 +217,7 @@ def test_credits_are_paid_once_after_the_answer_and_what_is_under_way_counts(des
 
 
 KILLED = {
-    "reserved, not noted": "pipeline.language.batches._note",
+    "reserved, not noted": "pipeline.language.batch_posts._note",
     "noted, not sent": "pipeline.language.batch_api.BatchApi.send",
     "sent, id not noted": "pipeline.language.batch_api.BatchApi.send",
     "one answer kept": "pipeline.language.batches._take",
