@@ -1,5 +1,5 @@
 """Offers, and calls to buy or to go elsewhere: a translation makes none that its source does not make. What a model was
-talked into reads like that. Words are data (`appeals.yaml`, and the claim `promo` of `facts.yaml`)."""
+talked into reads like that. Words are data (`words/appeals.yaml`, and the claim `promo` of `words/facts.yaml`)."""
 
 from __future__ import annotations
 

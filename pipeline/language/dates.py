@@ -1,5 +1,5 @@
 """Days, in all the ways of writing them: 12/31/2026, 31.12.2026, 2026-12-31, December 31, 2026. Names of months are data
-(`dates.yaml`)."""
+(`words/dates.yaml`)."""
 
 from __future__ import annotations
 

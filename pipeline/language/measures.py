@@ -1,4 +1,5 @@
-"""Numbers of texts with their units, in digits and in words ("half a liter", "twenty-five"). Words are data (`measures.yaml`)."""
+"""Numbers of texts with their units, in digits and in words ("half a liter", "twenty-five"). Words are data
+(`words/measures.yaml`)."""
 
 from __future__ import annotations
 

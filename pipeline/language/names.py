@@ -1,4 +1,4 @@
-"""Names of others, model numbers and abbreviations in a text. Marks and cues are data (`facts.yaml`)."""
+"""Names of others, model numbers and abbreviations in a text. Marks and cues are data (`words/facts.yaml`)."""
 
 from __future__ import annotations
 

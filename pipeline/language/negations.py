@@ -1,4 +1,4 @@
-"""What a text says that a product is or has not. Words are data (`facts.yaml`)."""
+"""What a text says that a product is or has not. Words are data (`words/facts.yaml`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers in words: what a text says so, and whether its translation says the same. Words are data (`numerals.yaml`)."""
+"""Numbers in words: what a text says so, and whether its translation says the same. Words are data (`words/numerals.yaml`)."""
 
 from __future__ import annotations
 

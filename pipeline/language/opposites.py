@@ -1,5 +1,5 @@
 """Whether a translation says the opposite of its source: in stock and sold out, sign in and sign out, Monday and Tuesday. Words
-are data (`opposites.yaml`).
+are data (`words/opposites.yaml`).
 
 Only where each text says one side and the other says another is something wrong. A text that denies anything is left to
 `polarity.py`: what it says the opposite of, nobody knows.

@@ -1,7 +1,7 @@
 """Orders in a product's text to a machine, or to whoever writes or translates it: "ignore previous instructions".
 
-`orders.yaml` has words by what they do in an order, in many languages, and rules of how an order is put together from them. A
-text becomes a line of marks, one a word; the rules are regular expressions over these marks.
+`words/orders.yaml` has words by what they do in an order, in many languages, and rules of how an order is put together from them.
+A text becomes a line of marks, one a word; the rules are regular expressions over these marks.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _UNSEEN = "so no model was asked"
 
 @dataclass(frozen=True)
 class _Words:
-    """`orders.yaml`, ready for use. `exact` and `begun` (words that begin so) say what a word is, `phrases` what several words
-    are, by their first; `marks` has the character of each set of classes."""
+    """`words/orders.yaml`, ready for use. `exact` and `begun` (words that begin so) say what a word is, `phrases` what several
+    words are, by their first; `marks` has the character of each set of classes."""
 
     exact: Mapping[str, _Classes]
     begun: Mapping[str, _Classes]
@@ -128,7 +128,7 @@ def _fold(text: str) -> str:
 def _words() -> _Words:
     import yaml
 
-    listed: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("orders.yaml").read_bytes())
+    listed: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("words").joinpath("orders.yaml").read_bytes())
     exact: dict[str, _Classes] = {}
     begun: dict[str, _Classes] = {}
     phrases: dict[str, dict[tuple[str, ...], _Classes]] = {}

@@ -1,4 +1,4 @@
-"""Whether a translation denies what its source affirms, or the reverse. Words are data (`polarity.yaml`).
+"""Whether a translation denies what its source affirms, or the reverse. Words are data (`words/polarity.yaml`).
 
 Only whether something is denied is compared, sentence by sentence where both have as many, not what. What one language denies,
 another says in one word ("unscented", "hand wash only"): such words are no denial, and yet enough for one.

@@ -1,6 +1,6 @@
 """Words of a text that stand where a fact is stated, whether a list knows them or not: "made of X", "X lid", "approved by X".
 
-The cues are data (`positions.yaml`), and so are words that state nothing there ("made of the finest materials").
+The cues are data (`words/positions.yaml`), and so are words that state nothing there ("made of the finest materials").
 """
 
 from __future__ import annotations

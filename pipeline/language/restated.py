@@ -1,5 +1,5 @@
 """Whether a translation states what its source states: the countries, materials, colors, certifications and claims that lists
-know (`facts.yaml`, `materials.yaml`). What both may say otherwise is data (`restated.yaml`).
+know (`words/facts.yaml`, `words/materials.yaml`). What both may say otherwise is data (`words/restated.yaml`).
 
 What a text states is read strictly, by the words of its language, and whether the other one knows it leniently.
 """

@@ -1,4 +1,4 @@
-"""Which words of a text tell something of a product: not those that good copy uses of anything (`copywriting.yaml`)."""
+"""Which words of a text tell something of a product: not those that good copy uses of anything (`words/copywriting.yaml`)."""
 
 from __future__ import annotations
 

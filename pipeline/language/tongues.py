@@ -1,4 +1,4 @@
-"""Whether a translation is in its language, and nothing but a translation. Words are data (`tongues.yaml`)."""
+"""Whether a translation is in its language, and nothing but a translation. Words are data (`words/tongues.yaml`)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Whether the numbers of a translation have the units, currencies and comparison signs of its source. Words are data
-(`units.yaml`).
+(`words/units.yaml`).
 
 A unit is compared with what stands beside the same number on the other side. One that is a word, too, such as the English
 "in", says nothing by itself. Of a language whose words are not known only another unit is wrong, not none.

@@ -1,4 +1,4 @@
-"""Words of texts: how they are folded, stemmed and found, and the lists of words that the guards read (`*.yaml`)."""
+"""Words of texts: how they are folded, stemmed and found, and the lists of words that the guards read (`words/`)."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def both(language: str) -> tuple[str, ...]:
 
 @cache
 def lists(name: str) -> Mapping[str, Any]:
-    """The lists of words in a file beside this one."""
+    """The lists of words in a file of `words/`."""
     import yaml
 
-    found: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name(f"{name}.yaml").read_bytes())
+    found: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("words").joinpath(f"{name}.yaml").read_bytes())
     return found
 
 
