@@ -38,9 +38,9 @@ _QUOTED = re.compile(r"[\"“”„«‘「]([^\"“”„«»’」]{3,})[\"”
 _EQUATED = re.compile(r"\s=\s|→")
 
 
-def talks(sentence: str) -> bool:
-    """Whether a sentence speaks of texts or to those who write them, as far as its words tell."""
-    return sum(map(_of_talk, _words(sentence))) >= _TALK
+def is_for_buyers(sentence: str) -> bool:
+    """Whether a sentence may be copied on its own: no question, and no word of talk about texts or to those who write them."""
+    return not (_asks(sentence) or any(map(_of_talk, _words(sentence))))
 
 
 def parted(fields: Iterable[str], prose: str, answer: str, language: str) -> tuple[list[str], list[str]]:
@@ -127,9 +127,8 @@ class _Written:
         words = [word for word in _words(sentence) if _of_talk(word) or (self._counts(word) and not _has(self.own, word))]
         dropped = [word for word in words if not _has(self.said, word)]
         plain = [word for word in _words(sentence) if _is_plain(word, self.language)]
-        asks = sentence.rstrip(" \"'”»)*_").endswith(_QUESTIONS)
         return _Taken(
-            len(words), len(dropped), sum(map(_of_talk, dropped)), len(plain), self._left(plain), asks,
+            len(words), len(dropped), sum(map(_of_talk, dropped)), len(plain), self._left(plain), _asks(sentence),
             _EQUATED.search(sentence) is not None,
         )  # fmt: skip
 
@@ -156,6 +155,10 @@ class _Written:
 
     def _left(self, words: Iterable[str]) -> int:
         return sum(not _has(self.said, word) for word in words)
+
+
+def _asks(sentence: str) -> bool:
+    return sentence.rstrip(" \"'”»)*_").endswith(_QUESTIONS)
 
 
 def _words(text: str) -> list[str]:

@@ -125,5 +125,6 @@ def test_a_seal_that_only_running_text_names_is_for_a_person_to_see() -> None:
 
 
 def test_sentences_for_writers_are_told_from_those_for_buyers() -> None:
-    assert hearsay.talks("Listings for this mug go out with a line in the first sentence.")
-    assert not hearsay.talks("A mug of stoneware that holds 350 ml.")
+    assert not hearsay.is_for_buyers("Listings for this mug go out with a line in the first sentence.")
+    assert not hearsay.is_for_buyers("Is it vet recommended?")
+    assert hearsay.is_for_buyers("A mug of stoneware that holds 350 ml.")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.language.drafts import Brief, Product
-from pipeline.language.hearsay import talks
+from pipeline.language.hearsay import is_for_buyers
 from pipeline.language.languages import base
 from pipeline.language.wording import fold, sentences, stem
 from pipeline.marketplaces.options import concept, label
@@ -76,7 +76,7 @@ def _title(product: Product, facts: Mapping[str, str], brief: Brief) -> str:
 
 def _points(product: Product, bullets: Sequence[str], named: Sequence[str]) -> list[str]:
     """What is there already, then facts, then sentences of the description that are for buyers."""
-    told = (one for one in sentences(product.description[:20_000]) if not talks(one))
+    told = (one for one in sentences(product.description[:20_000]) if is_for_buyers(one))
     found: list[str] = []
     for text in (*bullets, *named, *(" ".join(one.split()).strip("-•* ").rstrip(".") for one in told)):
         new = not any(fold(text) in fold(other) or fold(other) in fold(text) for other in found)
