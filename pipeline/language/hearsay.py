@@ -8,7 +8,7 @@ is not the order that must be recognized, in all the ways in which one can be pu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -29,13 +29,23 @@ _SHORTEST = 5
 _QUESTIONS = ("?", "？", "؟")
 #: A field of a product with more words is running text.
 _LONGEST_FIELD = 30
+#: Of an item of a field, such as a tag.
+_LEFT_OF_ITEM = 0.34
+#: Fields that are lists of "name: value".
+NAMED = ("options", "attributes")
+#: Fields of which a good text may leave out any word.
+TITLES = ("title", "original_title")
+_ITEMS = re.compile(r"[,;|\n]")
+_INSERTED = re.compile(r"[()\[\]{}|;~]|\s[-–—]\s")
+_MARKED = re.compile(r"[:=>()\[\]{}~]")
 _TOKEN = re.compile(r"\d+|[^\W\d_]+(?:['’][^\W\d_]+)?")
 _PARTS = re.compile(r"[()\[\]{}|:;,]|\s[-–—]\s")
 _BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]+)[)\]}]")
 _SQUARE = re.compile(r"[\[{]([^\[\]{}]+)[\]}]")
 _INTRODUCTION = re.compile(r"(?:^|[.,;!?()\[\]{}–—]\s*)([^.,;:!?()\[\]{}–—]+?)\s?:\s")
 _QUOTED = re.compile(r"[\"“”„«‘「]([^\"“”„«»’」]{3,})[\"”“»’」]")
-_EQUATED = re.compile(r"\s=\s|→")
+#: "This = that", and letters that no language has in which texts are judged.
+_ODD = re.compile(r"\s=\s|→|[\u0400-\u07ff\u0900-\u0fff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def is_for_buyers(sentence: str) -> bool:
@@ -43,19 +53,25 @@ def is_for_buyers(sentence: str) -> bool:
     return not (_asks(sentence) or any(map(_of_talk, _words(sentence))))
 
 
-def parted(fields: Iterable[str], prose: str, answer: str, language: str) -> tuple[list[str], list[str]]:
+def parted(fields: Mapping[str, str], prose: str, answer: str, language: str) -> tuple[list[str], list[str]]:
     """What a product says that a text may rest on, and what of it is hearsay, given all texts that were written from it
-    (`answer`): sentences of `prose` and of long fields, what is quoted or in brackets there, and short fields (with the title) of
-    which a part talks."""
-    short, long = list[str](), [prose]
-    for field in fields:
-        (long if len(_words(field)) > _LONGEST_FIELD else short).append(field)
-    running = [sentences(text) for text in long]
-    own, rest = facts.Known(short), without(answer, (sentence for told in running for sentence in told))
-    written, elsewhere = (_Written(own, facts.Known([text]), language) for text in (answer, rest))
+    (`answer`): sentences of `prose` and of long fields, and what is quoted or in brackets there; short fields (with the title) of
+    which a part talks, and parts of them that were taken in part. Fields in `NAMED` are lists of "name: value"."""
+    short, long = dict[str, str](), [prose]
+    for name, field in fields.items():
+        if name in NAMED or len(_words(field)) <= _LONGEST_FIELD:
+            short[name] = field
+        else:
+            long.append(field)
+    said = facts.Known([answer])
     ground, found = list[str](), list[str]()
-    for field in short:
-        (found if any(written.misses_talk(part) for part in _PARTS.split(field)) else ground).append(field)
+    for name, field in short.items():
+        for part, fair in _of_field(name, field, _Written(facts.Known([]), said, language)):
+            (ground if fair else found).append(part)
+    own = facts.Known(ground)
+    running = [sentences(text) for text in long]
+    rest = without(answer, (sentence for told in running for sentence in told))
+    written, elsewhere = (_Written(own, known, language) for known in (said, facts.Known([rest])))
     for told in running:
         # A sentence that was also copied is judged by what became of it elsewhere.
         judges = [elsewhere if sentence in answer else written for sentence in told]
@@ -70,6 +86,16 @@ def parted(fields: Iterable[str], prose: str, answer: str, language: str) -> tup
                 sentence = sentence.replace(inserted, " ")
             ground.append(sentence)
     return ground, found
+
+
+def _of_field(name: str, field: str, written: _Written) -> Iterator[tuple[str, bool]]:
+    """The parts of a short field, and whether a text may rest on each."""
+    if any(written.misses_talk(part) for part in _PARTS.split(field)):
+        yield field, False
+        return
+    for part in _ITEMS.split(field):
+        value = part.partition(": ")[2] or part if name in NAMED else part
+        yield part, not written.takes_part(value, title=name in TITLES)
 
 
 def without(text: str, passages: Iterable[str]) -> str:
@@ -89,7 +115,7 @@ def resting(text: str, ground: facts.Known, known: facts.Known, language: str) -
 @dataclass(frozen=True)
 class _Taken:
     """Of the words of a sentence that count: how many there are, how many are in none of the new texts (`dropped`), how many of
-    these talk. Of `all` its words, `left` are in none. `asks`: it is a question; `equates`: this = that."""
+    these talk. Of `all` its words, `left` are in none. `asks`: it is a question."""
 
     words: int
     dropped: int
@@ -97,12 +123,12 @@ class _Taken:
     all: int
     left: int
     asks: bool
-    equates: bool
+    odd: bool
 
     @property
     def is_hearsay(self) -> bool:
         return (
-            self.asks or self.equates
+            self.asks or self.odd
             or (self.dropped >= _DROPPED and self.dropped >= _DROPPED_SHARE * self.words)
             or (self.left >= _LEFT and self.left >= _LEFT_SHARE * self.all)
             or (self.talk >= _TALK and self.dropped >= _TALK_SHARE * self.words)
@@ -110,7 +136,9 @@ class _Taken:
 
     @property
     def is_remark(self) -> bool:
-        """About its neighbors: it talks, and hardly anything of it is used."""
+        """About its neighbors: nothing of it is used, or it talks and hardly anything is."""
+        if self.left == self.all >= _DROPPED:
+            return True
         share = _REMARK_SHARE if self.talk >= _TALK else 1
         return self.talk > 0 and self.dropped >= share * self.words and (self.asks or self.dropped >= _DROPPED)
 
@@ -129,7 +157,7 @@ class _Written:
         plain = [word for word in _words(sentence) if _is_plain(word, self.language)]
         return _Taken(
             len(words), len(dropped), sum(map(_of_talk, dropped)), len(plain), self._left(plain), _asks(sentence),
-            _EQUATED.search(sentence) is not None,
+            _ODD.search(sentence) is not None,
         )  # fmt: skip
 
     def introduced(self, sentence: str) -> bool:
@@ -146,6 +174,16 @@ class _Written:
         quoted = _QUOTED.findall(sentence) if self._left(around) >= _DROPPED else []
         square = [part for part in _SQUARE.findall(sentence) if self._left(filter(self._counts, _words(part)))]
         return [*quoted, *square, *filter(self.misses_talk, _BRACKETS.findall(sentence))]
+
+    def takes_part(self, item: str, *, title: bool) -> bool:
+        """Whether of an item of a field only some words were taken; of a title only in what is put in, as by brackets."""
+        for part in _INSERTED.split(item)[1:] if title else [item]:
+            words = [word for word in _words(part) if _is_plain(word, self.language)]
+            left = self._left(words)
+            share = 0 if _MARKED.search(part) else _LEFT_OF_ITEM
+            if 0 < left < len(words) and left >= share * len(words):
+                return True
+        return False
 
     def misses_talk(self, part: str) -> bool:
         return any(_of_talk(word) and not _has(self.said, word) for word in _words(part))
