@@ -115,9 +115,9 @@ def batches(
 
             polled = poll_language_batches(here(current))
             done, errors = {"polled": polled.batches, "follow_ups": polled.follow_ups}, polled.errors
-            said = lines(polled)
+            said, code = lines(polled), 0 if all(one["asked"] for one in polled.batches) else 1
         else:
-            done, errors, said = {}, [], []
+            done, errors, said, code = {}, [], [], 0
         with current.connect() as connection:
             found = list_batches(connection, limit=limit)
             stores = {store.id: store.key for store in list_stores(connection)}
@@ -125,7 +125,7 @@ def batches(
         raise PipelineError("; ".join([*errors, *said]))
     if as_json:
         show_json({"batches": found, **done})
-        return
+        raise typer.Exit(code)
     show_table(
         ("batch", "store", "task", "model", "requests", "status", "since", "ended", "problem"),
         [
@@ -146,6 +146,7 @@ def batches(
     )
     for line in said:
         say(line)
+    raise typer.Exit(code)
 
 
 @terms.command("add", epilog='Example: pipeline glossary add my-shop "Cart" --locale de --as Warenkorb')

@@ -151,8 +151,11 @@ class BatchApi:
     def _failed(self, error: openai.OpenAIError) -> PipelineError:
         from pipeline.platform.http import redact
 
-        said = redact(str(error), filter(None, [self.endpoint.api_key.reveal()]))[:120]
+        status, body = getattr(error, "status_code", 0), getattr(error, "body", None)
+        message = body.get("message") if isinstance(body, Mapping) else None
+        said = f"HTTP {status}{f': {message}' if message else ''}" if status else str(error)
+        said = redact(said, filter(None, [self.endpoint.api_key.reveal()]))[:120]
         code = str(getattr(error, "code", None) or getattr(error, "type", None) or "")
-        if (why := unusable(self.endpoint, getattr(error, "status_code", 0), code, said)) is not None:
+        if (why := unusable(self.endpoint, status, code, said)) is not None:
             return BatchesRefused(why)
         return PipelineError(f"the Batch API of {self.endpoint.model} failed ({said}); it is tried again later")

@@ -30,6 +30,8 @@ from pipeline.settings import ModelEndpoint
 #: Why a question that was just handed in has no answer.
 _IN_BATCH = "it was asked in a batch"
 IN_BATCH = f"{_IN_BATCH}; answers come within a day"
+#: What brings back the server of an open batch.
+AS_IT_WAS = "set LLM_BASE_URL, LLM_API_KEY and LLM_MODEL as they were"
 _KEPT_DAYS = 30
 #: In place of an answer: the batch ended without one, so the question is open. Kept to know what a batch was asked.
 _LEFT = Jsonb({"kind": "left"})
@@ -39,7 +41,7 @@ _REQUESTS = " FROM language_batch_requests JOIN language_batches USING (run_key)
 
 @dataclass(frozen=True)
 class Batch:
-    """A row of `language_batches`."""
+    """A row of `language_batches`. `problem`: why it failed; of an open one why the last look at it did."""
 
     run_key: str
     store_id: UUID
@@ -168,7 +170,7 @@ def collect(connection: psycopg.Connection[Any], api: BatchApi, price: Price, ba
         return "lost"
     if state.status not in ENDED:
         connection.execute(
-            "UPDATE language_batches SET status = %s, polled_at = clock_timestamp() WHERE run_key = %s",
+            "UPDATE language_batches SET status = %s, problem = NULL, polled_at = clock_timestamp() WHERE run_key = %s",
             (state.status, batch.run_key),
         )
         return state.status
@@ -228,15 +230,23 @@ def poll(
     )
     with BatchApi(endpoint) as api:
         for batch in list_batches(connection, only_open=True):
-            if (batch.base_url, batch.model) != (endpoint.base_url, endpoint.model):
-                told(f"batch {batch.run_key[:8]} is at {batch.base_url} ({batch.model}), which is not configured now")
-                continue
             try:
+                if (batch.base_url, batch.model) != (endpoint.base_url, endpoint.model):
+                    raise PipelineError(f"it is at {batch.base_url} ({batch.model}), which is not configured now: {AS_IT_WAS}")
                 found[batch.run_key] = collect(connection, api, price, batch, ended)
             except PipelineError as error:
-                found[batch.run_key] = "failed"
+                found[batch.run_key] = "not asked"
+                not_asked(connection, batch, str(error))
                 told(f"batch {batch.run_key[:8]}: {error}")
     return found
+
+
+def not_asked(connection: psycopg.Connection[Any], batch: Batch, why: str) -> None:
+    """The server could not be asked about an open batch, or its answers not be had; the next look tries it again."""
+    connection.execute(
+        "UPDATE language_batches SET problem = %s, polled_at = clock_timestamp() WHERE run_key = %s AND ended_at IS NULL",
+        (why, batch.run_key),
+    )
 
 
 def lock_of(run_key: str) -> str:

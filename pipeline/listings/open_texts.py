@@ -34,6 +34,7 @@ class OpenTexts:
     products: int
     why: str
     in_batch: bool  # a batch of this work is still open
+    unasked: str | None = None  # when and why an open batch of this work could not be looked at the last time
 
 
 #: By task: what the products have not got yet.
@@ -67,7 +68,10 @@ def read_open(connection: psycopg.Connection[Any], store: str | None = None, sit
     with connection.cursor(row_factory=class_row(OpenTexts)) as cursor:
         return cursor.execute(
             "SELECT s.key AS store, o.site, o.task, o.products, o.why, EXISTS (SELECT 1 FROM language_batches b"
-            " WHERE b.store_id = o.store_id AND b.task = o.task AND b.ended_at IS NULL) AS in_batch"
+            " WHERE b.store_id = o.store_id AND b.task = o.task AND b.ended_at IS NULL) AS in_batch,"
+            " (SELECT 'at ' || to_char(b.polled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC: ' || b.problem"
+            " FROM language_batches b WHERE b.store_id = o.store_id AND b.task = o.task AND b.ended_at IS NULL"
+            " AND b.problem IS NOT NULL ORDER BY b.polled_at DESC LIMIT 1) AS unasked"
             " FROM open_texts o JOIN stores s ON s.id = o.store_id"
             " WHERE (%(store)s::text IS NULL OR s.key = %(store)s) AND (%(site)s::text IS NULL OR o.site = %(site)s)"
             " ORDER BY s.key, o.site, o.task, o.products DESC, o.why",
@@ -88,6 +92,8 @@ def sentence(one: OpenTexts) -> str:
 
 def what_next(one: OpenTexts) -> str:
     """Why, and what brings them forward."""
+    if one.why == IN_BATCH and one.unasked:
+        return f"it was asked in a batch, which could not be looked at {one.unasked}; then: pipeline language batches --poll"
     if one.why == IN_BATCH and one.in_batch:
         return f"{one.why}, and the export goes on by itself; to look now: pipeline language batches --poll"
     if one.why in (TRANSLATION_FIRST, UNTRANSLATED):

@@ -43,15 +43,19 @@ def poll_language_batches() -> None:
 
 def poll_batches(connection: psycopg.Connection[Any], data_dir: Path, told: Any) -> dict[str, str]:
     """As `batches.poll`, with the configured model. Raises UsageError when there are batches and no model."""
-    from pipeline.language.batches import list_batches, poll
+    from pipeline.language.batches import AS_IT_WAS, list_batches, not_asked, poll
     from pipeline.language.run import configured_model
     from pipeline.model.errors import UsageError
 
-    if not list_batches(connection, only_open=True, limit=1):
+    batches = list_batches(connection, only_open=True)
+    if not batches:
         return {}
     model = configured_model(data_dir)
     if model is None:
-        raise UsageError("there are open batches and no model: set LLM_BASE_URL, LLM_API_KEY and LLM_MODEL as they were")
+        why = f"no model is configured: {AS_IT_WAS}"
+        for batch in batches:
+            not_asked(connection, batch, why)
+        raise UsageError(f"there are open batches and {why}")
     return poll(connection, model.endpoint, model.price.in_batch(), told, go_on)
 
 
@@ -91,8 +95,9 @@ def after_batches(run_keys: Sequence[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Polled:
-    """What a look at the batches found (`batches`: those that were open or had answers that nobody had used), and the runs that
-    used answers (`follow_ups`, with `marketplace` where it was an export), with what they asked again and what that costs."""
+    """What a look at the batches found (`batches`: those that were open or had answers that nobody had used; of one that was not
+    `asked` about `problem` says why), and the runs that used answers (`follow_ups`, with `marketplace` where it was an export),
+    with what they asked again and what that costs."""
 
     batches: list[dict[str, Any]]
     follow_ups: list[dict[str, Any]]
@@ -127,7 +132,7 @@ def polled(
         {
             "batch": batch.batch_id or batch.run_key[:8], "store": keys.get(batch.store_id), "marketplace": batch.site,
             "task": batch.task, "requests": batch.requests, "status": batch.status, "problem": batch.problem,
-            "ended": batch.ended_at is not None,
+            "ended": batch.ended_at is not None, "asked": batch.ended_at is not None or batch.problem is None,
             "used": batch.run_key in used or ((keys.get(batch.store_id), batch.site) in went_on and batch.status in _ANSWERED),
         }
         for batch in list_batches(connection)
@@ -143,8 +148,12 @@ def lines(found: Polled) -> list[str]:
 
     said = []
     for one in found.batches:
+        text = f"{one['store']}: the batch of {one['requests']} requests ({one['task']})"
+        if not one["asked"]:
+            said.append(f"{text} could not be looked at: {one['problem']}")
+            continue
         problem = f" ({one['problem']})" if one["problem"] else ""
-        text = f"{one['store']}: the batch of {one['requests']} requests ({one['task']}) is {one['status']}{problem}"
+        text += f" is {one['status']}{problem}"
         if one["ended"] and not one["used"]:
             export = f"export {one['store']} {one['marketplace'] or 'MARKETPLACE'}"
             again = f"labels translate {one['store']}" if one["task"] == TASK else export

@@ -33,6 +33,8 @@ class FakeBatches:
     _server: Any = None
 
     def get(self, path: str) -> Answer | None:
+        if self.refuse:
+            return self._refused()
         parts = urlsplit(path)
         name = parts.path.removeprefix("/v1/")
         if name == "batches":
@@ -53,7 +55,7 @@ class FakeBatches:
     def post(self, path: str, content: bytes, headers: Mapping[str, str], server: FakeOpenAI) -> Answer | None:
         self._server = server
         if self.refuse:
-            return _json({"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}, 401)
+            return self._refused()
         if not self.there or path not in ("/v1/files", "/v1/batches"):
             return _json({"error": {"message": "not found"}}, 404)
         if path == "/v1/files":
@@ -90,6 +92,9 @@ class FakeBatches:
             self.hang_up = False
             return None
         return _json(batch)
+
+    def _refused(self) -> Answer:
+        return _json({"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}, 401)
 
     def end(self, status: str = "completed", share: float = 1.0) -> None:
         """Answer a share of the lines of every open batch, in another order, and end it."""

@@ -430,6 +430,15 @@ def test_better_texts_in_a_batch(place: Place, model: FakeOpenAI, monkeypatch: p
     assert waits == ("optimize", 5, "it was asked in a batch; answers come within a day")
     shown = place.cli("language", "batches", code=0).out
     assert "shop" in shown and "optimize" in shown
+    assert "the export goes on by itself" in place.cli("status", code=0).out
+    model.batches.refuse = True
+    place.cli("language", "batches", "--poll", code=1)
+    told_ = place.cli("status", code=0).out
+    assert "it was asked in a batch, which could not be looked at at 20" in told_ and "goes on by itself" not in told_
+    assert "set LLM_API_KEY to one that is taken; then: pipeline language batches --poll" in told_
+    model.batches.refuse = False
+    place.cli("language", "batches", "--poll", code=0)
+    assert "the export goes on by itself" in place.cli("status", code=0).out
     assert export(place, "--dry-run")["texts"]["optimization"]["estimate"]["requests"] == 0
     monkeypatch.setenv("LLM_TRANSPORT", "sync")
     assert export(place)["texts"]["optimization"]["in_batches"] == 5 and model.requests == []

@@ -86,6 +86,34 @@ def test_the_sensor_asks_for_a_look_and_then_for_translations(posted: Shop) -> N
     assert tick() == [("translate_labels", "shop")]
 
 
+def test_a_batch_that_the_server_could_not_be_asked_about_says_why(posted: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look() -> str:
+        done = posted.place.cli("language", "batches", "--poll", code=1)
+        assert "is validating" not in done.out + done.err
+        ((problem, when),) = posted.place.rows("SELECT problem, polled_at FROM language_batches")
+        assert when is not None and problem in done.out + done.err
+        return str(problem)
+
+    posted.model.batches.refuse = True
+    assert look() == (
+        "the model gpt-6-luna cannot be used (HTTP 401: Incorrect API key provided): its key is refused, set LLM_API_KEY to one "
+        "that is taken"
+    )
+    (seen,) = posted.place.cli("language", "batches", "--poll", "--json", code=1).json["polled"]
+    assert (seen["asked"], seen["ended"]) == (False, False)
+    with monkeypatch.context() as patch:
+        patch.setenv("LLM_BASE_URL", "http://127.0.0.1:9/v1")
+        assert look() == (
+            f"it is at {posted.model.url} (gpt-6-luna), which is not configured now: set LLM_BASE_URL, LLM_API_KEY and LLM_MODEL "
+            "as they were"
+        )
+        patch.delenv("LLM_BASE_URL")
+        patch.delenv("LLM_API_KEY")
+        assert look().startswith("no model is configured: set LLM_BASE_URL")
+    posted.model.batches.refuse = False
+    assert [(batch["status"], batch["problem"]) for batch in poll(posted)] == [("validating", None)]
+
+
 @pytest.mark.parametrize("status", ["expired", "cancelled"])
 def test_what_was_answered_before_the_end_is_used_and_the_rest_is_open(posted: Shop, status: str) -> None:
     posted.model.batches.end(status, share=0.7)
