@@ -40,9 +40,17 @@ def label_table(current: Session, asset: str, store: str, missing_ok: bool = Fal
 
     found = stored_table(current.settings, asset, SCHEMAS[asset], store)
     if found is None and not missing_ok:
-        command = "translate" if asset == "translated_labels" else "import"
-        raise PipelineError(f"{store} has no {asset.replace('_', ' ')} yet; make them with: pipeline labels {command} {store}")
+        command = f"translate {store} --to de" if asset == "translated_labels" else f"import {store} FILE --locale en"
+        raise PipelineError(f"{store} has no {asset.replace('_', ' ')} yet; make them with: pipeline labels {command}")
     return found
+
+
+def translations(current: Session, store: str, missing_ok: bool = False) -> list[dict[str, Any]]:
+    """Rows of `translated_labels`, against the labels as they are now."""
+    from pipeline.labels.summary import as_of_now
+
+    found, labels = (label_table(current, asset, store, missing_ok) for asset in ("translated_labels", "ui_labels"))
+    return as_of_now(store, found.arrow().to_pylist(), labels.arrow().to_pylist()) if found and labels else []
 
 
 def estimate(
@@ -71,7 +79,7 @@ def summary_of(current: Session, store: Store, outcome: Outcome) -> dict[str, An
     return {
         "store": store.key,
         "run": outcome.run_id,
-        "coverage": coverage(rows),
+        "coverage": coverage(rows.to_dict("records")),
         "engines": dict(Counter(rows["engine"])),
         "calls": spent.calls,
         "tokens_in": spent.tokens_in,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.label_runs import estimate, label_table, require_success, run_labels, summary_of
+from pipeline.cli.label_runs import estimate, label_table, require_success, run_labels, summary_of, translations
 from pipeline.cli.options import Json, StoreKey
 from pipeline.cli.output import say, show_facts, show_json, show_table
 from pipeline.cli.session import Session, session
@@ -103,6 +103,7 @@ def translate(
             add_locales(connection, found.id, asked)
             if not read_locales(connection, found.id):
                 raise UsageError(f"say into which languages: pipeline labels translate {store} --to de,fr")
+            label_table(current, "ui_labels", store)  # there must be some
             if dry_run:
                 planned = estimate(current, connection, found, asked, again, transport)
                 connection.rollback()
@@ -141,8 +142,7 @@ def status(store: StoreKey, as_json: Json = False) -> None:
     with session() as current, current.connect() as connection:
         found = _store(current, store)
         files = list_files(connection, found.id)
-        table = label_table(current, "translated_labels", store, missing_ok=True)
-        rows = coverage(table.read()) if table else []
+        rows = coverage(translations(current, store, missing_ok=True))
     if as_json:
         show_json({"files": files, "coverage": rows})
         return
@@ -151,26 +151,34 @@ def status(store: StoreKey, as_json: Json = False) -> None:
         [(f.resource, f.locale, "source" if f.is_source else "translations", f.name, f.imported_at) for f in files],
         empty=f"no label files yet; add one with: pipeline labels import {store} FILE --locale en",
     )
-    _show_coverage(rows, store)
+    if files or rows:
+        _show_coverage(rows, store)
+    if any(row["stale"] for row in rows):
+        say(f"stale texts were translated before their source changed: pipeline labels list {store} --state stale")
 
 
 @app.command("list", epilog="Example: pipeline labels list my-shop --locale de --state untranslated")
 def list_(
     store: StoreKey,
     locale: Locale = None,
-    state: Annotated[str | None, typer.Option("--state", help="translated, copied or untranslated.")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="translated, copied, stale or untranslated.")] = None,
     resource: Resource = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List labels, or their translations into a language."""
+    from pipeline.labels.summary import STATES
+    from pipeline.model.errors import UsageError
+
+    if state is not None and state not in STATES:
+        raise UsageError(f"--state is one of: {', '.join(STATES)}")
     locale = _tag(locale)
     with session() as current:
         _store(current, store)
         wanted = {"locale": locale, "state": state, "resource": resource}
         translated = locale is not None or state is not None
-        table = label_table(current, "translated_labels" if translated else "ui_labels", store)
-        rows = [row for row in table.arrow().to_pylist() if all(value in (None, row.get(name)) for name, value in wanted.items())]
+        found = translations(current, store) if translated else label_table(current, "ui_labels", store).arrow().to_pylist()
+        rows = [row for row in found if all(value in (None, row.get(name)) for name, value in wanted.items())]
     if as_json:
         show_json({"labels": rows[:limit], "total": len(rows)})
         return
@@ -225,8 +233,11 @@ def export(
     )
     if never:
         say(f"not written, as it was never translated: {', '.join(never)}; {_again(store, never)}")
-    if any(file.missing for file in written):
-        say(f"missing texts are those of the source; why: pipeline labels list {store} --state untranslated")
+    missing, stale = sum(file.missing for file in written), sum(file.stale for file in written)
+    if missing:
+        states = [state for state, some in (("stale", stale), ("untranslated", missing > stale)) if some]
+        why = ", ".join(f"pipeline labels list {store} --state {state}" for state in states)
+        say(f"missing texts are those of the source; why: {why}")
 
 
 @app.command(epilog="Example: pipeline labels publish my-shop --locale de --dry-run")
@@ -365,7 +376,7 @@ def _locales(text: str | None) -> list[str]:
 
 def _show_coverage(rows: list[dict[str, Any]], store: str) -> None:
     show_table(
-        ("language", "resource", "texts", "done", "untranslated", "%"),
-        [(r["locale"], r["resource"], r["texts"], r["done"], r["untranslated"], r["percent"]) for r in rows],
+        ("language", "resource", "texts", "done", "stale", "untranslated", "%"),
+        [(r["locale"], r["resource"], r["texts"], r["done"], r["stale"], r["untranslated"], r["percent"]) for r in rows],
         empty=f"nothing is translated yet: pipeline labels translate {store} --to de",
     )

@@ -140,7 +140,7 @@ def translated_labels(
         table,
         metadata={
             **prepared.metadata,
-            "coverage": meta.table(coverage(rows)),
+            "coverage": meta.table(coverage(rows.to_dict("records"))),
             "by_engine": meta.counts(Counter(rows["engine"]), "engine"),
             "untranslated": meta.table(untranslated_sample(rows)),
             **spent_metadata(spent),

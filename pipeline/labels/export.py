@@ -47,7 +47,8 @@ def export_files(
             path = folder / locale / name_in(stored.name, stored.locale, locale)
             _write(path, file.render(texts, locale))
             done = sum((label.key, label.form) in texts for label in file.labels)
-            yield Written(stored.resource, locale, path, done, len(file.labels) - done, len(stale))
+            old = sum(label.key in stale for label in file.labels)
+            yield Written(stored.resource, locale, path, done, len(file.labels) - done, old)
 
 
 def _write(path: Path, content: bytes) -> None:

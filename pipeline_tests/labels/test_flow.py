@@ -196,6 +196,33 @@ def test_changed_labels_are_not_written_with_old_translations(shop: Shop) -> Non
     assert [(f["translated"], f["missing"], f["stale"]) for f in found] == [(1, 1, 1)]
 
 
+def test_what_changed_and_could_not_be_translated_again_is_stale(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.add("en.json", '{"a": "Close", "b": "Open", "gone": "Shut"}')
+    shop.translate("--to", "de")
+    shop.add("en.json", '{"a": "Close now", "b": "Open", "new": "Fresh"}')
+    monkeypatch.setenv("LLM_API_KEY", "wrong")
+    assert "its key is refused" in shop.place.cli("labels", "translate", "shop").error
+    (row,) = shop.place.summary("labels", "status", "shop")["coverage"]
+    assert [row[name] for name in ("texts", "done", "stale", "untranslated", "percent")] == [3, 1, 1, 1, 33.3]
+    said = shop.place.cli("labels", "export", "shop", "--out", str(shop.folder / "out"), code=0).out
+    assert "why: pipeline labels list shop --state stale, pipeline labels list shop --state untranslated" in said
+    for state, key, source, why in (
+        ("stale", "a", "Close now", "its source text changed after this was translated: pipeline labels translate shop"),
+        ("untranslated", "new", "Fresh", "it is new: pipeline labels translate shop"),
+    ):
+        (one,) = shop.place.summary("labels", "list", "shop", "--state", state)["labels"]
+        assert (one["key"], one["source"], one["problems"]) == (key, source, [why])
+    monkeypatch.setenv("LLM_API_KEY", shop.model.key)
+    shop.translate()
+    (row,) = shop.place.summary("labels", "status", "shop")["coverage"]
+    assert [row[name] for name in ("texts", "done", "stale", "untranslated")] == [3, 3, 0, 0]
+
+
+def test_the_status_of_a_store_without_labels_says_one_thing(shop: Shop) -> None:
+    said = shop.place.cli("labels", "status", "shop", code=0).out
+    assert said.strip() == "no label files yet; add one with: pipeline labels import shop FILE --locale en"
+
+
 def test_po_and_csv(shop: Shop) -> None:
     po = 'msgid ""\nmsgstr "Language: en\\n"\n\nmsgid "%d item"\nmsgid_plural "%d items"\nmsgstr[0] ""\nmsgstr[1] ""\n'
     shop.add("messages.en.po", po)
@@ -211,7 +238,8 @@ def test_po_and_csv(shop: Shop) -> None:
         (("labels", "translate", "shop"), "into which languages"),
         (("labels", "translate", "shop", "--to", "klingon"), "not a language"),
         (("labels", "translate", "shop", "--to", "tlh"), "plural forms"),
-        (("labels", "translate", "shop", "--to", "de"), "materialize ui_labels"),
+        (("labels", "translate", "shop", "--to", "de"), "labels import shop FILE --locale en"),
+        (("labels", "list", "shop", "--state", "old"), "--state is one of: translated, copied, stale, untranslated"),
         (("labels", "translate", "nope", "--to", "de"), "no store 'nope'"),
         (("labels", "import", "shop", "missing.json", "--locale", "en"), "does not exist"),
         (("labels", "import", "shop", "x.txt", "--locale", "en"), "no label file"),
