@@ -199,6 +199,7 @@ def set_(
             decisions, refused = review.read_csv(file, cell, review.open_shelf(connection, current.settings, cell).categories)
             count = review.record(connection, cell, "choose_categories", decisions, by)
         else:
+            review.require_products(current.settings, cell, keys["product"], "categories list")
             count = sum(
                 review.choose(connection, cell, category or "", scope, found, by) for scope, found in keys.items() if found
             )
@@ -289,13 +290,14 @@ def _decide(
     by: Person,
     as_json: bool,
 ) -> None:
-    from pipeline.listings.categories.review import connected_cell, open_shelf
+    from pipeline.listings.categories.review import connected_cell, open_shelf, require_products
     from pipeline.model.errors import UsageError
 
     if not (which.product_ids or which.product_types or which.everything):
         raise UsageError("say which: --product, --product-type or --all")
     with session() as current, current.connect() as connection:
         cell = connected_cell(connection, store, marketplace)
+        require_products(current.settings, cell, which.product_ids, "categories list")
         rows = open_shelf(connection, current.settings, cell).rows(status, which)
         count = act(connection, cell, rows, by)
     if as_json:

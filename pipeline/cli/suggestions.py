@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -54,7 +54,7 @@ def list_(
 ) -> None:
     """List suggested texts: before, after, what they bring, and why others were refused."""
     which = _which(state, field, product, min_gain, guard, engine)
-    with _shelf(store, marketplace) as shelf:
+    with _shelf(store, marketplace, product) as shelf:
         shown = list(islice(shelf.rows(which), limit))
         empty = "" if shown or as_json else shelf.why_none()
     if as_json:
@@ -83,7 +83,7 @@ def export(
     from pipeline.listings.optimized.review import write_csv
 
     which = _which(state, field, product, min_gain, guard, engine)
-    with _shelf(store, marketplace) as shelf:
+    with _shelf(store, marketplace, product) as shelf:
         count = write_csv(shelf.rows(which), file)
     back = f"pipeline suggestions import {store} {marketplace} {file}"
     show_json({"file": str(file), "fields": count}) if as_json else say(
@@ -192,12 +192,15 @@ def _which(
 
 
 @contextmanager
-def _shelf(store: str, marketplace: str) -> Iterator[Shelf]:
+def _shelf(store: str, marketplace: str, products: Collection[str] | None = None) -> Iterator[Shelf]:
     """The suggestions of a connection; what is decided meanwhile is kept at the end."""
-    from pipeline.listings.optimized.review import connected_cell, open_table
+    from pipeline.listings.optimized.review import connected_cell, open_table, require_products
 
     with session() as current, current.connect() as connection:
-        yield open_table(connection, current.settings, connected_cell(connection, store, marketplace))
+        cell = connected_cell(connection, store, marketplace)
+        shelf = open_table(connection, current.settings, cell)
+        require_products(current.settings, cell, products or (), "suggestions list")
+        yield shelf
 
 
 def _decide(action: str, store: str, marketplace: str, which: Which, everything: bool, by: Person, as_json: bool) -> None:
@@ -207,7 +210,7 @@ def _decide(action: str, store: str, marketplace: str, which: Which, everything:
     if not (which.product_ids or everything):
         raise UsageError("say which: --product, or --all (with --field, --min-gain, --engine to narrow it)")
     act = review.accept if action == "accept" else review.reject
-    with _shelf(store, marketplace) as shelf:
+    with _shelf(store, marketplace, which.product_ids) as shelf:
         count = act(shelf.connection, shelf.cell, shelf.rows(which), by)
         left = 0 if which.doubtful else sum(1 for _ in shelf.rows(replace(which, doubtful=True, problem=review.DOUBT)))
     if as_json:

@@ -86,6 +86,8 @@ def test_what_a_model_writes_is_a_suggestion_until_it_is_accepted(place: Place, 
     assert found["title"]["after"] == GOOD["title"] and found["title"]["before"] == MUG["Title"]
     assert found["title"]["reason"] == GOOD["reason"] and found["title"]["engine"].startswith("model:")
     assert found["title"]["score_after"] > found["title"]["score_before"] and found["keywords"]["gain"] > 0
+    for action in ("list", "accept", "reject"):
+        assert "shop has no product 'p99'" in place.cli("suggestions", action, *WHERE, "--product", "p99", code=2).error
     mug = listing(place)["product_id"]
     assert place.summary("suggestions", "accept", *WHERE, "--product", mug, "--why", "reads well") == {
         "decided": 4,

@@ -6,7 +6,7 @@ A decision counts from the next time that `listing_categories` is made; it is sh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +110,17 @@ def connected_cell(connection: psycopg.Connection[Any], store: str, site: str) -
     if cell is None:
         raise UsageError(f"{store} is not connected to {site}; connect it with: pipeline connect {store} {site}")
     return cell
+
+
+def require_products(settings: Settings, cell: Cell, ids: Collection[str], command: str) -> None:
+    """Raises UsageError for an id of no product of the store; `command` lists them. Before its first import all are taken."""
+    products = stored_table(settings, "fixed_products", FIXED_PRODUCTS, cell.store.key) if ids else None
+    if products is None:
+        return
+    if unknown := set(ids) - set(products.arrow(["product_id"])["product_id"].to_pylist()):
+        said = ", ".join(repr(shown(one)) for one in sorted(unknown)[:_MOST_AUDITED])
+        place = f"{cell.store.key} {cell.site.key}"
+        raise UsageError(f"{cell.store.key} has no product {said}; --product takes ids as shown by: pipeline {command} {place}")
 
 
 def open_shelf(connection: psycopg.Connection[Any], settings: Settings, cell: Cell) -> Shelf:

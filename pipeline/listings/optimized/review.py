@@ -15,7 +15,7 @@ import psycopg
 
 from pipeline.language.drafts import DOUBT, FIELDS, form_problems
 from pipeline.language.languages import base
-from pipeline.listings.categories.review import connected_cell
+from pipeline.listings.categories.review import connected_cell, require_products
 from pipeline.listings.cell import Cell
 from pipeline.listings.open_texts import left_open
 from pipeline.listings.optimized.decisions import Decision, Recorded, decide, read_decisions
@@ -40,7 +40,10 @@ _MOST_BYTES = 256_000_000
 #: Fields that one line of the audit names; all of them are in `suggestion_decisions`.
 _MOST_AUDITED = 20
 
-__all__ = ["COLUMNS", "DOUBT", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "read_csv", "reject"]
+__all__ = [
+    "COLUMNS", "DOUBT", "STATES", "Refused", "Which", "accept", "connected_cell", "open_table", "read_csv", "reject",
+    "require_products",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
