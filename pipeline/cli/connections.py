@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -74,6 +74,7 @@ def connect(
                 account_settings=market.account_settings,
                 account_name=account_name,
             )
+            _check_files(found, assignments)
             if secrets:
                 save_credentials(connection, current.vault, found, market.credentials, secrets)
             register(current.instance, store_keys=[store], sites=[site.key])
@@ -223,6 +224,7 @@ def set_(
         secrets = {} if credentials is None else read_credentials(credentials, market.credentials, market.name)
         with current.connect() as connection:
             found = update(connection, store, marketplace, assignments, market.account_settings, account_name=account_name)
+            _check_files(found, assignments)
             if secrets or forget:
                 save_credentials(connection, current.vault, found, market.credentials, secrets)
         tried = {"problems": _try(current, store, marketplace)} if secrets and market.sends else {}
@@ -321,6 +323,14 @@ def _decide(store: str, marketplace: str, who: str | None, why: str, as_json: bo
         show_json({**_public(found), "done": done.sentence, **done.details})
     else:
         say(done.sentence)
+
+
+def _check_files(found: Connection, assignments: Sequence[Assignment]) -> None:
+    """Raises BadInputError for a file named just now that cannot be used; in the transaction that names it."""
+    from pipeline.listings.categories.inputs import category_file
+
+    if any(one.path == ("category_file",) for one in assignments):
+        category_file(found.export_settings)
 
 
 def _mode(found: Connection) -> str:

@@ -140,7 +140,14 @@ def test_deciding_in_the_ui(filed: Place) -> None:
 
 
 def test_a_file_that_cannot_be_read_stops_the_export_with_a_sentence(filed: Place, tmp_path: Path) -> None:
+    missing, before = tmp_path / "missing.tsv", filed.summary("connection", "show", *PLACE)["export_settings"]
+    named = filed.cli("connection", "set", *PLACE, f"category_file={missing}", "stock_buffer=7", code=1).error
+    assert named.startswith(f"the category file {missing} cannot be read: No such file")
+    assert filed.summary("connection", "show", *PLACE)["export_settings"] == before
     (tmp_path / "types.tsv").write_text("id\tname\nA\tB\nA\tC\n")
+    failed = filed.cli("connect", "shop", "amazon-de", "--set", f"category_file={tmp_path / 'types.tsv'}", code=1)
+    assert "types.tsv cannot be used: line 3" in failed.error
+    assert "amazon-de" not in filed.cli("connection", "list", code=0).out
     assert "types.tsv cannot be used: line 3: the id A is in line 2 already" in filed.cli("export", *PLACE, code=1).out
     failed = filed.cli("categories", "map", *PLACE, code=1)
     assert failed.error.endswith("types.tsv cannot be used: line 3: the id A is in line 2 already; correct it")

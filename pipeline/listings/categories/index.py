@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pipeline.listings.categories.text import LONGEST, Query, Term, names_in, phrases, stem, words
 
 #: Bump when the same words are ranked otherwise.
-VERSION = "1"
+VERSION = "2"
 #: Weights of words by where they are in a path: the last word of the own name, its other words, parent's, those above.
 _OWN, _OWN_OTHER, _PARENT, _PARENT_OTHER, _ABOVE = 3.0, 1.6, 1.0, 0.7, 0.35
 _PHRASE, _LONG_PHRASE = 1.6, 1.9  # of two words, of three
@@ -76,11 +76,11 @@ class Index:
         return stem(word) in self._postings
 
     def query(self) -> Query:
-        return Query(self.plain)
+        return Query(self.plain, spelled=self._postings)
 
     def rank(self, query: Query, most: int = 5) -> list[Match]:
         """The best categories, the best first; none without a known word."""
-        terms = dict(self._known(query.terms))
+        terms = dict(self._known(query))
         scores, named = np.zeros(len(self._paths)), np.zeros(len(self._paths), dtype=bool)
         for phrase, term in terms.items():
             found = self._postings[phrase]
@@ -108,8 +108,9 @@ class Index:
             for phrase, (rows, values, naming) in gathered.items()
         }
 
-    def _known(self, terms: Mapping[str, Term]) -> Iterator[tuple[str, Term]]:
+    def _known(self, query: Query) -> Iterator[tuple[str, Term]]:
         """Phrases that are in the index; a word that is not, as it was perhaps meant."""
+        terms = query.terms
         for phrase, term in terms.items():
             if phrase in self._postings:
                 yield phrase, term
@@ -118,20 +119,27 @@ class Index:
                 if len(joined) > _LONG_WORD and joined in self._postings and joined not in terms:
                     yield joined, term
             elif len(phrase) >= _LONG_WORD and phrase.isalpha():
-                for meant, share in self._meant(phrase):
-                    if meant not in terms:
-                        yield meant, Term(term.weight * share, term.written)
+                meant = self._parted(phrase)
+                if meant is not None and meant not in terms:
+                    yield meant, term
+                elif meant is None and phrase not in query.spelled:
+                    meant = self._corrected(phrase)
+                    if meant is not None and meant not in terms:
+                        yield meant, Term(term.weight * _MISSPELLED, f"{term.written} (misspelled?)")
 
-    def _meant(self, word: str) -> list[tuple[str, float]]:
+    def _parted(self, word: str) -> str | None:
         for cut in range(_PART, len(word) - _PART + 1):
             first, second = word[:cut], stem(word[cut:])
             if f"{first} {second}" in self._postings:
-                return [(f"{first} {second}", 1.0)]
+                return f"{first} {second}"
+        return None
+
+    def _corrected(self, word: str) -> str | None:
         if self._near is None:
             known = [one for one in self._postings if len(one) >= _LONG_WORD and one.isalpha()]
             self._near = {near: one for one in reversed(known) for near in _shortened(one)}
         found = next((self._near[near] for near in _shortened(word) if near in self._near), None)
-        return [(found, _MISSPELLED)] if found is not None and abs(len(found) - len(word)) <= 1 else []
+        return found if found is not None and abs(len(found) - len(word)) <= 1 else None
 
     def _confidence(self, scores: npt.NDArray[Any], best: npt.NDArray[np.int64], position: int) -> float:
         """Of how far the best one is above the next that is not its parent, child or sibling; the others are less sure."""

@@ -167,7 +167,7 @@ class Proposer:
         if place is None or place.confidence < _HELPFUL:
             return query
         path = self.ranker.names.paths[place.row]
-        wider = Query(query.plain, dict(query.terms))
+        wider = query.copy()
         wider.add(path[-1], LEAF * place.confidence)
         if len(path) > 1:
             wider.add(path[-2], _PARENT * place.confidence)

@@ -97,7 +97,7 @@ class Ranker:
         if query is None:
             return None
         if product["category"]:  # a name that this release of the taxonomy does not have
-            query = Query(query.plain, dict(query.terms))
+            query = query.copy()
             query.add(product["category"].rpartition(">")[2], LEAF)
         best = self.best(self.names, query, product, 1)
         return Place(best[0].row, best[0].confidence, best[0].because, self.weak(self.names)) if best else None

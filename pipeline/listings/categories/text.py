@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 #: Longest phrase that is looked up, in words.
 LONGEST = 3
@@ -34,6 +34,10 @@ class Query:
 
     plain: Collection[str]  # words that say nothing, stemmed
     terms: dict[str, Term] = field(default_factory=dict)
+    spelled: Collection[str] = ()  # phrases that are right as they are written, in any taxonomy
+
+    def copy(self) -> Query:
+        return replace(self, terms=dict(self.terms))
 
     def add(self, text: str | None, weight: float = 1.0, without: str | None = None) -> None:
         """The phrases of a text; the words of the name `without` (the brand) do not count in it."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.listings.categories.index import Index, Words
 from pipeline.listings.categories.taxonomy import shopify
-from pipeline.listings.categories.text import Query, stem
+from pipeline.listings.categories.text import stem
 
 INDEX = Index(
     [
@@ -83,6 +83,19 @@ def test_the_reason_is_the_product_s_own_words() -> None:
     assert first.confidence > 0.9
 
 
+def test_a_word_of_another_taxonomy_is_not_misspelled() -> None:
+    query = shopify().index.query()
+    query.add("High-Rise Leggings with Pockets")
+    file = Index([("Business & Industrial", "Forestry & Logging"), ("Toys", "Games")], {}, Words(frozenset(), {}))
+    assert file.rank(query) == []
+
+
+def test_the_reason_says_which_word_was_taken_for_another() -> None:
+    query = INDEX.query()
+    query.add("Toothbrsh")
+    assert INDEX.rank(query)[0].because == ("toothbrsh (misspelled?)",)
+
+
 def test_a_tie_is_not_sure() -> None:
     query = INDEX.query()
     query.add("Mug / Dress")
@@ -100,7 +113,7 @@ def test_whatever_a_title_says_it_is_ranked_or_not(title: str, brand: str, weigh
     assert all(0 <= match.confidence < 1 and match.because for match in found)
     assert len({match.row for match in found}) == len(found) <= 5
     assert [match.confidence for match in found[1:]] == sorted((match.confidence for match in found[1:]), reverse=True)
-    again = Query(query.plain, dict(query.terms))
+    again = query.copy()
     assert INDEX.rank(again) == found
 
 
