@@ -162,9 +162,8 @@ def collect(connection: psycopg.Connection[Any], api: BatchApi, price: Price, ba
         connection.execute("UPDATE language_batches SET batch_id = %s WHERE run_key = %s", (batch_id, batch.run_key))
     try:
         state = api.state(batch_id)
-    except BatchGone as gone:  # it may have been billed, so what was reserved counts as spent
-        connection.execute("DELETE FROM language_batch_requests WHERE run_key = %s AND reply IS NULL", (batch.run_key,))
-        _end(connection, batch.run_key, "lost", str(gone))
+    except BatchGone as gone:
+        give_up(connection, batch.run_key, str(gone))
         return "lost"
     if state.status not in ENDED:
         connection.execute(
@@ -186,6 +185,14 @@ def forget(connection: psycopg.Connection[Any], run_key: str, why: str) -> None:
     """A batch that the server never got costs nothing, and its questions are open again."""
     _release_rest(connection, run_key, why)
     _end(connection, run_key, "lost", why)
+
+
+def give_up(connection: psycopg.Connection[Any], run_key: str, why: str) -> bool:
+    """Wait no longer for an open batch: its questions are open again. It may have been billed, so what was reserved counts as
+    spent. Returns whether it was open."""
+    with connection.transaction():
+        connection.execute("DELETE FROM language_batch_requests WHERE run_key = %s AND reply IS NULL", (run_key,))
+        return _end(connection, run_key, "lost", why)
 
 
 def list_batches(connection: psycopg.Connection[Any], *, only_open: bool = False, limit: int = 1000) -> list[Batch]:

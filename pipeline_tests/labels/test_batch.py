@@ -139,6 +139,18 @@ def test_answers_that_fail_the_guards_are_asked_again_one_by_one(shop: Shop) -> 
     assert "rejected" in shop.model.items[-1]
 
 
+def test_a_batch_of_a_server_that_is_gone_is_forgotten_when_somebody_says_so(posted: Shop) -> None:
+    (batch,) = posted.place.summary("language", "batches")["batches"]
+    before = money(posted)[0]
+    assert "is open" in posted.place.cli("language", "batches", "--forget", "other", code=2).error
+    assert "asks its questions anew" in posted.place.cli("language", "batches", "--forget", batch["batch_id"], code=0).out
+    (batch,) = posted.place.summary("language", "batches")["batches"]
+    assert (batch["status"], batch["problem"]) == ("lost", "nobody waits for it any more")
+    assert money(posted)[0] == before  # it may have been billed
+    posted.translate("--to", "de", "--no-batch")
+    assert translated(posted) == len(LABELS) and len(posted.model.batches.batches) == 1
+
+
 def test_a_server_without_batches_is_asked_directly(shop: Shop) -> None:
     shop.model.batches.there = False
     shop.add("en.json", json.dumps(LABELS))
