@@ -99,12 +99,18 @@ def budget(
 @app.command(epilog="Example: pipeline language batches --poll")
 def batches(
     poll: Annotated[bool, typer.Option("--poll", help="Ask the server now, and use the answers that are there.")] = False,
+    forget: Annotated[
+        str | None,
+        typer.Option(
+            "--forget", help="Wait no longer for this batch, as when its server is gone; what it reserved counts as spent."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Show batches of questions to the model, the newest first."""
-    from pipeline.language.batches import list_batches
-    from pipeline.model.errors import PipelineError
+    from pipeline.language.batches import give_up, list_batches
+    from pipeline.model.errors import PipelineError, UsageError
     from pipeline.stores.stores import list_stores
 
     with session() as current:
@@ -121,6 +127,13 @@ def batches(
         with current.connect() as connection:
             found = list_batches(connection, limit=limit)
             stores = {store.id: store.key for store in list_stores(connection)}
+            if forget is not None:
+                found = [one for one in list_batches(connection, only_open=True) if forget in (one.batch_id, one.run_key[:8])]
+                if not found:
+                    raise UsageError(f"no batch {forget!r} is open; see: pipeline language batches")
+                give_up(connection, found[0].run_key, "nobody waits for it any more")
+                said = [f"batch {forget} is forgotten; the next run asks its questions anew"]
+                found = list_batches(connection, limit=limit)
     if errors:
         raise PipelineError("; ".join([*errors, *said]))
     if as_json:

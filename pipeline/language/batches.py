@@ -164,9 +164,8 @@ def collect(connection: psycopg.Connection[Any], api: BatchApi, price: Price, ba
         connection.execute("UPDATE language_batches SET batch_id = %s WHERE run_key = %s", (batch_id, batch.run_key))
     try:
         state = api.state(batch_id)
-    except BatchGone as gone:  # it may have been billed, so what was reserved counts as spent
-        connection.execute("DELETE FROM language_batch_requests WHERE run_key = %s AND reply IS NULL", (batch.run_key,))
-        _end(connection, batch.run_key, "lost", str(gone))
+    except BatchGone as gone:
+        give_up(connection, batch.run_key, str(gone))
         return "lost"
     if state.status not in ENDED:
         connection.execute(
@@ -188,6 +187,14 @@ def forget(connection: psycopg.Connection[Any], run_key: str, why: str) -> None:
     """A batch that the server never got costs nothing, and its questions are open again."""
     _release_rest(connection, run_key, why)
     _end(connection, run_key, "lost", why)
+
+
+def give_up(connection: psycopg.Connection[Any], run_key: str, why: str) -> bool:
+    """Wait no longer for an open batch: its questions are open again. It may have been billed, so what was reserved counts as
+    spent. Returns whether it was open."""
+    with connection.transaction():
+        connection.execute("DELETE FROM language_batch_requests WHERE run_key = %s AND reply IS NULL", (run_key,))
+        return _end(connection, run_key, "lost", why)
 
 
 def list_batches(connection: psycopg.Connection[Any], *, only_open: bool = False, limit: int = 1000) -> list[Batch]:
@@ -232,7 +239,9 @@ def poll(
         for batch in list_batches(connection, only_open=True):
             try:
                 if (batch.base_url, batch.model) != (endpoint.base_url, endpoint.model):
-                    raise PipelineError(f"it is at {batch.base_url} ({batch.model}), which is not configured now: {AS_IT_WAS}")
+                    forget_ = f"pipeline language batches --forget {batch.batch_id or batch.run_key[:8]}"
+                    where = f"it is at {batch.base_url} ({batch.model}), which is not configured now"
+                    raise PipelineError(f"{where}: {AS_IT_WAS}, or wait for it no longer: {forget_}")
                 found[batch.run_key] = collect(connection, api, price, batch, ended)
             except PipelineError as error:
                 found[batch.run_key] = "not asked"

@@ -231,7 +231,8 @@ def borrowed(title: str, own: Known, prose: str, language: str) -> list[str]:
     """Names of a title that only running text says, neither the product's own title nor its fields (`own`): whoever is named
     there need not be what the product is. Where all nouns have capitals nobody can tell, and nothing is found."""
     said = {fold(name) for name in names(visible(prose), frozenset(), language)}
-    found = dict.fromkeys(word for word in WORD.findall(title) if fold(word) in said and not own.has(word))
+    words = WORD.findall(_without_measures(title, both(language)))
+    found = dict.fromkeys(word for word in words if fold(word) in said and not own.has(word))
     return [word for word in found if not claims.listed(fold(word), language)]
 
 

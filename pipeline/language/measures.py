@@ -156,8 +156,10 @@ def _numbers(language: str) -> Mapping[str, int]:
 @cache
 def _number_words(language: str) -> re.Pattern[str]:
     found = "|".join(sorted(_numbers(language), key=len, reverse=True)) or r"(?!)"
-    joints, endings = (lists("measures")[name].get(language, r"(?!)") for name in ("number_joints", "number_endings"))
-    return re.compile(rf"(?<![^\W_])({found})(?:(?:{joints})({found}))?(?:{endings})?(?![^\W_])")
+    joints, endings, none = (
+        lists("measures")[name].get(language, r"(?!)") for name in ("number_joints", "number_endings", "no_numbers")
+    )
+    return re.compile(rf"(?<![^\W_])({found})(?!{none})(?:(?:{joints})({found}))?(?:{endings})?(?![^\W_])")
 
 
 @cache

@@ -304,13 +304,20 @@ def _texts(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product
 
 
 def _texts_left(connection: psycopg.Connection[Any], book: _Book, cell: Cell, product_id: str) -> list[str]:
-    """Which texts of the product a model is still to be asked for, and why it was not."""
+    """Which texts of the product are still to come, and why they did not: a model was not asked, or somebody must decide."""
     tasks = {TRANSLATION: ("localized_products", LOCALIZED), OPTIMIZATION: ("optimized_products", OPTIMIZED)}
     why = {(one.task, one.why): what_next(one) for one in read_open(connection, cell.store.key, cell.site.key)}
     rows = {task: _first(book.rows(*of, cell.site.key, product_id=product_id)) for task, of in tasks.items()}
     left = {task: why.get((task, row.get("open") or "")) for task, row in rows.items()}
     said = [f"it has not got {missing(task)} yet: {next_}" for task, next_ in left.items() if next_ is not None]
-    return [*said, *_not_shown(rows[TRANSLATION], rows[OPTIMIZATION], cell.store.key)]
+    return [*said, *_not_shown(rows[TRANSLATION], rows[OPTIMIZATION], cell.store.key), *_undecided(rows[OPTIMIZATION], cell)]
+
+
+def _undecided(optimized: Row, cell: Cell) -> list[str]:
+    """Better texts of the product that somebody must accept or reject."""
+    fields = [one["field"] for one in optimized.get("fields") or () if one["state"] == "suggested"]
+    place = f"{cell.store.key} {cell.site.key} --product {optimized.get('product_id')}"
+    return [f"better texts wait for your decision ({', '.join(fields)}): pipeline suggestions list {place}"] if fields else []
 
 
 def _not_shown(localized: Row, optimized: Row, store: str) -> list[str]:

@@ -377,7 +377,7 @@ def test_explain_says_what_to_do_about_a_text_that_speaks_to_a_machine(place: Pl
     change(place, tmp_path, {**MUG, "Body (HTML)": f"<p>A ceramic mug for 300 ml of coffee. {order}</p>"})
     export(place)
     said = place.summary("explain", "shop", "SKU-1", "--marketplace", SITE)["marketplaces"][SITE]["texts_left"]
-    assert len(said) == 1 and "speaks to a machine (" in said[0]
+    assert "speaks to a machine (" in said[0]
     assert said[0].endswith("so no model was asked; change that sentence in the source to have one asked: pipeline import shop")
     place.cli("suggestions", "list", *WHERE, code=0)
     assert order not in str(model.requests)

@@ -103,9 +103,10 @@ def test_a_batch_that_the_server_could_not_be_asked_about_says_why(posted: Shop,
     assert (seen["asked"], seen["ended"]) == (False, False)
     with monkeypatch.context() as patch:
         patch.setenv("LLM_BASE_URL", "http://127.0.0.1:9/v1")
+        (number,) = posted.model.batches.batches
         assert look() == (
             f"it is at {posted.model.url} (gpt-6-luna), which is not configured now: set LLM_BASE_URL, LLM_API_KEY and LLM_MODEL "
-            "as they were"
+            f"as they were, or wait for it no longer: pipeline language batches --forget {number}"
         )
         patch.delenv("LLM_BASE_URL")
         patch.delenv("LLM_API_KEY")
@@ -165,6 +166,18 @@ def test_answers_that_fail_the_guards_are_asked_again_one_by_one(shop: Shop) -> 
     poll(shop)
     assert translated(shop) == 2
     assert "rejected" in shop.model.items[-1]
+
+
+def test_a_batch_of_a_server_that_is_gone_is_forgotten_when_somebody_says_so(posted: Shop) -> None:
+    (batch,) = posted.place.summary("language", "batches")["batches"]
+    before = money(posted)[0]
+    assert "is open" in posted.place.cli("language", "batches", "--forget", "other", code=2).error
+    assert "asks its questions anew" in posted.place.cli("language", "batches", "--forget", batch["batch_id"], code=0).out
+    (batch,) = posted.place.summary("language", "batches")["batches"]
+    assert (batch["status"], batch["problem"]) == ("lost", "nobody waits for it any more")
+    assert money(posted)[0] == before  # it may have been billed
+    posted.translate("--to", "de", "--no-batch")
+    assert translated(posted) == len(LABELS) and len(posted.model.batches.batches) == 1
 
 
 def test_a_server_without_batches_is_asked_directly(shop: Shop) -> None:

@@ -182,6 +182,10 @@ def test_what_the_places_of_facts_say(source: str, good: str, wrong: str, langua
     assert invented(wrong, known, language)
 
 
+def test_a_unit_is_no_name() -> None:
+    assert borrowed("Mouse 2.4 GHz", Known(["Mouse"]), "Works at 2.4 GHz.", "en") == []
+
+
 def test_a_name_that_only_the_description_says_is_not_the_products() -> None:
     own = Known(["Plastic Kids Watch Blue", "Kiddo"])
     assert borrowed("Rolex Kids Watch Blue", own, "A blue watch. It looks like a Rolex.", "en") == ["Rolex"]
@@ -209,6 +213,19 @@ def test_a_denial_in_other_words_is_not_lost_but_for_a_person_to_see() -> None:
     source = "A rubber plant that smells of almonds. Not for eating."
     assert lost(source, "Not for consumption.", "en") == [] and new_denials("Not for consumption.", Known([source]), "en")
     assert lost(source, "A rubber plant.", "en")
+
+
+@pytest.mark.parametrize(
+    ("source", "good", "language"),
+    [
+        ("Don't forget to descale it.", "Descale it.", "en"),
+        ("Vergessen Sie nicht, den Film abzuziehen.", "Den Film abziehen.", "de"),
+        ("N'oubliez pas de retirer le film.", "Retirer le film.", "fr"),
+        ("No olvides quitar el plástico. Ten en cuenta que destiñe.", "Quitar el plástico. Destiñe.", "es"),
+    ],
+)
+def test_a_reminder_denies_nothing(source: str, good: str, language: str) -> None:
+    assert not lost(source, good, language) and not invented(good, Known([source]), language)
 
 
 def test_counts_and_units_without_a_space_are_no_model_numbers() -> None:
