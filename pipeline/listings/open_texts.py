@@ -19,8 +19,8 @@ NOT_ASKED = "the model was not asked in that run"
 #: Why better texts wait.
 TRANSLATION_FIRST = "the translation comes first, as they are made of it"
 UNTRANSLATED = (
-    "they are made of the translation, and the title or description stays in the store's language (pipeline explain says why): "
-    "translate it by hand or change it in the store"
+    "they are made of the translation, and the title or description stays in the store's language: translate it by hand or "
+    "change it in the store"
 )
 
 
@@ -87,7 +87,12 @@ def missing(task: str) -> str:
 def sentence(one: OpenTexts) -> str:
     """For people who look at everything."""
     have = "1 product has" if one.products == 1 else f"{one.products} products have"
-    return f"{one.store} on {one.site}: {have} not got {missing(one.task)} yet: {what_next(one)}"
+    return f"{one.store} on {one.site}: {have} not got {missing(one.task)} yet: {what_next(one)}{each(one.why, one.store)}"
+
+
+def each(why: str, store: str) -> str:
+    """Where products have reasons of their own: what says those. Not for `explain` itself."""
+    return f" (why, one by one: pipeline explain {store} SKU)" if why == UNTRANSLATED else ""
 
 
 def what_next(one: OpenTexts) -> str:

@@ -16,7 +16,7 @@ from pipeline.language.optimize import SILENT
 from pipeline.language.optimize import TASK as OPTIMIZATION
 from pipeline.listings.categories.model import TASK as CATEGORIES
 from pipeline.listings.localized.build import TASK as TRANSLATION
-from pipeline.listings.open_texts import TRANSLATION_FIRST, UNTRANSLATED
+from pipeline.listings.open_texts import TRANSLATION_FIRST, UNTRANSLATED, each
 from pipeline.operations.launch import Outcome
 from pipeline.stores.credits import deducted_by, read_account
 from pipeline.stores.stores import get_store
@@ -115,7 +115,7 @@ def _translated(texts: Mapping[str, Any], place: str) -> Iterator[str]:
         return
     states = texts["translation"]["products"]
     yield f"{states.get('translated', 0)} of {sum(states.values())} products are translated"
-    yield from _open(texts["translation"])
+    yield from _open(texts["translation"], place)
     refused = sum(states.values()) - states.get("translated", 0) - sum(texts["translation"]["open"].values())
     if refused > 0:
         why = texts["translation"]["left"] or "the reasons are in localized_products"
@@ -129,7 +129,7 @@ def _optimized(texts: Mapping[str, Any], place: str) -> Iterator[str]:
     states = texts["optimization"]["products"]
     optimized = states.get("accepted", 0) + states.get("suggested", 0)
     yield f"better texts are there for {optimized} of {sum(states.values())} products"
-    yield from _open(texts["optimization"])
+    yield from _open(texts["optimization"], place)
     if refused := texts["optimization"]["refusals"]:
         why = texts["optimization"]["refused"]
         yield f"of {refused} nothing could be used, {'most often ' if refused > 1 else ''}because {why}"
@@ -139,13 +139,13 @@ def _optimized(texts: Mapping[str, Any], place: str) -> Iterator[str]:
         yield f"those of {states['suggested']} wait for a decision: pipeline suggestions list {place} --state suggested"
 
 
-def _open(work: Mapping[str, Any]) -> Iterator[str]:
+def _open(work: Mapping[str, Any], place: str) -> Iterator[str]:
     """Each reason with its own products."""
     for why, products in work["open"].items():
         if why == IN_BATCH:
             yield f"{products} were asked in a batch; answers come within a day"
         elif why in (TRANSLATION_FIRST, UNTRANSLATED):
-            yield f"{products} wait: {why}"
+            yield f"{products} wait: {why}{each(why, place.split()[0])}"
         else:
             yield f"{products} are still to be asked for, by the next export: {why}"
 

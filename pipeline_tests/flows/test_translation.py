@@ -359,7 +359,9 @@ def test_better_texts_are_not_made_of_what_is_not_translated(place: Place, model
     assert "1 wait: they are made of the translation, and the title or description stays in the store's language" in line
     (notice,) = [one for one in place.summary("status")["notices"] if "better texts" in one]
     assert "1 product has not got better texts yet: they are made of the translation" in notice and "next export" not in notice
-    assert "yet: they are made of the translation" in place.cli("explain", "shop", "SKU-1", code=0).out
+    assert "(why, one by one: pipeline explain shop SKU)" in notice and "(why, one by one: pipeline explain shop SKU)" in line
+    explained = place.cli("explain", "shop", "SKU-1", code=0).out
+    assert "yet: they are made of the translation" in explained and "pipeline explain" not in explained
     assert export(place, "--dry-run")["texts"]["optimization"]["estimate"]["texts"] == 0
     place.cli("glossary", "add", "shop", str(MUG["Title"]), "--locale", "de", "--as", "Blaue Tasse von Potter & Sons", code=0)
     export(place)
