@@ -19,8 +19,8 @@ NOT_ASKED = "the model was not asked in that run"
 #: Why better texts wait.
 TRANSLATION_FIRST = "the translation comes first, as they are made of it"
 UNTRANSLATED = (
-    "they are made of the translation, and the title or description stays in the store's language: translate it by hand or "
-    "change it in the store"
+    "they are made of the translation, and the title or description stays in the store's language: change it in the store, or "
+    "give its translation in a TMX file (title, or description with its HTML, as the store has it) to: pipeline memory import"
 )
 
 
