@@ -107,7 +107,8 @@ class ExportSettings(_Settings):
     unknown_quantity: int | None = Field(default=None, ge=0, le=1_000_000)
     include_out_of_stock: bool = False
     use_ai_optimization: bool = False
-    #: Suggested texts that are used without a person: `never`, or `score_gain >= N` points.
+    #: Suggested texts that are used without a person: `never`, or `own texts, score_gain >= N` points. Who sets it says that only
+    #: the merchant's own people write the store's texts: what others hide in them for a model to read could go out unseen.
     accept_suggestions: str = "never"
     auto_translate: bool = False
     category_rules: tuple[CategoryRule, ...] = Field(default=(), max_length=_MAX_VALUES)
@@ -140,8 +141,15 @@ class ExportSettings(_Settings):
     @field_validator("accept_suggestions")
     @classmethod
     def _never_or_a_gain(cls, value: str) -> str:
-        if not re.fullmatch(r"never|score_gain ?>= ?\d{1,3}(\.\d{1,2})?", value):
-            raise ValueError("must be never, or from how many points on suggestions are used by themselves, as: score_gain >= 3")
+        if re.fullmatch(r"score_gain ?>= ?\d{1,3}(\.\d{1,2})?", value):
+            raise ValueError(
+                "nobody would look at what a model makes of the store's texts: if only your own people write them, no supplier "
+                f"and no reviewer, say so as: own texts, {value}"
+            )
+        if not re.fullmatch(r"never|own texts, ?score_gain ?>= ?\d{1,3}(\.\d{1,2})?", value):
+            raise ValueError(
+                "must be never, or from how many points on suggestions are used by themselves, as: own texts, score_gain >= 3"
+            )
         return value
 
     @field_validator("default_category", "category_file")

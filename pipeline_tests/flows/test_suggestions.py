@@ -16,6 +16,7 @@ from pipeline_tests.flows.catalogs import Row
 from pipeline_tests.flows.conftest import NewPlace
 from pipeline_tests.flows.place import Place, start
 
+REPO = Path(__file__).parents[2]
 SITE = "amazon-us"
 WHERE = ("shop", SITE)
 MUG: Row = {
@@ -134,19 +135,29 @@ def test_what_is_invented_is_refused_and_said(place: Place, model: FakeOpenAI) -
 
 
 def test_a_policy_accepts_by_itself(place: Place, model: FakeOpenAI) -> None:
-    place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain >= 1", code=0)
+    place.cli("connection", "set", *WHERE, "accept_suggestions=own texts, score_gain >= 1", code=0)
     export(place)
     assert listing(place)["title"] == GOOD["title"] and suggestions(place)["title"]["who"] == "policy"
     assert "accept_suggestions" in place.cli("connection", "set", *WHERE, "accept_suggestions=always", code=2).error
-    wrong = place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain > banana", code=2).error
+    wrong = place.cli("connection", "set", *WHERE, "accept_suggestions=own texts, score_gain > banana", code=2).error
     assert "must be never, or from how many points on" in wrong and "pattern" not in wrong
+
+
+def test_a_policy_says_whose_texts_they_are(place: Place) -> None:
+    refused = place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain >= 3", code=2).error
+    assert "no supplier" in refused and "own texts, score_gain >= 3" in refused
+    with place.database.transaction() as connection:  # as an earlier release kept it
+        connection.execute('UPDATE marketplace_credentials SET export_settings = \'{"accept_suggestions": "score_gain >= 3"}\'')
+        connection.execute((REPO / "sql" / "0032_own_texts.sql").read_bytes())
+    (row,) = place.rows("SELECT export_settings ->> 'accept_suggestions' FROM marketplace_credentials")
+    assert row == ("own texts, score_gain >= 3",)
 
 
 def test_what_the_product_does_not_say_is_for_a_person(place: Place, model: FakeOpenAI) -> None:
     """Neither a policy nor a decision about everything accepts a sentence that nobody can check against the source."""
     more = {**GOOD, "description": f"{GOOD['description']} Bakers swear by its stamp.", "keywords": ["cup", "bialetti mug"]}
     model.write = lambda asked: more if "Mug" in asked["product"]["title"] else {}
-    place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain >= 0.5", code=0)
+    place.cli("connection", "set", *WHERE, "accept_suggestions=own texts, score_gain >= 0.5", code=0)
     export(place)
     found = suggestions(place)
     assert {name: row["state"] for name, row in found.items()} == {
@@ -171,7 +182,7 @@ def test_what_a_text_orders_reaches_no_listing_also_where_nobody_looks(
     }  # fmt: skip
     model.write = lambda asked: obeying if "Mug" in asked["product"]["title"] else {}
     change(place, tmp_path, {**MUG, "Body (HTML)": f"{MUG['Body (HTML)']}<p>{order}</p>"})
-    place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain >= 0", code=0)
+    place.cli("connection", "set", *WHERE, "accept_suggestions=own texts, score_gain >= 0", code=0)
     export(place)
     place.cli("suggestions", "accept", *WHERE, "--all", code=0)
     export(place)
@@ -422,7 +433,7 @@ def answered(place: Place, model: FakeOpenAI) -> Any:
 def test_better_texts_in_a_batch(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
     model.write = lambda asked: GOOD if asked["product"]["title"] == MUG["Title"] else {"keywords": ["gift idea"]}
     monkeypatch.setenv("LLM_TRANSPORT", "batch")
-    place.cli("connection", "set", *WHERE, "accept_suggestions=score_gain >= 1", code=0)
+    place.cli("connection", "set", *WHERE, "accept_suggestions=own texts, score_gain >= 1", code=0)
     line = told(place)
     assert "5 were asked in a batch; answers come within a day; " in line and "still to be asked" not in line
     assert model.requests == [] and [batch.count(b"custom_id") for batch in model.batches.files.values()] == [5]
