@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from pipeline.language import facts, optimize
 from pipeline.language.batches import IN_BATCH
 from pipeline.language.drafts import Brief, Draft, Product, check, keeping
+from pipeline.language.hearsay import is_for_buyers
 from pipeline.language.languages import base
 from pipeline.language.ledger import Account
 from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts, record_unread
@@ -158,13 +159,14 @@ class Optimizer:
 
     @cached_property
     def _vocabulary(self) -> frozenset[str]:
-        """Stems of words that name products: those of Shopify's taxonomy, and of the catalog's own titles, types, tags."""
+        """Stems of words that name products: of Shopify's taxonomy, and of the catalog's own titles, types, tags (for buyers)."""
         found = {stem(word) for path in shopify().paths for word in WORD.findall(path[-1])}
         for index in range(self.catalog.products.batches):
             table = self.catalog.products.arrow_batch(index, ["title", "product_type", "tags"])
             texts = [*table["title"].to_pylist(), *pc.unique(table["product_type"]).to_pylist()]
             tags = pc.unique(pc.list_flatten(table["tags"])).to_pylist()
-            found.update(stem(word) for text in (*texts, *tags) if text for word in WORD.findall(text))
+            said = (text for text in (*texts, *tags) if text and is_for_buyers(text))
+            found.update(stem(word) for text in said for word in WORD.findall(text))
         return frozenset(found)
 
     @cached_property

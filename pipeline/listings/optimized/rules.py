@@ -48,11 +48,12 @@ def proposed(
     known = {name: value for name, value in facts.items() if concept(name) not in _OF_FORMS and (concept(name) or tongue == "en")}
     order = sorted(known, key=lambda name: (concept(name) == "country_of_origin", concept(name) not in _OF_TITLES))
     named = [f"{label(name, brief.language)}: {known[name]}" for name in order]
-    points = _points(product, bullets, named)
+    told = [] if product.instructs else list(filter(is_for_buyers, sentences(product.description[:20_000])))
+    points = _points(product, bullets, named, told)
     found = {
         "title": _title(product, facts, brief),
         "bullets": "\n".join(points),
-        "keywords": _keywords(product, tongue, statistics),
+        "keywords": _keywords(product, tongue, statistics, told),
     }
     if named and not product.description.strip():
         found["description"] = "\n".join(dict.fromkeys([product.title, *named]))
@@ -74,9 +75,8 @@ def _title(product: Product, facts: Mapping[str, str], brief: Brief) -> str:
     return title
 
 
-def _points(product: Product, bullets: Sequence[str], named: Sequence[str]) -> list[str]:
+def _points(product: Product, bullets: Sequence[str], named: Sequence[str], told: Sequence[str]) -> list[str]:
     """What is there already, then facts, then sentences of the description that are for buyers."""
-    told = (one for one in sentences(product.description[:20_000]) if is_for_buyers(one))
     found: list[str] = []
     for text in (*bullets, *named, *(" ".join(one.split()).strip("-•* ").rstrip(".") for one in told)):
         new = not any(fold(text) in fold(other) or fold(other) in fold(text) for other in found)
@@ -85,12 +85,12 @@ def _points(product: Product, bullets: Sequence[str], named: Sequence[str]) -> l
     return found[:_MOST_BULLETS]
 
 
-def _keywords(product: Product, tongue: str, statistics: Statistics) -> str:
-    """The tags, the words of type and category, then the description's rarest that the title does not say."""
+def _keywords(product: Product, tongue: str, statistics: Statistics, told: Sequence[str]) -> str:
+    """The tags, the words of type and category, then the rarest of the sentences for buyers that the title does not say."""
     small = {fold(word) for word in small_words(tongue)}
-    tags = [tag.strip() for tag in product.about.get("tags", "").split(",")]
+    tags = [tag.strip() for tag in product.about.get("tags", "").split(",") if is_for_buyers(tag)]
     said = {stem(word) for word in _WORD.findall(f"{product.title} {product.about.get('brand', '')}")}
-    ranked = Counter(_WORD.findall(product.description[:5_000]))
+    ranked = Counter(_WORD.findall(" ".join(told)[:5_000]))
     rare = sorted(ranked, key=lambda word: (-ranked[word] * statistics.weight(word), word))
     words = [*_WORD.findall(product.about.get("product_type", "")), *_WORD.findall(product.about.get("category", "")), *rare]
     more = [word.lower() for word in words if stem(word) not in said and fold(word) not in small]
