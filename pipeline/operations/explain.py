@@ -310,7 +310,23 @@ def _texts_left(connection: psycopg.Connection[Any], book: _Book, cell: Cell, pr
     rows = {task: _first(book.rows(*of, cell.site.key, product_id=product_id)) for task, of in tasks.items()}
     left = {task: why.get((task, row.get("open") or "")) for task, row in rows.items()}
     said = [f"it has not got {missing(task)} yet: {next_}" for task, next_ in left.items() if next_ is not None]
-    return [*said, *_not_shown(rows[TRANSLATION], rows[OPTIMIZATION], cell.store.key), *_undecided(rows[OPTIMIZATION], cell)]
+    localized, optimized = rows[TRANSLATION], rows[OPTIMIZATION]
+    return [
+        *said, *_not_shown(localized, optimized, cell.store.key), *_untranslated(localized, cell.store.key),
+        *_undecided(optimized, cell),
+    ]  # fmt: skip
+
+
+def _untranslated(localized: Row, store: str) -> list[str]:
+    """A title or description that a guard keeps in the store's language, and what to do about it."""
+    problems = [] if localized.get("open") else localized.get("problems") or ()
+    found = next((one for one in problems if one.startswith(("title: ", "description: ")) and not is_unseen(one)), None)
+    if found is None:
+        return []
+    what = (
+        "change the text in the store, or give its translation in a TMX file (a description with its HTML, as the store has it)"
+    )
+    return [f"it stays in the store's language ({found}); {what}: pipeline memory import {store} FILE.tmx"]
 
 
 def _undecided(optimized: Row, cell: Cell) -> list[str]:

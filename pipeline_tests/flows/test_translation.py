@@ -139,6 +139,8 @@ def test_what_the_guards_refuse_stays_in_the_source_language(place: Place, model
     mug = listing(place, "SKU-1")
     assert (mug["title"], mug["description_html"]) == (MUG["Title"], MUG["Body (HTML)"])
     assert any("number" in problem for problem in overlay(place)[mug["product_id"]]["problems"])
+    explained = place.cli("explain", "shop", "SKU-1", code=0).out
+    assert "it stays in the store's language (" in explained and "pipeline memory import shop FILE.tmx" in explained
 
 
 def test_codes_stay_capitals_are_words_and_what_speaks_to_a_machine_is_not_obeyed(
