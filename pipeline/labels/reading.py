@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from pipeline.labels.schema import REJECTED_LABELS, UI_LABELS
 from pipeline.language import guards, icu
 from pipeline.language.glossary import Glossary
 from pipeline.language.masks import placeholders
-from pipeline.language.memory import Translation, remember
+from pipeline.language.memory import Translation, remember, remembered_at, text_hash
 from pipeline.language.segments import TEXT, tidy
 from pipeline.platform.tables import empty_frame, to_frame
 
@@ -85,10 +85,21 @@ def learn(
     source: tuple[StoredFile, LabelFile],
     translated: tuple[StoredFile, LabelFile],
 ) -> Judged:
-    """Remember what a file of translations says of the source's texts of today."""
-    judged = judge(glossary, source, translated)
-    remember(connection, store_id, source[0].locale, translated[0].locale, judged.good)
+    """Remember what a file of translations says of the source's texts of today: of those that changed after it only what it did
+    not say of them as they were before."""
+    judged, place = judge(glossary, source, translated), (store_id, source[0].locale, translated[0].locale)
+    good = judged.good
+    if translated[0].imported_at < source[0].imported_at:
+        before = remembered_at(connection, *place, [one.context for one in good])
+        good = [one for one in good if not _is_of_before(one, before.get(one.context, ()))]
+    remember(connection, *place, good)
     return judged
+
+
+def _is_of_before(one: Translation, said: Iterable[tuple[str, Mapping[str, str]]]) -> bool:
+    """Whether a place has this translation already, but of another text."""
+    digests = {digest for digest, target in said if target == one.target}
+    return bool(digests) and text_hash(one.source) not in digests
 
 
 def judge(glossary: Glossary, source: tuple[StoredFile, LabelFile], translated: tuple[StoredFile, LabelFile]) -> Judged:

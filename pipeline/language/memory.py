@@ -84,6 +84,21 @@ def recall(
     return found
 
 
+def remembered_at(
+    connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str, contexts: Iterable[str]
+) -> dict[str, list[tuple[str, Forms]]]:
+    """What was remembered for places: place -> (hash of the source text, translation)."""
+    rows = connection.execute(
+        "SELECT context, source_hash, target FROM translation_memory WHERE store_id = %s AND source_locale = %s"
+        " AND target_locale = %s AND context = ANY(%s)",
+        (store_id, source_locale, target_locale, list(contexts)),
+    )
+    found: dict[str, list[tuple[str, Forms]]] = {}
+    for context, digest, target in rows:
+        found.setdefault(context, []).append((digest, target))
+    return found
+
+
 def _spoken(locale: str) -> list[str]:
     """A language as it is asked for, and without its country: what people translated into German is good for de-DE."""
     return [locale, base(locale)]

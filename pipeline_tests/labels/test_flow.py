@@ -196,6 +196,19 @@ def test_changed_labels_are_not_written_with_old_translations(shop: Shop) -> Non
     assert [(f["translated"], f["missing"], f["stale"]) for f in found] == [(1, 1, 1)]
 
 
+def test_peoples_translation_of_a_text_that_changed_is_not_taken_for_the_new_one(shop: Shop) -> None:
+    shop.add("en.json", '{"pick": "Pick up at the front door", "go": "Go"}')
+    shop.add("de.json", '{"pick": "Abholung an der Haustür", "go": "Los"}', "de")
+    shop.translate("--to", "de")
+    assert {row["key"]: row["engine"] for row in shop.rows("de")} == {"pick": "human", "go": "human"}
+    shop.add("en.json", '{"pick": "Pick up at the back door", "go": "Go"}')
+    shop.translate("--to", "de")
+    assert {row["key"]: str(row["engine"])[:5] for row in shop.rows("de")} == {"pick": "model", "go": "human"}
+    shop.add("de.json", '{"pick": "Abholung an der Hintertür", "go": "Los"}', "de")
+    shop.translate("--to", "de")
+    assert {row["key"]: row["engine"] for row in shop.rows("de")} == {"pick": "human", "go": "human"}
+
+
 def test_what_changed_and_could_not_be_translated_again_is_stale(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.add("en.json", '{"a": "Close", "b": "Open", "gone": "Shut"}')
     shop.translate("--to", "de")
