@@ -132,7 +132,7 @@ def batches(
                 if not found:
                     raise UsageError(f"no batch {forget!r} is open; see: pipeline language batches")
                 give_up(connection, found[0].run_key, "nobody waits for it any more")
-                said = [f"batch {forget} is forgotten; the next run asks its questions anew"]
+                said.append(f"batch {forget} is forgotten; the next run asks its questions anew")
                 found = list_batches(connection, limit=limit)
     if errors:
         raise PipelineError("; ".join([*errors, *said]))
