@@ -16,7 +16,7 @@ from pipeline.language import hearsay
 from pipeline.language.disguises import INLINE
 from pipeline.language.languages import base, density
 from pipeline.language.segments import TEXT, Result, Segment
-from pipeline.language.wording import SENTENCE_ENDS, WORD, supported
+from pipeline.language.wording import SENTENCE_ENDS, WORD, sentences, supported
 
 #: A sentence of so many words has at least this share of its letters in a translation; of 356 pairs of labels by people the
 #: lowest is 0.61.
@@ -64,15 +64,15 @@ def apart(segment: Segment) -> Apart | None:
     places = list(_places(text, segment.html))
     if not places:
         return None
-    rest, sentences, at = "", list[Segment](), 0
+    rest, alone, at = "", list[Segment](), 0
     for start, end in places:
-        rest += text[at:start] + _PLACE.format(len(sentences))
-        sentences.append(replace(segment, forms={TEXT: text[start:end]}, alone=True))
+        rest += text[at:start] + _PLACE.format(len(alone))
+        alone.append(replace(segment, forms={TEXT: text[start:end]}, alone=True))
         at = end
     rest += text[at:]
     if "⟦" in text or not any(map(str.isalnum, _plain(_PLACES.sub("", rest)))):
         return Apart(segment, None, (replace(segment, alone=True),))
-    return Apart(segment, replace(segment, forms={TEXT: rest}), tuple(sentences))
+    return Apart(segment, replace(segment, forms={TEXT: rest}), tuple(alone))
 
 
 def lost(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:
@@ -82,7 +82,8 @@ def lost(source: str, target: str, source_locale: str, target_locale: str) -> It
         return
     if hearsay.quotes(source) and not hearsay.quotes(target):
         yield "what the source quotes is no longer a quote"
-    if hearsay.talks(source) > 1 and not hearsay.mentions_texts(target) and supported(base(target_locale)):
+    talks = any(hearsay.talks(sentence) > 1 for sentence in sentences(source))
+    if talks and not hearsay.mentions_texts(target) and supported(base(target_locale)):
         yield "what the source says about texts or languages is lost"
 
 
