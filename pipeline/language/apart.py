@@ -16,7 +16,7 @@ from pipeline.language import hearsay
 from pipeline.language.disguises import INLINE
 from pipeline.language.languages import base, density
 from pipeline.language.segments import TEXT, Result, Segment
-from pipeline.language.wording import SENTENCE_ENDS, WORD, sentences, supported
+from pipeline.language.wording import SENTENCE_ENDS, WORD, supported
 
 #: A sentence of so many words has at least this share of its letters in a translation; of 356 pairs of labels by people the
 #: lowest is 0.61.
@@ -67,28 +67,21 @@ def apart(segment: Segment) -> Apart | None:
     rest, alone, at = "", list[Segment](), 0
     for start, end in places:
         rest += text[at:start] + _PLACE.format(len(alone))
-        alone.append(replace(segment, forms={TEXT: text[start:end]}, alone=True))
+        alone.append(replace(segment, forms={TEXT: text[start:end]}, alone=True, remark=True))
         at = end
     rest += text[at:]
     if "⟦" in text or not any(map(str.isalnum, _plain(_PLACES.sub("", rest)))):
-        return Apart(segment, None, (replace(segment, alone=True),))
+        return Apart(segment, None, (replace(segment, alone=True, remark=True),))
     return Apart(segment, replace(segment, forms={TEXT: rest}), tuple(alone))
 
 
 def lost(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:
-    """What a translation has lost, in sentences: one of an order that was obeyed says what was ordered, and no longer that
+    """What a translation of such a sentence has lost, in sentences: one that obeys it says what was ordered, and no longer that
     somebody asks for it."""
-    if base(source_locale) == base(target_locale):
-        return
     if hearsay.quotes(source) and not hearsay.quotes(target):
         yield "what the source quotes is no longer a quote"
-    talks = any(hearsay.talks(sentence) > 1 for sentence in sentences(source))
-    if talks and not hearsay.mentions_texts(target) and supported(base(target_locale)):
+    if hearsay.talks(source) > 1 and not hearsay.mentions_texts(target) and supported(base(target_locale)):
         yield "what the source says about texts or languages is lost"
-
-
-def short(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:
-    """That a translation is short for all of such a sentence."""
     size = len(target.strip()) * density(target_locale), len(source.strip()) * density(source_locale)
     if len(WORD.findall(source)) >= _FEWEST_WORDS and size[0] < _LEAST * size[1]:
         yield f"{target.strip()[:60]!r} is {len(target.strip())} characters long, the source {len(source.strip())}"

@@ -72,8 +72,7 @@ def _compare(source: str, target: str, segment: Segment, source_locale: str, tar
         *_length(bare(source), bare(target), source_locale, target_locale),
         *_appeals(bare(source), _bare(target), source_locale, target_locale),
         *_language(source, target, source_locale, target_locale),
-        *apart.lost(_bare(source), _bare(target), source_locale, target_locale),
-        *(apart.short(_bare(source), _bare(target), source_locale, target_locale) if segment.alone else ()),
+        *(apart.lost(_bare(source), _bare(target), source_locale, target_locale) if segment.remark else ()),
     ]
 
 

@@ -254,7 +254,7 @@ def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Re
     for found in sorted(remembered, key=lambda found: found.context != segment.context):
         forms = {form: tidy(segment.references(form, pair.target_locale)[-1], text) for form, text in found.target.items()}
         # People know what they translate.
-        if not guards.check(replace(segment, alone=False), forms, pair.source_locale, pair.target_locale, pair.glossary):
+        if not guards.check(replace(segment, remark=False), forms, pair.source_locale, pair.target_locale, pair.glossary):
             return Result("translated", "human", forms)
     term = whole(segment.forms, pair.glossary, pair.target_locale)
     if term is not None:
