@@ -13,7 +13,7 @@ from pipeline.language.run import configured_model
 from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.localized.build import NAME, TASK, Localizer, translates
-from pipeline.listings.open_texts import left_open, note_open
+from pipeline.listings.open_texts import BY_HAND, left_open, note_open, note_waiting
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.paying import payer
 from pipeline.listings.summary import not_translated
@@ -51,6 +51,7 @@ def localized_products(
             nothing = stage(folder, NAME, empty_frame(LOCALIZED), LOCALIZED, {})
             with workspace.connect() as connection:
                 note_open(connection, cell.store.id, cell.site.key, TASK, {})
+                note_waiting(connection, cell.store.id, cell.site.key, BY_HAND, 0)
             yield dg.Output(nothing, metadata={"translated": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
@@ -59,7 +60,7 @@ def localized_products(
             before = stored_table(workspace.settings, NAME, LOCALIZED, cell.site.key, cell.store.key)
             catalog = (fixed_products, fixed_variants)
             languages = (cell.store.language, cell.site.language)
-            work = Localizer(connection, cell.store.id, *languages, model, *catalog, before, export_options.product_ids)
+            work = Localizer(connection, cell.store, *languages, model, *catalog, before, export_options.product_ids)
             estimate = work.expect()
             price = would_cost(connection, cell.store.id, TASK, estimate.texts)
             expected = {"translated": " to ".join(languages), **estimate_metadata(estimate, model, price)}
@@ -72,6 +73,8 @@ def localized_products(
             with asking(context, workspace, f"translations of {cell.store.key}") if pays else nullcontext():
                 table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
+            by_hand = outcome.states.total() - outcome.states["translated"] - left_open(table.open()).total()
+            note_waiting(connection, cell.store.id, cell.site.key, BY_HAND, by_hand)
             if not export_options.dry_run:
                 note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()))
             if spent.calls or outcome.received or outcome.stopped:

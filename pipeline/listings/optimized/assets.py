@@ -19,7 +19,7 @@ from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import read_knowledge
-from pipeline.listings.open_texts import left_open, note_open
+from pipeline.listings.open_texts import DECISION, left_open, note_open, note_waiting
 from pipeline.listings.overlays import OPTIMIZED
 from pipeline.listings.paying import payer
 from pipeline.partitions import store_marketplaces
@@ -68,6 +68,7 @@ def optimized_products(
         if not (cell.connection.export_settings.use_ai_optimization or export_options.ai is True):
             with workspace.connect() as connection:
                 note_open(connection, cell.store.id, cell.site.key, TASK, {})
+                note_waiting(connection, cell.store.id, cell.site.key, DECISION, 0)
             yield dg.Output(stage(folder, NAME, empty_frame(OPTIMIZED), OPTIMIZED, {}), metadata={"optimized": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
@@ -88,6 +89,7 @@ def optimized_products(
             with asking(context, workspace, f"better texts of {cell.store.key} on {cell.site.key}") if pays else nullcontext():
                 table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
+            note_waiting(connection, cell.store.id, cell.site.key, DECISION, outcome.states["suggested"])
             if not export_options.dry_run:
                 note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()))
             if spent.calls or outcome.received or outcome.stopped:
