@@ -24,6 +24,8 @@ UNTRANSLATED = (
     "they are made of the translation, and the title or description stays in the store's language: change it in the store, or "
     "translate it by hand"
 )
+#: Of a reason in metadata: all of it, since it says what to do.
+MOST_TEXT = 1_000
 #: What waits for people and for no model, as information: better texts to decide about, texts that were left for good.
 DECISION, BY_HAND = "decision", "by_hand"
 

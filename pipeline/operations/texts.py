@@ -59,7 +59,7 @@ def texts_of(
                 "products": _counts(metadata, "by_state" if "by_state" in metadata else "by_status"),
                 "pending": _value(metadata, "pending_texts") or _value(metadata, "pending_products") or 0,
                 "in_batches": _value(metadata, "products_in_batches") or 0,
-                "open": _value(metadata, "left_open") or {},
+                "open": _counts(metadata, "left_open"),
                 "left": _left(metadata),
                 "refusals": _value(metadata, "products_refused") or 0,
                 "refused": _value(metadata, "most_refused_because"),

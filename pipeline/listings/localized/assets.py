@@ -13,7 +13,7 @@ from pipeline.language.run import configured_model
 from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.localized.build import NAME, TASK, Localizer, translates
-from pipeline.listings.open_texts import BY_HAND, left_open, note_open, note_waiting
+from pipeline.listings.open_texts import BY_HAND, MOST_TEXT, by_hand, left_open, note_open, note_waiting
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.paying import payer
 from pipeline.listings.summary import not_translated
@@ -73,15 +73,16 @@ def localized_products(
             with asking(context, workspace, f"translations of {cell.store.key}") if pays else nullcontext():
                 table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
-            by_hand = outcome.states.total() - outcome.states["translated"] - left_open(table.open()).total()
-            note_waiting(connection, cell.store.id, cell.site.key, BY_HAND, by_hand)
+            left = outcome.states.total() - outcome.states["translated"]
+            waiting = left - left_open(table.open()).total()  # for people
+            note_waiting(connection, cell.store.id, cell.site.key, BY_HAND, waiting)
             if not export_options.dry_run:
                 note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()))
             if spent.calls or outcome.received or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
-                left = outcome.states.total() - outcome.states["translated"]
                 subject = f"products of {cell.store.key} are translated for {cell.site.key}; {left} of them not wholly"
                 notify(connection, cell.store.id, "products_translated", context.run.run_id, subject, told)
+            command = by_hand(cell.store.key, cell.site.language)
             credits = deducted_by(connection, context.run.run_id)
     yield dg.Output(
         table,
@@ -94,8 +95,9 @@ def localized_products(
             "stopped": outcome.stopped or "no",
             **spent_metadata(spent),
             "credits_deducted": credits,
-            "left_open": dict(left_open(table.open()).most_common(meta.MAX_ROWS)),
+            "left_open": meta.counts(left_open(table.open()), "why", MOST_TEXT),
             "not_translated": meta.table(not_translated(table.open())),
+            "what_to_press": f"{command}; fill in the file, then: pipeline memory import" if left else "none",
         },
     )
 

@@ -19,7 +19,7 @@ from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import read_knowledge
-from pipeline.listings.open_texts import DECISION, left_open, note_open, note_waiting
+from pipeline.listings.open_texts import DECISION, MOST_TEXT, left_open, note_open, note_waiting
 from pipeline.listings.overlays import OPTIMIZED
 from pipeline.listings.paying import payer
 from pipeline.partitions import store_marketplaces
@@ -108,7 +108,7 @@ def optimized_products(
             "refused_because": meta.counts(Counter(dict(outcome.problems.most_common(_SAMPLE))), "problem"),
             "score_before": meta.picture(score_histogram_svg(outcome.before), "Products by score, as they are"),
             "score_after": meta.picture(score_histogram_svg(outcome.after), "Products by score, with all that is suggested"),
-            "left_open": dict(left_open(table.open()).most_common(meta.MAX_ROWS)),
+            "left_open": meta.counts(left_open(table.open()), "why", MOST_TEXT),
             "products_refused": outcome.refused.total(),
             "most_refused_because": next((why for why, _ in outcome.refused.most_common(1)), "none"),
             "products_reused": outcome.reused,
