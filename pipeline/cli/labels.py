@@ -175,9 +175,8 @@ def list_(
         raise UsageError(f"--state is one of: {', '.join(STATES)}")
     locale = _tag(locale)
     with session() as current:
-        found_store = _store(current, store)
         with current.connect() as connection:
-            require_labels(connection, found_store)
+            require_labels(connection, _store(current, store))
         wanted = {"locale": locale, "state": state, "resource": resource}
         translated = locale is not None or state is not None
         found = translations(current, store) if translated else label_table(current, "ui_labels", store).arrow().to_pylist()
@@ -254,6 +253,7 @@ def publish(
 ) -> None:
     """Give a live Shopify store the translations of its theme: only what it does not have yet."""
     from pipeline.labels.publish import dry, published
+    from pipeline.labels.publishing import theme_file
     from pipeline.stores.stores import open_credentials
 
     locales = _locales(locale)
@@ -261,6 +261,7 @@ def publish(
         found = _store(current, store)
         with current.connect() as connection:
             require_labels(connection, found)
+            theme_file(connection, found)
         if dry_run:
             with current.database.connect(autocommit=True) as connection:
                 credentials = open_credentials(connection, current.vault, found)
