@@ -14,7 +14,8 @@ TEXT = ""  # the form of a text that has only one
 @dataclass(frozen=True)
 class Segment:
     """`forms`: form -> source text. `context` names the place, for translations that people made for it alone. `kept`: what stays
-    as it is here, besides the glossary's terms, such as the product's own numbers. `product`: whose text it is, if any's."""
+    as it is here, besides the glossary's terms, such as the product's own numbers. `product`: whose text it is, if any's.
+    `alone`: it is asked for in a request of its own, and judged more strictly."""
 
     forms: Mapping[str, str]
     plural: bool = False
@@ -23,6 +24,7 @@ class Segment:
     context: str = ""
     kept: tuple[str, ...] = ()
     product: str = ""
+    alone: bool = False
 
     def wanted(self, locale: str) -> tuple[str, ...]:
         """The forms that a translation has: the target language's categories in place of the source's; the rest as they are."""

@@ -46,7 +46,7 @@ from pipeline.stores.stores import Store
 NAME = "localized_products"
 TASK = "product"
 #: Bump when the same texts would be asked or written differently.
-VERSION = 1
+VERSION = 2
 PRODUCT_COLUMNS = ["product_id", "title", "description_html", "vendor", "tags", "metafields"] + [
     f"option{number}_name" for number in (1, 2, 3)
 ]
@@ -213,7 +213,7 @@ class Localizer:
         ]
 
     def _rows(self, part: _Part, batch: _Batch, outcome: Outcome) -> Iterator[dict[str, Any]]:
-        results = iter(part.plan.results)
+        results = iter(part.plan.finished())
         for texts in part.texts:
             own = [next(results) or Result("untranslated", "none", problems=(_NOT_ASKED,)) for _ in texts.segments]
             row = _row(texts, own, self.target)

@@ -125,7 +125,7 @@ def left_to_translate(connection: psycopg.Connection[Any], settings: Settings, s
         command = by_hand(store.key, spoken)
         pair = Pair(store.id, TASK, store.language, spoken, glossary, endpoint.model if endpoint else None, by_hand=command)
         for batch in catalog.texts():
-            results = iter(make_plan(connection, pair, [each for texts in batch for each in texts.segments]).results)
+            results = iter(make_plan(connection, pair, [each for texts in batch for each in texts.segments]).finished())
             for texts in batch:
                 too_long.update([texts.product_id] if texts.too_long else [])
                 for name, segment in zip(texts.names, texts.segments, strict=True):
