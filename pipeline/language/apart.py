@@ -47,7 +47,7 @@ class Apart:
             if result.state == "untranslated":
                 said = piece.forms[TEXT] if piece is not self.rest else ""
                 problems = tuple(f"{said[:60]!r}: {why}" if said else why for why in result.problems)
-                return replace(result, problems=problems)
+                return replace(result, problems=problems, refused={})  # of a part only
         if self.rest is None:
             return found[0]
         texts = [result.forms[TEXT] for result in found[1:]]

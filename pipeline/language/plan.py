@@ -48,6 +48,7 @@ class Pair:
     glossary: Glossary
     model: str | None  # None: nobody to ask
     nobody: str = "no model is configured, and neither memory nor glossary has it"  # why not
+    by_hand: str = ""  # the command that people begin with who translate what no model may see
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ class Plan:
             if joined is not None and joined.state == "translated":
                 pair = self.pair
                 problems = guards.check(apart_.segment, joined.forms, pair.source_locale, pair.target_locale, pair.glossary)
-                joined = Result("untranslated", joined.engine, problems=tuple(problems)) if problems else joined
+                refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
+                joined = refused if problems else joined
             found[index] = joined
         return found
 
@@ -165,10 +167,14 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
     recorded = recall_answers(connection, pair.store_id, pair.task, pair.source_locale, pair.target_locale, hashes)
     left = []
     for item in items:
-        found = dict(_answered(item, recorded.get(item.question.source_hash, []), again))
+        known = recorded.get(item.question.source_hash, [])
+        found = dict(_answered(item, known, again))
         if not found and pair.model is None:
-            nobody = Result("untranslated", "none", problems=(pair.nobody,))
-            found = {use.index: nobody for use in item.uses}
+            refused = _refused(item, known)
+            found = {
+                use.index: Result("untranslated", "none", problems=(pair.nobody,), refused=refused.get(use.index, {}))
+                for use in item.uses
+            }
         for index, result in found.items():
             results[index] = result
         if not found:
@@ -242,7 +248,7 @@ def _resolved(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
     """What needs no question, or may be none."""
     forms = [segment.forms for segment in segments]
     places = recall_people(connection, pair.store_id, pair.source_locale, pair.target_locale, forms)
-    return [_known(pair, each, places.get(text_hash(each.forms), [])) or _not_shown(each) for each in segments]
+    return [_known(pair, each, places.get(text_hash(each.forms), [])) or _not_shown(each, pair) for each in segments]
 
 
 def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Result | None:
@@ -264,12 +270,13 @@ def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Re
     return None
 
 
-def _not_shown(segment: Segment) -> Result | None:
+def _not_shown(segment: Segment, pair: Pair) -> Result | None:
     """A text that wants to be obeyed by a machine stays as it is."""
     said = next(filter(None, map(instructs, segment.forms.values())), None)
     if said is None:
         return None
-    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand"
+    command = f": {pair.by_hand}" if pair.by_hand else ""
+    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand{command}"
     return Result("untranslated", "rules", problems=(why,))
 
 
@@ -281,6 +288,19 @@ def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator
                 yield from item.results(row.answer, row.engine)
                 return
         elif row.key == item.question.key and not again:
+            refused = _refused(item, recorded)
             for use in item.uses:
-                yield use.index, Result("untranslated", row.engine, problems=tuple(row.problems))
+                problems, answer = tuple(row.problems), refused.get(use.index, {})
+                yield use.index, Result("untranslated", row.engine, problems=problems, refused=answer)
             return
+
+
+def _refused(item: Item, recorded: Sequence[Recorded]) -> dict[int, dict[str, str]]:
+    """The newest answer that guards refuse, also those of today, as it would stand in each use; {} without one."""
+    for row in recorded:
+        if row.status == "rejected" and row.answer and item.check(row.answer):
+            try:
+                return {use.index: {form: use.masked.unmask(text) for form, text in row.answer.items()} for use in item.uses}
+            except ValueError:  # it has tokens that were never given
+                continue
+    return {}

@@ -49,7 +49,8 @@ class Segment:
 
 @dataclass(frozen=True)
 class Result:
-    """`state`: translated | copied (nothing to translate) | untranslated, and then `problems` say why and `forms` is empty.
+    """`state`: translated | copied (nothing to translate) | untranslated, and then `problems` say why, `forms` is empty and
+    `refused` has an answer that guards refused, if there is one: people may mend it.
 
     `engine`: human | glossary | copy | model:<name> | rules (a model may not see it) | none.
     """
@@ -58,6 +59,12 @@ class Result:
     engine: str
     forms: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def loosely(text: str) -> str:
+    """The same for texts that differ in white space alone, which programs for tables and translators change."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def tidy(source: str, target: str) -> str:
