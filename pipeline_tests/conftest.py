@@ -62,6 +62,14 @@ def _own_environment() -> None:
         os.environ.pop(name, None)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _not_durable() -> Iterator[None]:
+    """As the database below: waiting for a disk is a tenth of what a run of many small tables takes. Children do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Database]:
     """The embedded server of this worker. Not durable: tests need no data after a power cut."""
