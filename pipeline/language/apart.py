@@ -16,11 +16,15 @@ from pipeline.language import hearsay
 from pipeline.language.disguises import INLINE
 from pipeline.language.languages import base, density
 from pipeline.language.segments import TEXT, Result, Segment
-from pipeline.language.wording import SENTENCE_ENDS, WORD, supported
+from pipeline.language.wording import WORD, supported
 
 #: A sentence of so many words has at least this share of its letters in a translation; of 356 pairs of labels by people the
 #: lowest is 0.61.
 _FEWEST_WORDS, _LEAST = 4, 0.55
+#: "Please note" and "the text is printed" may be said without such words, what has more of them not.
+_MUCH_TALK = 3
+#: Also where the next one begins with a small letter, and at signs of lists.
+_ENDS = re.compile(r"(?:(?<=[^\W\d_]{2}[.!?])|(?<=>[.!?])|(?<=[.!?][\"'”»)]))\s+|(?<=[。！？])|\n+|\s*[•●▪◦✔✓|]\s*|\s[-–—]\s")
 _PLACE = "⟦s{}⟧"
 _PLACES = re.compile(r"⟦s(\d{1,4})⟧")
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)[^<>]*>")
@@ -28,7 +32,7 @@ _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)[^<>]*>")
 
 @dataclass(frozen=True)
 class Apart:
-    """A text in pieces: `rest` has tokens where the sentences stood. Where it would be only tokens, the text is one sentence."""
+    """A text in pieces: `rest` has tokens where the sentences stood; None where the text is only one."""
 
     segment: Segment
     rest: Segment | None
@@ -70,7 +74,7 @@ def apart(segment: Segment) -> Apart | None:
         alone.append(replace(segment, forms={TEXT: text[start:end]}, alone=True, remark=True))
         at = end
     rest += text[at:]
-    if "⟦" in text or not any(map(str.isalnum, _plain(_PLACES.sub("", rest)))):
+    if "⟦" in text or (len(alone) == 1 and not any(map(str.isalnum, _plain(_PLACES.sub("", rest))))):
         return Apart(segment, None, (replace(segment, alone=True, remark=True),))
     return Apart(segment, replace(segment, forms={TEXT: rest}), tuple(alone))
 
@@ -80,7 +84,7 @@ def lost(source: str, target: str, source_locale: str, target_locale: str) -> It
     somebody asks for it."""
     if hearsay.quotes(source) and not hearsay.quotes(target):
         yield "what the source quotes is no longer a quote"
-    if hearsay.talks(source) > 1 and not hearsay.mentions_texts(target) and supported(base(target_locale)):
+    if hearsay.talks(source) >= _MUCH_TALK and not hearsay.mentions_texts(target) and supported(base(target_locale)):
         yield "what the source says about texts or languages is lost"
     size = len(target.strip()) * density(target_locale), len(source.strip()) * density(source_locale)
     if len(WORD.findall(source)) >= _FEWEST_WORDS and size[0] < _LEAST * size[1]:
@@ -109,7 +113,7 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for match in SENTENCE_ENDS.finditer(text, start, end):
+    for match in _ENDS.finditer(text, start, end):
         if text[start : match.start()].strip():
             yield start, match.start()
         start = match.end()

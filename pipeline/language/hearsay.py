@@ -65,9 +65,9 @@ def speaks(sentence: str, *, running: bool) -> bool:
 
 
 def talks(sentence: str) -> int:
-    """How many words of talk a sentence has; naming another language or country counts as two."""
+    """How many words of talk a sentence has; naming another language or country counts as three."""
     words = sum(not _talk().isdisjoint(_forms(word)) for word in _words(sentence))
-    return words + 2 * (_abroad().search(sentence) is not None)
+    return words + 3 * (_abroad().search(sentence) is not None)
 
 
 def mentions_texts(sentence: str) -> bool:

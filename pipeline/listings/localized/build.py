@@ -62,7 +62,7 @@ _SHORTEST_CODE = 4
 _TAG_IS_CODE = re.compile(r"[:_=/]|^[\W\d]*$")
 #: Texts with more words are asked for one by one: what a text says to a model must not reach another product, or another text
 #: of its own. Shorter ones, such as options and most tags, say too little for that.
-_MOST_WORDS_TOGETHER = 3
+_MOST_WORDS_TOGETHER = 2
 _MOST_PROBLEMS = 20
 _NOT_ASKED = "the model was not asked in this run"
 
