@@ -47,7 +47,7 @@ def _declared(text: str, language: str) -> Mapping[str, tuple[str, bool | None]]
     free: bool | None = None
     for clause, ended in _clauses(text, language):
         suffixed = _cue("suffixed", language).search(clause) is not None
-        if polarity.denies(_cue("suffixed", language).sub(" ", clause), language):
+        if _cue("free", language).search(clause) or polarity.denies(_cue("suffixed", language).sub(" ", clause), language):
             free = True
         elif _cue("contains", language).search(clause):
             free = False
