@@ -17,7 +17,7 @@ from pipeline.language.wording import fold, lists, supported
 _MOST_WORDS = 16
 _ITEM = r"(?<![\w-])[^\W\d_][\w'-]*(?: [^\W_][\w'-]*){0,2}?"
 #: What else parts items: not the comma of 1,5.
-_MARKS = r"[&+/;·•|\n]|(?<=\w)[.!?:](?=\s)|,(?!\d)"
+_MARKS = r"[&+/;·•|\n]|(?<=\w)[.!?](?=\s)|,(?!\d)"
 
 
 def compare(source: str, target: str, source_language: str, target_language: str) -> Iterator[str]:

@@ -32,12 +32,12 @@ def _compare(source: str, target: str, source_language: str, target_language: st
     given, found = _declared(source, source_language), _declared(target, target_language)
     for name, (shown, free) in given.items():
         same = [found[other][1] for other in (name, *_implying(name)) if other in found]
-        if not same:
+        if not same and not _within(name, shown, target, target_language):
             yield f"{shown!r} is lost"
-        elif free is not None and (not free) in same and free not in same and None not in same:
+        elif same and free is not None and set(same) == {not free}:
             yield f"{shown!r} is {'no longer denied' if free else 'denied'}"
     for name, (shown, _) in found.items():
-        if not any(other in given for other in (name, *_implying(name))):
+        if not any(other in given for other in (name, *_implying(name))) and not _within(name, shown, source, source_language):
             yield f"{shown!r} is not in the source"
 
 
@@ -46,13 +46,13 @@ def _declared(text: str, language: str) -> Mapping[str, tuple[str, bool | None]]
     found: dict[str, tuple[str, bool | None]] = {}
     free: bool | None = None
     for clause, ended in _clauses(text, language):
-        suffixed = _cue("suffixed", language).search(clause) is not None
-        if _cue("free", language).search(clause) or polarity.denies(_cue("suffixed", language).sub(" ", clause), language):
+        word = _cue("word", language).search(clause) is not None
+        if _cue("free", language).search(clause) or polarity.denies(_cue("word", language).sub(" ", clause), language):
             free = True
-        elif _cue("contains", language).search(clause):
+        elif _cue("contains", language).search(clause) or _cue("with", language).search(clause):
             free = False
         for match in _named(language).finditer(clause):
-            name, said = str(match.lastgroup), True if suffixed else free
+            name, said = str(match.lastgroup), True if word else free
             found[name] = (match[0], said if name not in found or found[name][1] == said else None)
         if ended:
             free = None
@@ -68,6 +68,14 @@ def _clauses(text: str, language: str) -> Iterator[tuple[str, bool]]:
     yield text[start:], True
 
 
+def _within(name: str, shown: str, text: str, language: str) -> bool:
+    """Whether the word stands there as it is, or in a longer German one: Mandelmilch."""
+    if len(shown) > 3 and shown in text:
+        return True
+    written = lists("substances")["substances"][name]["de"].split("|") if language == "de" else ()
+    return any(len(word) > 3 and re.search(word, text) for word in written)
+
+
 def _implying(name: str) -> list[str]:
     found: list[str] = lists("substances")["implied_by"].get(name, [])
     return found
@@ -81,7 +89,8 @@ def _joint(language: str) -> re.Pattern[str]:
 @cache
 def _cue(kind: str, language: str) -> re.Pattern[str]:
     cues = lists("substances")["cues"][language]
-    return re.compile(bounded("|".join(cues.values()) if kind == "declares" else cues[kind]))
+    declares = "|".join(words for name, words in cues.items() if name != "with")
+    return re.compile(bounded(declares if kind == "declares" else cues[kind]))
 
 
 @cache
