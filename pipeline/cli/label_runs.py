@@ -32,6 +32,17 @@ def require_success(outcome: Outcome) -> None:
         raise PipelineError(outcome.error)
 
 
+def require_labels(connection: Any, store: Store) -> None:
+    """Raise PipelineError, with the first command, for a store that has no labels yet."""
+    from pipeline.labels.files import list_files
+    from pipeline.model.errors import PipelineError
+
+    if not any(file.is_source for file in list_files(connection, store.id)):
+        theme = f"; those of its theme: pipeline labels import {store.key}" if store.source == "shopify" else ""
+        first = f"pipeline labels import {store.key} FILE --locale {store.language}"
+        raise PipelineError(f"{store.key} has no labels yet; begin with: {first}{theme}")
+
+
 def label_table(current: Session, asset: str, store: str, missing_ok: bool = False) -> Any:
     """A stored table of labels. Raises PipelineError that says what makes it."""
     from pipeline.labels.schema import SCHEMAS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.label_runs import estimate, label_table, require_success, run_labels, summary_of, translations
+from pipeline.cli.label_runs import estimate, label_table, require_labels, require_success, run_labels, summary_of, translations
 from pipeline.cli.options import Json, StoreKey
 from pipeline.cli.output import say, show_facts, show_json, show_table
 from pipeline.cli.session import Session, session
@@ -100,6 +100,7 @@ def translate(
     with session() as current:
         found = _store(current, store)
         with current.connect() as connection:
+            require_labels(connection, found)
             add_locales(connection, found.id, asked)
             if not read_locales(connection, found.id):
                 raise UsageError(f"say into which languages: pipeline labels translate {store} --to de,fr")
@@ -174,7 +175,8 @@ def list_(
         raise UsageError(f"--state is one of: {', '.join(STATES)}")
     locale = _tag(locale)
     with session() as current:
-        _store(current, store)
+        with current.connect() as connection:
+            require_labels(connection, _store(current, store))
         wanted = {"locale": locale, "state": state, "resource": resource}
         translated = locale is not None or state is not None
         found = translations(current, store) if translated else label_table(current, "ui_labels", store).arrow().to_pylist()
@@ -208,6 +210,7 @@ def export(
 
     with session() as current, current.connect() as connection:
         found = _store(current, store)
+        require_labels(connection, found)
         asked = read_locales(connection, found.id)
         locales = [normalize_tag(locale)] if locale else asked
         if unknown := set(locales) - set(asked):
@@ -250,11 +253,15 @@ def publish(
 ) -> None:
     """Give a live Shopify store the translations of its theme: only what it does not have yet."""
     from pipeline.labels.publish import dry, published
+    from pipeline.labels.publishing import theme_file
     from pipeline.stores.stores import open_credentials
 
     locales = _locales(locale)
     with session() as current:
         found = _store(current, store)
+        with current.connect() as connection:
+            require_labels(connection, found)
+            theme_file(connection, found)
         if dry_run:
             with current.database.connect(autocommit=True) as connection:
                 credentials = open_credentials(connection, current.vault, found)

@@ -1,19 +1,28 @@
-"""`pipeline memory`: translations by people, from and to the files of translators' tools (TMX)."""
+"""`pipeline memory`: translations by people, from and to TMX files of translators' tools, and what is left for people as CSV."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.options import Json, StoreKey
-from pipeline.cli.output import say, show_json, show_table
-from pipeline.cli.session import session
+from pipeline.cli.output import say, short, show_json, show_table
+from pipeline.cli.session import Session, session
 
-app = typer.Typer(help="Translation memory of a store: TMX files in and out.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from pipeline.language.exchange import Imported
+    from pipeline.language.tmx import Bad, Unit
+    from pipeline.stores.stores import Store
+
+app = typer.Typer(help="Translations by people: TMX and CSV files in and out.", no_args_is_help=True)
 
 From = Annotated[str | None, typer.Option("--from", help="Language that is translated from; the store's if not given.")]
+_MOST_SHOWN = 20
+#: Files of spreadsheets; Excel calls "Unicode Text" .txt.
+_SPREADSHEETS = (".csv", ".tsv", ".txt")
 
 
 def register(parent: typer.Typer) -> None:
@@ -23,63 +32,166 @@ def register(parent: typer.Typer) -> None:
 @app.command("import", epilog="Example: pipeline memory import my-shop agency.tmx")
 def import_(
     store: StoreKey,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A TMX file.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A TMX file, or a CSV file of: memory export --open.", show_default=False)
+    ],
     source: From = None,
-    to: Annotated[str | None, typer.Option("--to", help="Only these languages, comma-separated.")] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Only these languages, comma-separated; the language of a CSV file without one.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Remember translations that people made. They go before a model's, for labels and for products."""
-    from pipeline.language.exchange import import_tmx
+    from pipeline.language.exchange import import_units
     from pipeline.language.languages import normalize_tag
-    from pipeline.language.tmx import MAX_BYTES
-    from pipeline.model.errors import UsageError
+    from pipeline.listings.localized.by_hand import uses_of
     from pipeline.stores.stores import get_store
-    from pipeline.stores.text import plain_text, shown
+    from pipeline.stores.text import plain_text
 
     only = [normalize_tag(part) for part in (to or "").split(",") if part.strip()]
+    with session() as current, current.connect() as connection:
+        found = get_store(connection, store)
+        locale = normalize_tag(source or found.language)
+        units, empty = _units(file, locale, only)
+        name = plain_text(file.name, "the name of the file")
+        uses = uses_of(connection, current.settings, found, units)
+        done = import_units(connection, found.id, units, name, locale, only, uses)
+        users = list(_users(connection, found, [language for language, said in done.by_language.items() if _kept(said)]))
+    if as_json:
+        counts = {language: dict(said) for language, said in done.by_language.items() if language}
+        show_json({"store": store, "from": locale, "languages": counts, "empty": empty, "rows": done.rows, "next": users})
+        return
+    _show(done, empty)
+    if users:
+        say(f"what uses them next: {', '.join(users)}")
+    elif any(map(_kept, done.by_language.values())):
+        say(
+            f"nothing of {store} is translated into that yet; products are after: "
+            f"pipeline connection set {store} MARKETPLACE auto_translate=true"
+        )
+    if done.refused:
+        say("nothing of the refused lines is remembered; mend them and import the file again")
+
+
+@app.command(epilog="Example: pipeline memory export my-shop --to de --open my-shop.de.csv")
+def export(
+    store: StoreKey,
+    to: Annotated[str, typer.Option("--to", help="Language that is translated into.", show_default=False)],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="File to write; STORE.LANGUAGE.tmx or .csv here if not given.")
+    ] = None,
+    only_open: Annotated[
+        bool, typer.Option("--open", help="The product texts that are not translated and why, as CSV to fill in and import.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="The same as FILE.", hidden=True)] = None,
+    source: From = None,
+    as_json: Json = False,
+) -> None:
+    """Write what people translated into a TMX file; with --open what is left for them to translate, into a CSV file."""
+    from pipeline.language.languages import normalize_tag
+    from pipeline.model.errors import UsageError
+    from pipeline.stores.stores import get_store
+
+    language = normalize_tag(to)
+    if only_open and source is not None:
+        raise UsageError("--from goes with translations that are there; texts of products are in the store's language")
+    file = file or out or Path(f"{store}.{language}.{'csv' if only_open else 'tmx'}")
+    with session() as current, current.connect() as connection:
+        found = get_store(connection, store)
+        if only_open:
+            _export_open(current, connection, found, language, file, as_json)
+        else:
+            _export_memory(connection, found, normalize_tag(source or found.language), language, file, as_json)
+
+
+def _export_memory(connection: Any, store: Store, source: str, language: str, file: Path, as_json: bool) -> None:
+    from pipeline.language.exchange import export_tmx
+    from pipeline.model.errors import PipelineError
+
+    content, count, left = export_tmx(connection, store.id, source, language)
+    try:
+        half = file.with_name(f".{file.name}.tmp")
+        half.write_bytes(content)
+        half.replace(file)
+    except OSError as error:
+        raise PipelineError(f"{file} cannot be written: {error.strerror}; give another FILE") from None
+    if as_json:
+        show_json({"store": store.key, "file": str(file), "translations": count, "plurals_left_out": left})
+    else:
+        say(f"{file} has {count} translations" + (f"; {left} with plural forms have no place in TMX" if left else ""))
+
+
+def _export_open(current: Session, connection: Any, store: Store, language: str, file: Path, as_json: bool) -> None:
+    from pipeline.listings.localized.by_hand import left_to_translate, write_open
+
+    found = left_to_translate(connection, current.settings, store, language)
+    texts, refused = len(found.texts), sum(bool(one.target) for one in found.texts)
+    if texts:
+        write_open(found.texts, language, file)
+    if as_json:
+        counts = {"texts": texts, "with_refused_answer": refused, "products": found.products, "too_long": found.too_long}
+        show_json({"store": store.key, "language": language, "file": str(file) if texts else None, **counts})
+        return
+    if texts:
+        mend = f" ({refused} have the answer that was refused, to be mended)" if refused else ""
+        say(
+            f"{file} has {texts} texts of {found.products} products; fill in the column target{mend}, "
+            f"then: pipeline memory import {store.key} {file}"
+        )
+    else:
+        say(f"no text of a product of {store.key} is left to translate into {language}")
+    if found.too_long:
+        say(f"{found.too_long} products have a description that is too long to be translated; shorten it in the store")
+
+
+def _units(file: Path, source: str, only: Collection[str]) -> tuple[list[Unit | Bad], int]:
+    """What a file translates, and how many of its rows are empty."""
+    from pipeline.language.tmx import MAX_BYTES, read_tmx
+    from pipeline.listings.localized.by_hand import read_open
+    from pipeline.model.errors import UsageError
+    from pipeline.stores.text import shown
+
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{shown(str(file), 200)} cannot be read: {error.strerror}") from None
-    with session() as current, current.connect() as connection:
-        found = get_store(connection, store)
-        locale = normalize_tag(source or found.language)
-        name = plain_text(file.name, "the name of the file")
-        done = import_tmx(connection, found.id, content, name, locale, only)
-    if as_json:
-        show_json({"store": store, "from": locale, "read": done.read, "new": done.new, "refused": done.refused})
-        return
-    show_table(("language", "new or changed"), list(done.new.items()), empty="nothing was remembered")
-    show_table(("line", "language", "refused because"), done.refused[:20], empty="nothing was refused")
-    if len(done.refused) > 20:
-        say(f"and {len(done.refused) - 20} more; see --json")
+    if file.suffix.lower() in _SPREADSHEETS:
+        return read_open(file, source, next(iter(only)) if len(only) == 1 else None)
+    return list(read_tmx(content, file.name)), 0
 
 
-@app.command(epilog="Example: pipeline memory export my-shop --to de --out my-shop.de.tmx")
-def export(
-    store: StoreKey,
-    to: Annotated[str, typer.Option("--to", help="Language that is translated into.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", help="File to write.", show_default=False)],
-    source: From = None,
-    as_json: Json = False,
-) -> None:
-    """Write what people translated into a TMX file."""
-    from pipeline.language.exchange import export_tmx
-    from pipeline.language.languages import normalize_tag
-    from pipeline.model.errors import PipelineError
-    from pipeline.stores.stores import get_store
+def _users(connection: Any, store: Store, languages: Collection[str]) -> Iterator[str]:
+    """The commands that use translations into these languages."""
+    from pipeline.labels.translation import read_locales
+    from pipeline.language.languages import base
+    from pipeline.listings.localized.by_hand import translated_sites
 
-    with session() as current, current.connect() as connection:
-        found = get_store(connection, store)
-        content, count, left = export_tmx(connection, found.id, normalize_tag(source or found.language), normalize_tag(to))
-    try:
-        half = out.with_name(f".{out.name}.tmp")
-        half.write_bytes(content)
-        half.replace(out)
-    except OSError as error:
-        raise PipelineError(f"{out} cannot be written: {error.strerror}; give another file with --out") from None
-    if as_json:
-        show_json({"store": store, "file": str(out), "translations": count, "plurals_left_out": left})
-    else:
-        say(f"{out} has {count} translations" + (f"; {left} with plural forms have no place in TMX" if left else ""))
+    sites = dict.fromkeys(site for language in languages for site in translated_sites(connection, store, language))
+    yield from (f"pipeline export {store.key} {site}" for site in sites)
+    labels = read_locales(connection, store.id)
+    if any(language in (one, base(one)) for one in labels for language in languages):
+        yield f"pipeline labels translate {store.key}"
+
+
+def _kept(said: Any) -> int:
+    return int(said["new"] + said["changed"] + said["unchanged"])
+
+
+def _show(done: Imported, empty: int) -> None:
+    outcomes = ("new", "changed", "unchanged", "refused")
+    show_table(
+        ("language", *outcomes),
+        [(language or "(none)", *(said[one] for one in outcomes)) for language, said in done.by_language.items()],
+        empty="nothing was remembered",
+    )
+    told = [row for row in done.rows if row.outcome in ("changed", "refused")]
+    show_table(
+        ("line", "language", "text", "is", "because"),
+        [(row.line, row.language, short(row.source, 40), row.outcome, row.reason) for row in told[:_MOST_SHOWN]],
+        empty="nothing was changed or refused",
+    )
+    if len(told) > _MOST_SHOWN:
+        say(f"and {len(told) - _MOST_SHOWN} more; all rows, also the new ones, are in --json")
+    if empty:
+        say(f"{empty} rows have no translation and were left alone")

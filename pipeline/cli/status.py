@@ -25,19 +25,21 @@ def register(parent: typer.Typer) -> None:
 
 
 def status(as_json: Json = False) -> None:
-    """Show all stores and connections: last import and export, what failed, what is held or waits for approval."""
+    """Show all stores and connections: last import and export, what failed, what is held or waits for somebody."""
     with session() as current:
         from pipeline.catalog.inbox import inbox_of
+        from pipeline.listings.open_texts import read_waiting
         from pipeline.operations.overview import notices, overview
 
         with current.connect() as connection:
             rows = overview(connection)
             said = notices(connection, inbox_of(current.settings.data_dir), rows)
+            waiting = read_waiting(connection)
     if as_json:
-        show_json({"connections": rows, "notices": said})
+        show_json({"connections": rows, "notices": said, "waiting": waiting})
         return
     show_table(_COLUMNS, [_cells(row) for row in rows], empty=_EMPTY)
-    for sentence in said:
+    for sentence in [*said, *(one.sentence for one in waiting)]:
         say(sentence)
 
 

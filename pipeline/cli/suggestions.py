@@ -106,6 +106,7 @@ def import_(
     with _shelf(store, marketplace) as shelf:
         decisions, refused = review.read_csv(file, shelf)
         count = review.record(shelf.connection, shelf.cell, decisions, person(who, why))
+        shelf.note_waiting()
     if as_json:
         show_json({"decided": count, "refused": refused})
         return
@@ -212,6 +213,7 @@ def _decide(action: str, store: str, marketplace: str, which: Which, everything:
     act = review.accept if action == "accept" else review.reject
     with _shelf(store, marketplace, which.product_ids) as shelf:
         count = act(shelf.connection, shelf.cell, shelf.rows(which), by)
+        shelf.note_waiting()
         left = 0 if which.doubtful else sum(1 for _ in shelf.rows(replace(which, doubtful=True, problem=review.DOUBT)))
     if as_json:
         show_json({"decided": count, "to_be_seen": left})

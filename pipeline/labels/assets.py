@@ -147,6 +147,11 @@ def translated_labels(
             "credits_deducted": credits,
             "pending": work.pending,
             "stopped": stopped or "no",
+            "what_to_press": (
+                f"pipeline labels list {store.key} --state untranslated; then labels translate again, or labels import a file"
+                if done["untranslated"]
+                else f"pipeline labels export {store.key}, or publish"
+            ),
         },
     )
 

@@ -19,7 +19,7 @@ import orjson
 import psycopg
 
 from pipeline.catalog.shopify_api.client import Shop
-from pipeline.labels.files import list_files, open_file
+from pipeline.labels.files import StoredFile, list_files, open_file
 from pipeline.labels.shopify import FILE_NAME
 from pipeline.model.errors import PipelineError, UsageError
 from pipeline.platform.http import ApiError, redact
@@ -213,18 +213,24 @@ class Publisher:
         )
 
 
-def rows_to_publish(
-    connection: psycopg.Connection[Any], settings: Settings, store: Store, translated: Table, locales: Sequence[str]
-) -> tuple[list[Row], Counter[str]]:
-    """The translated texts of the store's live theme in these languages (empty: all), and how many are left out by reason.
-
-    Raises UsageError for a store without labels of a live theme."""
+def theme_file(connection: psycopg.Connection[Any], store: Store) -> StoredFile:
+    """The labels of the store's live theme. Raises UsageError where it has none."""
     stored = next((file for file in list_files(connection, store.id) if file.is_source and file.name == FILE_NAME), None)
     if store.source != "shopify" or stored is None:
         raise UsageError(
             f"{store.key} has no labels of a live Shopify store to publish: read them with pipeline labels import {store.key}; "
             f"translations of files are written with: pipeline labels export {store.key}"
         )
+    return stored
+
+
+def rows_to_publish(
+    connection: psycopg.Connection[Any], settings: Settings, store: Store, translated: Table, locales: Sequence[str]
+) -> tuple[list[Row], Counter[str]]:
+    """The translated texts of the store's live theme in these languages (empty: all), and how many are left out by reason.
+
+    Raises UsageError for a store without labels of a live theme."""
+    stored = theme_file(connection, store)
     file, left = open_file(settings, stored), Counter[str]()
     present = {(label.key, label.version) for label in file.labels}
     texts: dict[str, dict[tuple[str, str | None], str]] = {}

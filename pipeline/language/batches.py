@@ -32,6 +32,8 @@ _IN_BATCH = "it was asked in a batch"
 IN_BATCH = f"{_IN_BATCH}; answers come within a day"
 #: What brings back the server of an open batch.
 AS_IT_WAS = "set LLM_BASE_URL, LLM_API_KEY and LLM_MODEL as they were"
+#: What a look at a batch comes to whose server could not be asked.
+NOT_ASKED = "not asked"
 _KEPT_DAYS = 30
 #: In place of an answer: the batch ended without one, so the question is open. Kept to know what a batch was asked.
 _LEFT = Jsonb({"kind": "left"})
@@ -244,7 +246,7 @@ def poll(
                     raise PipelineError(f"{where}: {AS_IT_WAS}, or wait for it no longer: {forget_}")
                 found[batch.run_key] = collect(connection, api, price, batch, ended)
             except PipelineError as error:
-                found[batch.run_key] = "not asked"
+                found[batch.run_key] = NOT_ASKED
                 not_asked(connection, batch, str(error))
                 told(f"batch {batch.run_key[:8]}: {error}")
     return found

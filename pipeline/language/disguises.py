@@ -30,7 +30,10 @@ _SMUGGLED = re.compile(
 _MARKS = re.compile("[\ufe00-\ufe0f\u20d0-\u20ff]")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrt])")
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
-_INLINE = re.compile(r"(?i)</?(?:a|abbr|b|big|code|em|font|i|ins|mark|s|small|span|strong|sub|sup|tt|u|wbr)(?:\s[^<>]*)?/?>")
+#: Tags that stand within a sentence.
+INLINE = re.compile(
+    r"(?i)</?(?:a|abbr|b|big|cite|code|em|font|i|ins|mark|q|s|small|span|strong|sub|sup|tt|u|wbr)(?:\s[^<>]*)?/?>"
+)
 _TAG = re.compile(r"<[A-Za-z/!][^<>]*>")
 _TAG_LETTERS = re.compile("[\U000e0020-\U000e007e]{4,}")
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{6,}")
@@ -110,7 +113,7 @@ def _plain(text: str) -> Iterator[str]:
     """Without markup, then with other letters."""
     plain = _MARKS.sub("", visible(text))
     if "<" in plain:
-        plain = _TAG.sub("\n", _INLINE.sub("", plain))
+        plain = _TAG.sub("\n", INLINE.sub("", plain))
     plain = plain.replace("_", " ")
     yield plain
     bare = _alike(plain)

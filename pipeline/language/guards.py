@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from html import unescape
 
 from pipeline.language import (
+    apart,
     appeals,
     coverage,
     dimensions,
@@ -78,14 +79,19 @@ def _compare(source: str, target: str, segment: Segment, source_locale: str, tar
         *_glued(source, target),
         *_tags(source, target, segment.html),
         *structure.compare(source, target),
-        *_said(unescape(bare(source)), unescape(bare(target)), source_locale, target_locale),
+        *_said(_bare(source), _bare(target), source_locale, target_locale),
         *_terms(source, target, glossary.kept(target_locale, segment.kept), glossary.preferred(target_locale)),
         *_characters(source, target, target_locale),
         *_shape(source, target, segment.max_length),
         *_length(bare(source), bare(target), source_locale, target_locale),
-        *_appeals(bare(source), unescape(bare(target)), source_locale, target_locale),
+        *_appeals(bare(source), _bare(target), source_locale, target_locale),
         *_language(source, target, source_locale, target_locale),
+        *(apart.lost(_bare(source), _bare(target), source_locale, target_locale) if segment.remark else ()),
     ]
+
+
+def _bare(text: str) -> str:
+    return unescape(bare(text))
 
 
 def _protected(source: str, target: str) -> Iterable[str]:

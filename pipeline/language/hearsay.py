@@ -44,6 +44,8 @@ _BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]+)[)\]}]")
 _SQUARE = re.compile(r"[\[{]([^\[\]{}]+)[\]}]")
 _INTRODUCTION = re.compile(r"(?:^|[.,;!?()\[\]{}–—]\s*)([^.,;:!?()\[\]{}–—]+?)\s?:\s")
 _QUOTED = re.compile(r"[\"“”„«‘「]([^\"“”„«»’」]{3,})[\"”“»’」]")
+#: Words in quotation marks, which are no inches and no apostrophes.
+_SPOKEN = re.compile(r"(?<!\d)[\"“”„«‘「]\s?[^\W\d_][^\"“”„«»’」]{2,}[\"”“»’」]|(?<!\w)'[^\W\d_][^']{2,}'(?!\w)")
 #: "This = that", and letters that no language has in which texts are judged.
 _ODD = re.compile(r"\s=\s|→|[\u0400-\u07ff\u0900-\u0fff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -51,6 +53,30 @@ _ODD = re.compile(r"\s=\s|→|[\u0400-\u07ff\u0900-\u0fff\u3040-\u30ff\u3400-\u9
 def is_for_buyers(sentence: str) -> bool:
     """Whether a sentence may be copied on its own: no question, and no word of talk about texts or to those who write them."""
     return not (_asks(sentence) or any(map(_of_talk, _words(sentence))))
+
+
+def speaks(sentence: str, *, running: bool) -> bool:
+    """Whether a sentence may speak to whoever translates it: it asks, quotes, talks about texts or their languages. A short field
+    (not `running` text), such as a title or a tag, needs two words of talk, or one where something is inserted."""
+    talk = talks(sentence)
+    if running:
+        return bool(talk) or quotes(sentence) or _asks(sentence) or _ODD.search(sentence) is not None
+    return talk > 1 or bool(talk and (quotes(sentence) or _MARKED.search(sentence)))
+
+
+def talks(sentence: str) -> int:
+    """How many words of talk a sentence has; naming another language or country counts as two."""
+    words = sum(not _talk().isdisjoint(_forms(word)) for word in _words(sentence))
+    return words + 2 * (_abroad().search(sentence) is not None)
+
+
+def mentions_texts(sentence: str) -> bool:
+    """Whether any word is one of talk, also at the end of a longer one, or names another language or country."""
+    return any(map(_of_talk, _words(sentence))) or _abroad().search(sentence) is not None
+
+
+def quotes(sentence: str) -> bool:
+    return _SPOKEN.search(sentence) is not None
 
 
 def parted(fields: Mapping[str, str], prose: str, answer: str, language: str) -> tuple[list[str], list[str]]:
@@ -223,9 +249,22 @@ def _digits(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=65_536)
 def _of_talk(word: str) -> bool:
-    found, talk = {fold(word), stem(word)}, _talk()
+    found, talk = _forms(word), _talk()
     longest = max(found, key=len)
     return not talk.isdisjoint(found) or any(longest[place:] in talk for place in range(3, len(longest) - 4))  # Onlinetitel
+
+
+def _forms(word: str) -> set[str]:
+    """A word as it is, and without its ending where enough is left ("order" is no form of Swedish "ord")."""
+    found = stem(word)
+    return {fold(word), found} if len(found) >= _SHORTEST else {fold(word)}
+
+
+@cache
+def _abroad() -> re.Pattern[str]:
+    """ "In English", "auf Deutsch", "abroad"."""
+    into, languages, more = ("|".join(map(str, lists("abroad")[part].values())) for part in ("into", "languages", "more"))
+    return re.compile(rf"(?i)\b(?:(?:{into})\s+(?:{languages})|{more})(?!\w)")
 
 
 @cache

@@ -11,7 +11,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
@@ -20,6 +20,8 @@ from psycopg.types.json import Jsonb
 from pipeline.language.languages import base
 
 Forms = Mapping[str, str]
+#: What became of a translation that was to be remembered.
+Outcome = Literal["new", "changed", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -52,20 +54,21 @@ def remember(
     source_locale: str,
     target_locale: str,
     translations: Iterable[Translation],
-) -> int:
-    """Keep what people translated; returns how many were new or changed."""
-    changed = 0
+) -> list[Outcome]:
+    """Keep what people translated; what became of each."""
+    outcomes: list[Outcome] = []
     for each in translations:
         row = (text_hash(each.source), each.context, Jsonb(dict(each.source)), Jsonb(dict(each.target)), each.origin)
-        changed += connection.execute(
+        done = connection.execute(
             "INSERT INTO translation_memory AS old (store_id, source_locale, target_locale, source_hash, context, source,"
             " target, origin) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (store_id, source_locale, target_locale, source_hash, context) DO UPDATE"
             " SET target = excluded.target, origin = excluded.origin, updated_at = clock_timestamp()"
-            " WHERE old.target <> excluded.target",
+            " WHERE old.target <> excluded.target RETURNING xmax = 0",  # 0: nobody had that row before
             (store_id, source_locale, target_locale, *row),
-        ).rowcount
-    return changed
+        ).fetchone()
+        outcomes.append("unchanged" if done is None else "new" if done[0] else "changed")
+    return outcomes
 
 
 def recall(

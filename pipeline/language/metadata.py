@@ -29,4 +29,5 @@ def spent_metadata(spent: Spending) -> dict[str, Any]:
         "tokens_in": spent.tokens_in,
         "tokens_out": spent.tokens_out,
         "spent_usd": spent.usd_micro / 1e6,
+        "unsettled_usd": spent.unsettled / 1e6,  # of it reserved for answers that are not there yet, or never came
     }

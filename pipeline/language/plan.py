@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from uuid import UUID
 import psycopg
 
 from pipeline.language import guards, prompts
+from pipeline.language.apart import Apart, apart
 from pipeline.language.disguises import unsmuggled
 from pipeline.language.glossary import Glossary, whole
 from pipeline.language.masks import Masked, has_letters, mask
@@ -47,6 +48,7 @@ class Pair:
     glossary: Glossary
     model: str | None  # None: nobody to ask
     nobody: str = "no model is configured, and neither memory nor glossary has it"  # why not
+    by_hand: str = ""  # the command that people begin with who translate what no model may see
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ class Item:
     def ask(self) -> prompts.Ask:
         first = self.uses[0]
         return prompts.Ask(first.segment, first.masked, self.wanted, self.terms, self.rejected, self.problems, self.similar)
+
+    @property
+    def alone(self) -> bool:
+        return any(use.segment.alone for use in self.uses)
 
     @property
     def characters(self) -> int:
@@ -108,12 +114,27 @@ class Item:
 
 @dataclass
 class Plan:
-    """`results` has one place a segment, empty where an item still has to be asked for."""
+    """`results` has one place a segment, empty where an item still has to be asked for. Those of texts that are translated in
+    pieces (by index: the pieces, and where their results begin) come from `finished`."""
 
     pair: Pair
     segments: Sequence[Segment]
     results: list[Result | None]
     items: list[Item]
+    pieces: Mapping[int, tuple[Apart, int]] = field(default_factory=dict)
+
+    def finished(self) -> list[Result | None]:
+        """One result a segment, empty where it was not asked for or not answered."""
+        found = self.results[: len(self.segments)]
+        for index, (apart_, first) in self.pieces.items():
+            joined = apart_.joined(self.results[first : first + len(apart_.pieces)])
+            if joined is not None and joined.state == "translated":
+                pair = self.pair
+                problems = guards.check(apart_.segment, joined.forms, pair.source_locale, pair.target_locale, pair.glossary)
+                refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
+                joined = refused if problems else joined
+            found[index] = joined
+        return found
 
 
 @dataclass(frozen=True)
@@ -131,21 +152,29 @@ class Estimate:
 def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequence[Segment], *, again: bool = False) -> Plan:
     """Resolve what can be. `again`: ask once more for what a model could not do before."""
     items = _Questions(pair)
-    results: list[Result | None] = [None] * len(segments)
-    places = recall_people(connection, pair.store_id, pair.source_locale, pair.target_locale, [s.forms for s in segments])
+    results = _resolved(connection, pair, segments)
+    pieces = dict[int, tuple[Apart, int]]()
+    asked = list(segments)
     for index, segment in enumerate(segments):
-        results[index] = _known(pair, segment, places.get(text_hash(segment.forms), [])) or _not_shown(segment)
-        if results[index] is None:
+        if results[index] is None and (parts := apart(segment)) is not None:
+            pieces[index] = parts, len(asked)
+            asked += parts.pieces
+    results += _resolved(connection, pair, asked[len(segments) :])
+    for index, segment in enumerate(asked):
+        if results[index] is None and index not in pieces:
             items.add(index, segment)
-    recorded = recall_answers(
-        connection, pair.store_id, pair.task, pair.source_locale, pair.target_locale, [i.question.source_hash for i in items]
-    )
+    hashes = [item.question.source_hash for item in items]
+    recorded = recall_answers(connection, pair.store_id, pair.task, pair.source_locale, pair.target_locale, hashes)
     left = []
     for item in items:
-        found = dict(_answered(item, recorded.get(item.question.source_hash, []), again))
+        known = recorded.get(item.question.source_hash, [])
+        found = dict(_answered(item, known, again))
         if not found and pair.model is None:
-            nobody = Result("untranslated", "none", problems=(pair.nobody,))
-            found = {use.index: nobody for use in item.uses}
+            refused = _refused(item, known)
+            found = {
+                use.index: Result("untranslated", "none", problems=(pair.nobody,), refused=refused.get(use.index, {}))
+                for use in item.uses
+            }
         for index, result in found.items():
             results[index] = result
         if not found:
@@ -154,16 +183,16 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
         examples = Examples.read(connection, pair.store_id, pair.source_locale, pair.target_locale)
         for item in left:
             item.similar = examples.like(item.uses[0].segment.forms.values())
-    return Plan(pair, segments, results, left)
+    return Plan(pair, segments, results, left, pieces)
 
 
 def packs(items: Iterable[Item]) -> list[list[Item]]:
-    """Items of one pair in requests of a good size."""
+    """Items of one pair in requests of a good size; each of those that are asked for alone in its own."""
     found: list[list[Item]] = []
     texts = characters = 0
-    for item in items:
+    for item in sorted(items, key=lambda item: item.alone):
         texts, characters = texts + len(item.wanted), characters + item.characters
-        if not found or texts > PACK_TEXTS or characters > PACK_CHARACTERS:
+        if not found or texts > PACK_TEXTS or characters > PACK_CHARACTERS or item.alone:
             found.append([])
             texts, characters = len(item.wanted), item.characters
         found[-1].append(item)
@@ -215,6 +244,13 @@ class _Questions:
         item.uses.append(Use(index, segment, masked))
 
 
+def _resolved(connection: psycopg.Connection[Any], pair: Pair, segments: Sequence[Segment]) -> list[Result | None]:
+    """What needs no question, or may be none."""
+    forms = [segment.forms for segment in segments]
+    places = recall_people(connection, pair.store_id, pair.source_locale, pair.target_locale, forms)
+    return [_known(pair, each, places.get(text_hash(each.forms), [])) or _not_shown(each, pair) for each in segments]
+
+
 def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Result | None:
     """A result that needs neither a model nor its earlier answers."""
     if not any(has_letters(text) for text in segment.forms.values()):
@@ -223,7 +259,8 @@ def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Re
         return Result("copied", "copy", forms)
     for found in sorted(remembered, key=lambda found: found.context != segment.context):
         forms = {form: tidy(segment.references(form, pair.target_locale)[-1], text) for form, text in found.target.items()}
-        if not guards.check(segment, forms, pair.source_locale, pair.target_locale, pair.glossary):
+        # People know what they translate.
+        if not guards.check(replace(segment, remark=False), forms, pair.source_locale, pair.target_locale, pair.glossary):
             return Result("translated", "human", forms)
     term = whole(segment.forms, pair.glossary, pair.target_locale)
     if term is not None:
@@ -233,12 +270,13 @@ def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Re
     return None
 
 
-def _not_shown(segment: Segment) -> Result | None:
+def _not_shown(segment: Segment, pair: Pair) -> Result | None:
     """A text that wants to be obeyed by a machine stays as it is."""
     said = next(filter(None, map(instructs, segment.forms.values())), None)
     if said is None:
         return None
-    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand"
+    command = f": {pair.by_hand}" if pair.by_hand else ""
+    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand{command}"
     return Result("untranslated", "rules", problems=(why,))
 
 
@@ -250,6 +288,19 @@ def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator
                 yield from item.results(row.answer, row.engine)
                 return
         elif row.key == item.question.key and not again:
+            refused = _refused(item, recorded)
             for use in item.uses:
-                yield use.index, Result("untranslated", row.engine, problems=tuple(row.problems))
+                problems, answer = tuple(row.problems), refused.get(use.index, {})
+                yield use.index, Result("untranslated", row.engine, problems=problems, refused=answer)
             return
+
+
+def _refused(item: Item, recorded: Sequence[Recorded]) -> dict[int, dict[str, str]]:
+    """The newest answer that guards refuse, also those of today, as it would stand in each use; {} without one."""
+    for row in recorded:
+        if row.status == "rejected" and row.answer and item.check(row.answer):
+            try:
+                return {use.index: {form: use.masked.unmask(text) for form, text in row.answer.items()} for use in item.uses}
+            except ValueError:  # it has tokens that were never given
+                continue
+    return {}

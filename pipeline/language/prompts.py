@@ -12,7 +12,7 @@ from pipeline.language.languages import language_name, plurals
 from pipeline.language.masks import Masked
 from pipeline.language.segments import TEXT, Segment
 
-VERSION = 2
+VERSION = 3
 #: Room for an answer: tokens a character of the source, and for its JSON.
 _TOKENS_PER_CHARACTER, _TOKENS_PER_TEXT, _ROOM = 2, 24, 256
 
@@ -24,13 +24,22 @@ Rules:
 - Tokens such as ⟦1⟧ stand for placeholders, links and names. Each occurs in the translation exactly as often as in the source. \
 Move them to where the language needs them. Never translate, change or add one.
 - Keep HTML tags, entities, numbers and line breaks. Keep the order of the tags' nesting.
-- Use the translations in `terms` wherever their term occurs, inflected if the grammar asks for it.
-- Write what native shops write: short labels, the usual form of address, no explanations, no quotation marks around the text.
-- An item with `plural` wants the text for the numbers in `numbers`; `singular` and `general` are the source's forms. \
-Spell a number out only where the source form does.
-- `max_length` is the most characters that a text may have.
-- `similar` are people's translations of similar texts: take over their words and tone, but translate what the item says.
-- An item with `rejected` was translated before, and `problems` says what is wrong with that; translate it without these."""
+- Write what native shops write: short labels, the usual form of address, no explanations, no quotation marks around the text."""
+#: Rules about what only some requests have, by its name there.
+_RULES = {
+    "terms": "Use the translations in `terms` wherever their term occurs, inflected if the grammar asks for it.",
+    "plural": (
+        "An item with `plural` wants the text for the numbers in `numbers`; `singular` and `general` are the source's forms. "
+        "Spell a number out only where the source form does."
+    ),
+    "max_length": "`max_length` is the most characters that a text may have.",
+    "similar": (
+        "`similar` are people's translations of similar texts: take over their words and tone, but translate what the item says."
+    ),
+    "rejected": (
+        "An item with `rejected` was translated before, and `problems` says what is wrong with that; translate it without these."
+    ),
+}
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -81,7 +90,9 @@ def translation(asks: Sequence[Ask], source_locale: str, target_locale: str, roo
     content["items"] = items
     text = sum(len(source) for ask in asks for source in ask.masked.forms.values())
     most = _ROOM + _TOKENS_PER_TEXT * len(items) + _TOKENS_PER_CHARACTER * text
-    return Prompt(_INSTRUCTIONS, json.dumps(content, ensure_ascii=False), SCHEMA, room * most)
+    has = {*content, *(name for item in items for name in item)}
+    instructions = "\n- ".join([_INSTRUCTIONS, *(rule for name, rule in _RULES.items() if name in has)])
+    return Prompt(instructions, json.dumps(content, ensure_ascii=False), SCHEMA, room * most)
 
 
 def texts_of(value: Any) -> dict[int, str]:

@@ -14,7 +14,8 @@ TEXT = ""  # the form of a text that has only one
 @dataclass(frozen=True)
 class Segment:
     """`forms`: form -> source text. `context` names the place, for translations that people made for it alone. `kept`: what stays
-    as it is here, besides the glossary's terms, such as the product's own numbers. `product`: whose text it is, if any's."""
+    as it is here, besides the glossary's terms, such as the product's own numbers. `product`: whose text it is, if any's.
+    `alone`: asked for in a request of its own. `remark`: it may speak to whoever translates, so it is judged more strictly."""
 
     forms: Mapping[str, str]
     plural: bool = False
@@ -23,6 +24,8 @@ class Segment:
     context: str = ""
     kept: tuple[str, ...] = ()
     product: str = ""
+    alone: bool = False
+    remark: bool = False
 
     def wanted(self, locale: str) -> tuple[str, ...]:
         """The forms that a translation has: the target language's categories in place of the source's; the rest as they are."""
@@ -46,7 +49,8 @@ class Segment:
 
 @dataclass(frozen=True)
 class Result:
-    """`state`: translated | copied (nothing to translate) | untranslated, and then `problems` say why and `forms` is empty.
+    """`state`: translated | copied (nothing to translate) | untranslated, and then `problems` say why, `forms` is empty and
+    `refused` has an answer that guards refused, if there is one: people may mend it.
 
     `engine`: human | glossary | copy | model:<name> | rules (a model may not see it) | none.
     """
@@ -55,6 +59,12 @@ class Result:
     engine: str
     forms: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def loosely(text: str) -> str:
+    """The same for texts that differ in white space alone, which programs for tables and translators change."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def tidy(source: str, target: str) -> str:

@@ -21,7 +21,7 @@ _ENDINGS = ("ings", "ing", "edly", "ed", "ern", "ers", "es", "en", "er", "em", "
 _FORMS = {"en": "s?", "de": "(?:e[nrsm]?)?", "fr": "e?s?", "es": "(?:e?s)?"}
 _GAP = r"(?:[^\w.!?;:\n]+[^\W_]+){0,4}[^\w.!?;:\n]+"
 #: "d. h.", "lt.", "ca." and "No. 5" end none.
-_SENTENCES = re.compile(r"(?:(?<=[.!?\]])|(?<=[.!?][\"'”»)*]))(?<!\b[NnLlCc][orta]\.)\s+(?![a-zß-ÿ])|(?<=[。！？])|\n+")
+SENTENCE_ENDS = re.compile(r"(?:(?<=[.!?\]])|(?<=[.!?][\"'”»)*]))(?<!\b[NnLlCc][orta]\.)\s+(?![a-zß-ÿ])|(?<=[。！？])|\n+")
 
 
 @lru_cache(maxsize=1_024)
@@ -67,7 +67,7 @@ def supported(language: str) -> bool:
 
 def sentences(text: str) -> list[str]:
     """The sentences, lines and rows of a text."""
-    return [one.strip() for one in _SENTENCES.split(visible(text)) if one.strip()]
+    return [one.strip() for one in SENTENCE_ENDS.split(visible(text)) if one.strip()]
 
 
 def plain_sentences(text: str) -> str:

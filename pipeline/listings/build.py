@@ -269,7 +269,7 @@ class _Job:
         )  # fmt: skip
         rows["attributes"] = localized_attributes(rows["product_id"], rows["attributes"], words)
         findings = of_batch(recipe, rows, variants["variant_id"], prices, items["problem"])
-        findings += of_language(recipe.site.key, rows, words)
+        findings += of_language(recipe, rows, words)
         rows = recipe.market.project(optimized(rows, better), recipe.site, recipe.project_settings).reset_index(drop=True)
 
         found = self.engine.evaluate(rows.drop_duplicates("product_id"), rows)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.listings.open_texts import by_hand
 from pipeline.listings.overlays import untranslated
 from pipeline.listings.recipe import Recipe
 from pipeline.marketplaces.base import ListingProblem
@@ -85,13 +86,14 @@ def of_batch(
     return found
 
 
-def of_language(site: str, rows: pd.DataFrame, words: pa.Table | None) -> list[Finding]:
+def of_language(recipe: Recipe, rows: pd.DataFrame, words: pa.Table | None) -> list[Finding]:
     """A warning where a buyer reads the store's language: a title, description, option or other word was not translated."""
     if words is None:
         return []
     said = untranslated(words)
     texts = [said.get(key) for key in rows["product_id"].tolist()]
-    messages = [f"Not in the language of {site}: {text}" if text else pd.NA for text in texts]
-    hint = "Translate it in the store, remember a translation, or configure a model; see localized_products."
+    messages = [f"Not in the language of {recipe.site.key}: {text}" if text else pd.NA for text in texts]
+    command = by_hand(recipe.store, recipe.site.language)
+    hint = f"Translate it in the store, or by hand with: {command}; or configure a model."
     series = pd.Series(messages, index=rows.index, dtype=_TEXT)
     return [Finding("LISTING_LANGUAGE", "content", "title", hint, series, "warning")]

@@ -1,4 +1,5 @@
-"""Texts that a model is still to be asked for on a connection, and why it was not: a row a kind of work and reason."""
+"""Texts that a model is still to be asked for on a connection, and why it was not: a row a kind of work and reason. And how many
+products wait for people."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from pipeline.language.batches import IN_BATCH
+from pipeline.marketplaces import find_site
 from pipeline.platform.tables import Table
 
 OUT_OF_SCOPE = "its product was not in the scope of the run"
@@ -20,8 +22,12 @@ NOT_ASKED = "the model was not asked in that run"
 TRANSLATION_FIRST = "the translation comes first, as they are made of it"
 UNTRANSLATED = (
     "they are made of the translation, and the title or description stays in the store's language: change it in the store, or "
-    "give its translation in a TMX file (title, or description with its HTML, as the store has it) to: pipeline memory import"
+    "translate it by hand"
 )
+#: Of a reason in metadata: all of it, since it says what to do.
+MOST_TEXT = 1_000
+#: What waits for people and for no model, as information: better texts to decide about, texts that were left for good.
+DECISION, BY_HAND = "decision", "by_hand"
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ _MISSING: Mapping[str, str] = {
 }
 
 
+def by_hand(store: str, language: str) -> str:
+    """The command that gives people what is left to translate."""
+    return f"pipeline memory export {store} --to {language} --open"
+
+
 def left_open(overlay: Table) -> Counter[str]:
     """How many products of an overlay a model is still to be asked for, by why."""
     found: Counter[str] = Counter()
@@ -63,6 +74,47 @@ def note_open(connection: psycopg.Connection[Any], store_id: UUID, site: str, ta
         )
 
 
+def note_waiting(connection: psycopg.Connection[Any], store_id: UUID, site: str, what: str, products: int) -> None:
+    """How many products wait for people. What was noted before is forgotten."""
+    note_open(connection, store_id, site, what, {what: products} if products else {})
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """`products` wait for people, who begin with `command`; `what` is DECISION or BY_HAND."""
+
+    store: str
+    marketplace: str
+    what: str
+    products: int
+    command: str
+
+    @property
+    def sentence(self) -> str:
+        count = "1 product" if self.products == 1 else f"{self.products} products"
+        said = {
+            DECISION: f"better texts of {count} wait for your decision",
+            BY_HAND: f"texts of {count} stay in the store's language; to translate them by hand",
+        }
+        return f"{self.store} on {self.marketplace}: {said[self.what]}: {self.command}"
+
+
+def read_waiting(connection: psycopg.Connection[Any]) -> list[Waiting]:
+    """By store and site."""
+    rows = connection.execute(
+        "SELECT s.key, o.site, o.task, o.products FROM open_texts o JOIN stores s ON s.id = o.store_id WHERE o.task = ANY(%s)"
+        " ORDER BY s.key, o.site, o.task",
+        ([DECISION, BY_HAND],),
+    ).fetchall()
+    return [Waiting(store, site, what, products, _command(store, site, what)) for store, site, what, products in rows]
+
+
+def _command(store: str, site: str, what: str) -> str:
+    if what == BY_HAND:
+        return by_hand(store, find_site(site)[1].language)
+    return f"pipeline suggestions list {store} {site} --state suggested"
+
+
 def read_open(connection: psycopg.Connection[Any], store: str | None = None, site: str | None = None) -> list[OpenTexts]:
     """Of all connections, or of one; of each kind of work first what most products wait for."""
     with connection.cursor(row_factory=class_row(OpenTexts)) as cursor:
@@ -73,9 +125,10 @@ def read_open(connection: psycopg.Connection[Any], store: str | None = None, sit
             " FROM language_batches b WHERE b.store_id = o.store_id AND b.task = o.task AND b.ended_at IS NULL"
             " AND b.problem IS NOT NULL ORDER BY b.polled_at DESC LIMIT 1) AS unasked"
             " FROM open_texts o JOIN stores s ON s.id = o.store_id"
-            " WHERE (%(store)s::text IS NULL OR s.key = %(store)s) AND (%(site)s::text IS NULL OR o.site = %(site)s)"
+            " WHERE o.task = ANY(%(tasks)s) AND (%(store)s::text IS NULL OR s.key = %(store)s)"
+            " AND (%(site)s::text IS NULL OR o.site = %(site)s)"
             " ORDER BY s.key, o.site, o.task, o.products DESC, o.why",
-            {"store": store, "site": site},
+            {"store": store, "site": site, "tasks": list(_MISSING)},
         ).fetchall()
 
 
@@ -87,12 +140,13 @@ def missing(task: str) -> str:
 def sentence(one: OpenTexts) -> str:
     """For people who look at everything."""
     have = "1 product has" if one.products == 1 else f"{one.products} products have"
-    return f"{one.store} on {one.site}: {have} not got {missing(one.task)} yet: {what_next(one)}{each(one.why, one.store)}"
+    each = f" (why, one by one: pipeline explain {one.store} SKU)" if one.why == UNTRANSLATED else ""
+    return f"{one.store} on {one.site}: {have} not got {missing(one.task)} yet: {what_next(one)}{each}"
 
 
-def each(why: str, store: str) -> str:
-    """Where products have reasons of their own: what says those. Not for `explain` itself."""
-    return f" (why, one by one: pipeline explain {store} SKU)" if why == UNTRANSLATED else ""
+def stays(store: str, site: str) -> str:
+    """Why products get no better texts that stay in the store's language, with the command."""
+    return f"{UNTRANSLATED}: {by_hand(store, find_site(site)[1].language)}"
 
 
 def what_next(one: OpenTexts) -> str:
@@ -101,7 +155,9 @@ def what_next(one: OpenTexts) -> str:
         return f"it was asked in a batch, which could not be looked at {one.unasked}; then: pipeline language batches --poll"
     if one.why == IN_BATCH and one.in_batch:
         return f"{one.why}, and the export goes on by itself; to look now: pipeline language batches --poll"
-    if one.why in (TRANSLATION_FIRST, UNTRANSLATED):
+    if one.why == UNTRANSLATED:
+        return stays(one.store, one.site)
+    if one.why == TRANSLATION_FIRST:
         return one.why
     why = "its batch ended (pipeline language batches)" if one.why == IN_BATCH else one.why
     return f"{why}; the next export asks: pipeline export {one.store} {one.site}"

@@ -43,7 +43,7 @@ def write_rows(
 
 
 def read_rows(file: Path, needed: Sequence[str], made_with: str, most_bytes: int) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, cells by column in lower case) of each row. `made_with` is the command that writes such a file.
+    """(line that it begins in, cells by column in lower case) of each row. `made_with` is the command that writes such a file.
 
     Raises BadInputError for a file that is none."""
     text = _text(file, most_bytes)
@@ -61,9 +61,11 @@ def read_rows(file: Path, needed: Sequence[str], made_with: str, most_bytes: int
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         next(reader)
+        line = reader.line_num + 1
         for cells in reader:
             values = dict(zip(header, cells, strict=False))
-            yield reader.line_num, {name: _plain(values.get(name, "")) for name in header}
+            yield line, {name: _plain(values.get(name, "")) for name in header}
+            line = reader.line_num + 1
     except csv.Error as error:
         raise BadInputError(f"{file} is not a CSV file (line {reader.line_num}: {error})") from None
 

@@ -22,7 +22,7 @@ from pipeline.language.orders import is_unseen
 from pipeline.listings.categories.decisions import list_decisions
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.localized.build import TASK as TRANSLATION
-from pipeline.listings.open_texts import missing, read_open, what_next
+from pipeline.listings.open_texts import by_hand, missing, read_open, what_next
 from pipeline.listings.overlays import LOCALIZED, OPTIMIZED
 from pipeline.listings.overrides import plain, read_overrides
 from pipeline.listings.plan_files import plan_folder
@@ -312,21 +312,18 @@ def _texts_left(connection: psycopg.Connection[Any], book: _Book, cell: Cell, pr
     said = [f"it has not got {missing(task)} yet: {next_}" for task, next_ in left.items() if next_ is not None]
     localized, optimized = rows[TRANSLATION], rows[OPTIMIZATION]
     return [
-        *said, *_not_shown(localized, optimized, cell.store.key), *_untranslated(localized, cell.store.key),
-        *_undecided(optimized, cell),
+        *said, *_not_shown(localized, optimized, cell), *_untranslated(localized, cell), *_undecided(optimized, cell),
     ]  # fmt: skip
 
 
-def _untranslated(localized: Row, store: str) -> list[str]:
+def _untranslated(localized: Row, cell: Cell) -> list[str]:
     """A title or description that a guard keeps in the store's language, and what to do about it."""
     problems = [] if localized.get("open") else localized.get("problems") or ()
     found = next((one for one in problems if one.startswith(("title: ", "description: ")) and not is_unseen(one)), None)
     if found is None:
         return []
-    what = (
-        "change the text in the store, or give its translation in a TMX file (a description with its HTML, as the store has it)"
-    )
-    return [f"it stays in the store's language ({found}); {what}: pipeline memory import {store} FILE.tmx"]
+    command = by_hand(cell.store.key, cell.site.language)
+    return [f"it stays in the store's language ({found}); change the text in the store, or translate it by hand: {command}"]
 
 
 def _undecided(optimized: Row, cell: Cell) -> list[str]:
@@ -336,11 +333,12 @@ def _undecided(optimized: Row, cell: Cell) -> list[str]:
     return [f"better texts wait for your decision ({', '.join(fields)}): pipeline suggestions list {place}"] if fields else []
 
 
-def _not_shown(localized: Row, optimized: Row, store: str) -> list[str]:
+def _not_shown(localized: Row, optimized: Row, cell: Cell) -> list[str]:
     """A text of the product that no model may see, if there is one, and what to do about it."""
     problems = [*(localized.get("problems") or ()), *(text for one in optimized.get("fields") or () for text in one["problems"])]
     found = next(filter(is_unseen, problems), None)
-    return [] if found is None else [f"{found}; change that sentence in the source to have one asked: pipeline import {store}"]
+    ask = f"change that sentence in the source to have one asked: pipeline import {cell.store.key}"
+    return [] if found is None else [f"{found}; {'or ' if 'by hand' in found else ''}{ask}"]
 
 
 def _mapped(connection: psycopg.Connection[Any], cell: Cell, sku: str) -> str:

@@ -16,11 +16,15 @@ import psycopg
 from pipeline.language.batches import Batch
 from pipeline.listings.lane import Lane
 from pipeline.operations.launch import Outcome
+from pipeline.platform import metadata as meta
 from pipeline.platform.resources import Workspace, expected_failures
 from pipeline.submissions.requests import ExportRequest, request_export
 
 #: A batch takes minutes to a day.
 POLL_SECONDS = 60
+#: One that could not be asked about is tried again after a quarter of its age, between these: a server that is gone makes
+#: failed runs that are few, and hide nothing.
+_AGAIN_SECONDS = (5 * 60, 60 * 60)
 #: Of the requests for exports that go on.
 REASON = "a batch of questions to the model was answered"
 _ANSWERED = ("completed", "expired", "cancelled")
@@ -28,9 +32,23 @@ _ANSWERED = ("completed", "expired", "cancelled")
 
 @dg.op(description="Ask the model's server about every open batch; settle and keep the answers of those that ended.")
 def collect_batches(context: dg.OpExecutionContext, workspace: Workspace) -> None:
+    from pipeline.language.batches import NOT_ASKED, list_batches
+    from pipeline.model.errors import PipelineError
+
     with expected_failures(), workspace.database.connect(autocommit=True) as connection:
         found = poll_batches(connection, workspace.settings.data_dir, context.log.warning)
-    context.add_output_metadata({"batches": len(found), **{key[:8]: status for key, status in found.items()}})
+        failed = [one for one in list_batches(connection, only_open=True) if found.get(one.run_key) == NOT_ASKED]
+        if failed and len(failed) == len(found):
+            why = "; ".join(dict.fromkeys(one.problem or "" for one in failed))
+            which = "the open batch" if len(failed) == 1 else f"none of {len(failed)} open batches"
+            raise PipelineError(f"{which} could {'not ' if len(failed) == 1 else ''}be looked at: {why}")
+    context.add_output_metadata(
+        {
+            "batches": len(found),
+            "could_not_be_asked": meta.table([{"batch": one.batch_id or one.run_key[:8], "why": one.problem} for one in failed]),
+            **{key[:8]: status for key, status in found.items()},
+        }
+    )
 
 
 @dg.job(
@@ -138,7 +156,9 @@ def polled(
         for batch in list_batches(connection)
         if batch.run_key in seen or batch.run_key in used
     ]  # fmt: skip
-    return Polled(batches, follow_ups, [outcome.error for outcome in outcomes if outcome.error])
+    told = any(not one["asked"] for one in batches)  # by the batches themselves
+    errors = [one.error for one in outcomes if one.error and not (told and one.job == poll_language_batches.name)]
+    return Polled(batches, follow_ups, errors)
 
 
 def lines(found: Polled) -> list[str]:
@@ -177,5 +197,15 @@ def is_due(connection: psycopg.Connection[Any]) -> bool:
     from pipeline.language.batches import list_batches
 
     now = datetime.now(timezone.utc)
-    ages = [(now - (batch.polled_at or batch.created_at)).total_seconds() for batch in list_batches(connection, only_open=True)]
-    return bool(ages) and max(ages) >= POLL_SECONDS
+    return any(
+        (now - (batch.polled_at or batch.created_at)).total_seconds() >= _pause(batch)
+        for batch in list_batches(connection, only_open=True)
+    )
+
+
+def _pause(batch: Batch) -> float:
+    """Seconds from one look at an open batch to the next."""
+    if batch.problem is None or batch.polled_at is None:
+        return POLL_SECONDS
+    shortest, longest = _AGAIN_SECONDS
+    return min(longest, max(shortest, (batch.polled_at - batch.created_at).total_seconds() / 4))

@@ -38,9 +38,10 @@ def decide_about_suggestions(context: dg.OpExecutionContext, workspace: Workspac
         minimum = config.min_gain if config.action == "accept" or config.min_gain > 0 else None
         doubtful = config.seen or bool(config.product_ids) or config.action == "reject"
         which = review.Which(fields=config.fields, product_ids=config.product_ids, minimum=minimum, doubtful=doubtful)
-        rows = review.open_table(connection, workspace.settings, cell).rows(which)
+        shelf = review.open_table(connection, workspace.settings, cell)
         act = review.accept if config.action == "accept" else review.reject
-        count = act(connection, cell, rows, Person(config.who, config.why, context.run.run_id))
+        count = act(connection, cell, shelf.rows(which), Person(config.who, config.why, context.run.run_id))
+        shelf.note_waiting()
     context.add_output_metadata({"decided": count, "who": config.who, "why": config.why})
 
 

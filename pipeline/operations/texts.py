@@ -16,7 +16,8 @@ from pipeline.language.optimize import SILENT
 from pipeline.language.optimize import TASK as OPTIMIZATION
 from pipeline.listings.categories.model import TASK as CATEGORIES
 from pipeline.listings.localized.build import TASK as TRANSLATION
-from pipeline.listings.open_texts import TRANSLATION_FIRST, UNTRANSLATED, each
+from pipeline.listings.open_texts import TRANSLATION_FIRST, UNTRANSLATED, by_hand, stays
+from pipeline.marketplaces import find_site
 from pipeline.operations.launch import Outcome
 from pipeline.stores.credits import deducted_by, read_account
 from pipeline.stores.stores import get_store
@@ -58,7 +59,7 @@ def texts_of(
                 "products": _counts(metadata, "by_state" if "by_state" in metadata else "by_status"),
                 "pending": _value(metadata, "pending_texts") or _value(metadata, "pending_products") or 0,
                 "in_batches": _value(metadata, "products_in_batches") or 0,
-                "open": _value(metadata, "left_open") or {},
+                "open": _counts(metadata, "left_open"),
                 "left": _left(metadata),
                 "refusals": _value(metadata, "products_refused") or 0,
                 "refused": _value(metadata, "most_refused_because"),
@@ -120,7 +121,9 @@ def _translated(texts: Mapping[str, Any], place: str) -> Iterator[str]:
     if refused > 0:
         why = texts["translation"]["left"] or "the reasons are in localized_products"
         said = f"{refused} are not, or only partly{', the first' if refused > 1 else ''}: {why}"
-        yield f"{said} (one by one: pipeline explain {place.split()[0]} SKU)"
+        store, site = place.split()
+        command = by_hand(store, find_site(site)[1].language)
+        yield f"{said} (one by one: pipeline explain {store} SKU; to translate them by hand: {command})"
 
 
 def _optimized(texts: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -144,8 +147,11 @@ def _open(work: Mapping[str, Any], place: str) -> Iterator[str]:
     for why, products in work["open"].items():
         if why == IN_BATCH:
             yield f"{products} were asked in a batch; answers come within a day"
-        elif why in (TRANSLATION_FIRST, UNTRANSLATED):
-            yield f"{products} wait: {why}{each(why, place.split()[0])}"
+        elif why == UNTRANSLATED:
+            store, site = place.split()
+            yield f"{products} wait: {stays(store, site)} (why, one by one: pipeline explain {store} SKU)"
+        elif why == TRANSLATION_FIRST:
+            yield f"{products} wait: {why}"
         else:
             yield f"{products} are still to be asked for, by the next export: {why}"
 

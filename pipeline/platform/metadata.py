@@ -22,26 +22,31 @@ def picture(svg: str, alt: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{alt}](data:image/svg+xml;base64,{data})")
 
 
-def table(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue | dg.TextMetadataValue:
+def table(
+    rows: pd.DataFrame | Sequence[Mapping[str, Any]], most_text: int = MAX_TEXT
+) -> dg.TableMetadataValue | dg.TextMetadataValue:
     """The first rows of a small frame, long cells cut between words; the word "none" instead of an empty table."""
     records = rows.head(MAX_ROWS).to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)[:MAX_ROWS]
     if not records:
         return dg.MetadataValue.text("none")
-    return dg.MetadataValue.table([dg.TableRecord({str(key): _cell(value) for key, value in row.items()}) for row in records])
+    cells = [{str(key): _cell(value, most_text) for key, value in row.items()} for row in records]
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in cells])
 
 
-def counts(values: Mapping[str, int], name: str = "what") -> dg.TableMetadataValue | dg.TextMetadataValue:
+def counts(
+    values: Mapping[str, int], name: str = "what", most_text: int = MAX_TEXT
+) -> dg.TableMetadataValue | dg.TextMetadataValue:
     """A mapping of counts as a table, largest first."""
     ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))
-    return table([{name: key, "count": value} for key, value in ordered])
+    return table([{name: key, "count": value} for key, value in ordered], most_text)
 
 
-def _cell(value: Any) -> str | int | float | bool:
+def _cell(value: Any, most_text: int) -> str | int | float | bool:
     if isinstance(value, float) and not math.isfinite(value):
         return ""  # NaN is no JSON: the UI could not read the table
     if isinstance(value, (bool, int, float)):
         return value
     text = "" if value is None or value is pd.NA else str(value)
-    if len(text) <= MAX_TEXT:
+    if len(text) <= most_text:
         return text
-    return textwrap.shorten(text, MAX_TEXT, placeholder=" …") if " " in text[: MAX_TEXT - 1] else text[: MAX_TEXT - 1] + "…"
+    return textwrap.shorten(text, most_text, placeholder=" …") if " " in text[: most_text - 1] else text[: most_text - 1] + "…"

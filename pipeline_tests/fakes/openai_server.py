@@ -52,6 +52,8 @@ class FakeOpenAI:
     say: Say = lambda item, locale: translated(item, locale)
     #: From the content of a question about a product to the texts that are proposed.
     write: Callable[[Mapping[str, Any]], Any] = lambda asked: {}
+    #: An order that the model obeys, if a request has it, and what it then writes beside each of the texts there.
+    obeys: tuple[str, str] | None = None
     schemas: bool = True  # False: response_format json_schema is a 400
     usage: bool = True
     key: str = KEY
@@ -153,6 +155,8 @@ class FakeOpenAI:
             return json.dumps({**empty, **self.write(asked)}, ensure_ascii=False)
         locale = asked["to"].rpartition("(")[2].rstrip(")")
         said = [{"id": item["id"], "text": self.say(item, locale)} for item in asked["items"]]
+        if self.obeys is not None and self.obeys[0] in body["messages"][-1]["content"]:
+            said = [{**item, "text": f"{item['text']} {self.obeys[1]}"} for item in said]
         return json.dumps({"items": [item for item in said if item["text"] is not None]}, ensure_ascii=False)
 
     @contextmanager

@@ -151,9 +151,7 @@ def call(arguments: Sequence[str]) -> Result:
 
 #: Processes of their own, started from one that has loaded everything, so that each costs milliseconds.
 CHILDREN = get_context("forkserver")
-CHILDREN.set_forkserver_preload(
-    ["pipeline.definitions", "pipeline.cli.app", "pipeline.quality.engine", "pipeline_tests.flows.place", "lxml.etree", "ftfy"]
-)
+CHILDREN.set_forkserver_preload(["pipeline_tests.flows.preloaded"])
 
 #: Called in a child with what it is given, the function that it replaces, and then that one's arguments.
 Hook = Callable[..., Any]

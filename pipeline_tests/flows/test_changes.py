@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -60,14 +61,27 @@ def materialize(place: Place, *assets: str, site: str = AMAZON, partition: str |
         return result.success, get_run(instance, result.run_id).error or ""
 
 
-def test_one_price_one_stock_one_title(shop: Place) -> None:
-    change(shop, catalogs.products(30, THREE))
+@pytest.fixture(scope="module")
+def three(live_shop: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The shop with three changes imported, not exported."""
+    place = live_shop.clone(tmp_path_factory.mktemp("three"))
+    change(place, catalogs.products(30, THREE))
+    return place
+
+
+@pytest.fixture
+def changed(three: Place, tmp_path: Path) -> Place:
+    """A copy of that of the test's own."""
+    return three.clone(tmp_path)
+
+
+def test_one_price_one_stock_one_title(changed: Place) -> None:
     for site in SITES:
-        found = export(shop, site=site)
-        assert feeds.skus(shop, found) == {"product": ["SKU-11"], "price": ["SKU-3"], "inventory": ["SKU-7"]}
+        found = export(changed, site=site)
+        assert feeds.skus(changed, found) == {"product": ["SKU-11"], "price": ["SKU-3"], "inventory": ["SKU-7"]}
         assert found["changes"] == {**NONE, "update": 1, "price": 1, "quantity": 1, "unchanged": 27}
-        feeds.check_official(shop, found)
-        again = export(shop, site=site)
+        feeds.check_official(changed, found)
+        again = export(changed, site=site)
         assert (again["feeds"], sent(again)) == ([], {})
 
 
@@ -98,61 +112,57 @@ def test_the_scope_of_the_demo(shop: Place, tmp_path_factory: pytest.TempPathFac
         assert (sent(market), market["out_of_scope"]) == ({"create": 1}, 2)
 
 
-def test_a_dry_run_writes_no_feed_and_its_plan_is_refused_later(shop: Place) -> None:
-    change(shop, catalogs.products(30, THREE))
-    files, state = shop.hashes("feeds"), shop.rows("SELECT * FROM listing_state ORDER BY sku, site")
-    found = export(shop, "--dry-run")
+def test_a_dry_run_writes_no_feed_and_its_plan_is_refused_later(changed: Place) -> None:
+    files, state = changed.hashes("feeds"), changed.rows("SELECT * FROM listing_state ORDER BY sku, site")
+    found = export(changed, "--dry-run")
     assert (found["feeds"], sent(found)) == ([], {"update": 1, "price": 1, "quantity": 1})
-    assert shop.rows("SELECT status FROM exports ORDER BY planned_at DESC LIMIT 1") == [("dry_run",)]
-    assert shop.hashes("feeds") == files
-    assert shop.rows("SELECT * FROM listing_state ORDER BY sku, site") == state
-    success, said = materialize(shop, "price_feed")
+    assert changed.rows("SELECT status FROM exports ORDER BY planned_at DESC LIMIT 1") == [("dry_run",)]
+    assert changed.hashes("feeds") == files
+    assert changed.rows("SELECT * FROM listing_state ORDER BY sku, site") == state
+    success, said = materialize(changed, "price_feed")
     assert not success
     assert f"plan {found['export_id']} is a dry run; materialize listing_changes without dry_run first" in said
-    assert shop.hashes("feeds") == files
-    assert sent(export(shop)) == {"update": 1, "price": 1, "quantity": 1}
+    assert changed.hashes("feeds") == files
+    assert sent(export(changed)) == {"update": 1, "price": 1, "quantity": 1}
 
 
-def test_price_feed_alone_gives_the_same_bytes_or_a_refusal(shop: Place) -> None:
-    change(shop, catalogs.products(30, THREE))
-    found = export(shop)
-    files = shop.hashes("feeds")
+def test_price_feed_alone_gives_the_same_bytes_or_a_refusal(changed: Place) -> None:
+    found = export(changed)
+    files = changed.hashes("feeds")
     (price,) = (feed for feed in found["feeds"] if feed["kind"] == "price")
-    shop.path(price).unlink()
-    assert materialize(shop, "price_feed") == (True, "")
-    assert shop.hashes("feeds") == files
+    changed.path(price).unlink()
+    assert materialize(changed, "price_feed") == (True, "")
+    assert changed.hashes("feeds") == files
 
-    assert materialize(shop, "listing_changes") == (True, "")  # a newer plan, made by hand and not yet packed
-    assert materialize(shop, "feed_submissions") == (True, "")  # the feeds of the older one: committed already, nothing to do
-    assert shop.hashes("feeds") == files
-    assert materialize(shop, "price_feed") == (True, "")
-    success, said = materialize(shop, "feed_submissions")
+    assert materialize(changed, "listing_changes") == (True, "")  # a newer plan, made by hand and not yet packed
+    assert materialize(changed, "feed_submissions") == (True, "")  # the feeds of the older one: committed already, nothing to do
+    assert changed.hashes("feeds") == files
+    assert materialize(changed, "price_feed") == (True, "")
+    success, said = materialize(changed, "feed_submissions")
     assert not success and "the feeds belong to different plans" in said
     assert "materialize all four feeds again" in said
 
 
-def test_a_plan_that_another_one_replaced_is_refused(shop: Place) -> None:
-    change(shop, catalogs.products(30, THREE))
+def test_a_plan_that_another_one_replaced_is_refused(changed: Place) -> None:
     assert materialize(
-        shop, "listing_categories", "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes"
+        changed, "listing_categories", "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes"
     ) == (True, "")
-    old = shop.table("listing_changes", "shop", AMAZON)
+    old = changed.table("listing_changes", "shop", AMAZON)
     path, content = old.path, old.path.read_bytes()
-    assert sent(export(shop, "--product-id", "p-3")) == {"price": 1}
+    assert sent(export(changed, "--product-id", "p-3")) == {"price": 1}
     path.write_bytes(content)
-    success, said = materialize(shop, "price_feed")
+    success, said = materialize(changed, "price_feed")
     assert not success
     assert f"plan {old.metadata['export_id']} is not the current one; materialize listing_changes first" in said
 
 
-def test_one_cell_from_the_launchpad_with_product_ids(shop: Place) -> None:
-    change(shop, catalogs.products(30, THREE))
+def test_one_cell_from_the_launchpad_with_product_ids(changed: Place) -> None:
     chosen = (
         "listing_categories", "listings", "listing_issues", "listing_scores", "listing_fixes", "listing_changes", "product_feed",
         "price_feed", "inventory_feed", "image_feed", "feed_submissions",
     )  # fmt: skip
-    assert materialize(shop, *chosen, product_ids=["p-3"]) == (True, "")
-    files = [name for name in shop.hashes("feeds/shop/amazon-us") if name.startswith("000001-")]
+    assert materialize(changed, *chosen, product_ids=["p-3"]) == (True, "")
+    files = [name for name in changed.hashes("feeds/shop/amazon-us") if name.startswith("000001-")]
     assert [name.rpartition("/")[2] for name in files] == ["price-1.json"]
 
 
@@ -280,19 +290,18 @@ def test_a_good_export_without_changes_clears_an_error(shop: Place) -> None:
     assert (row["state"], row["last_error"], row["next"]) == ("active", None, "")
 
 
-def test_require_approval_waits_and_passes(shop: Place) -> None:
-    shop.cli("connection", "set", "shop", AMAZON, "require_approval=true", code=0)
-    change(shop, catalogs.products(30, THREE))
-    state = shop.rows("SELECT * FROM listing_state ORDER BY sku, site")
-    waiting = export(shop)
+def test_require_approval_waits_and_passes(changed: Place) -> None:
+    changed.cli("connection", "set", "shop", AMAZON, "require_approval=true", code=0)
+    state = changed.rows("SELECT * FROM listing_state ORDER BY sku, site")
+    waiting = export(changed)
     assert (waiting["feeds"], sent(waiting)) == ([], {"update": 1, "price": 1, "quantity": 1})
-    assert shop.rows("SELECT * FROM listing_state ORDER BY sku, site") == state
-    row = {row["site"]: row for row in shop.summary("status")["connections"]}[AMAZON]
+    assert changed.rows("SELECT * FROM listing_state ORDER BY sku, site") == state
+    row = {row["site"]: row for row in changed.summary("status")["connections"]}[AMAZON]
     assert (row["state"], row["next"]) == ("waiting_approval", f"pipeline export shop {AMAZON} --approve {waiting['export_id']}")
-    passed = export(shop, "--approve", waiting["export_id"])
+    passed = export(changed, "--approve", waiting["export_id"])
     assert passed["export_id"] == waiting["export_id"]
-    assert feeds.skus(shop, passed) == {"product": ["SKU-11"], "price": ["SKU-3"], "inventory": ["SKU-7"]}
-    again = export(shop)
+    assert feeds.skus(changed, passed) == {"product": ["SKU-11"], "price": ["SKU-3"], "inventory": ["SKU-7"]}
+    again = export(changed)
     assert sent(again) == {}
 
 

@@ -105,6 +105,28 @@ def test_what_a_model_writes_is_a_suggestion_until_it_is_accepted(place: Place, 
     assert kept["state"] == "accepted" and kept["why"] == "reads well" and kept["who"] and kept["decided_at"]
 
 
+def test_status_counts_what_waits_for_a_decision(place: Place, model: FakeOpenAI) -> None:
+    def waiting() -> list[tuple[str, int]]:
+        return [(one["marketplace"], one["products"]) for one in place.summary("status")["waiting"]]
+
+    export(place)
+    assert waiting() == [(SITE, 5)] and not any("decision" in one for one in place.summary("status")["notices"])
+    sentence = f"shop on {SITE}: better texts of 5 products wait for your decision: pipeline suggestions list shop {SITE}"
+    assert sentence in " ".join(place.cli("status", code=0).out.split())
+    mug = listing(place)["product_id"]
+    place.cli("suggestions", "accept", *WHERE, "--product", mug, "--field", "title", code=0)
+    assert waiting() == [(SITE, 5)]  # its other texts
+    place.cli("suggestions", "accept", *WHERE, "--product", mug, code=0)
+    assert waiting() == [(SITE, 4)]
+    place.cli("suggestions", "reject", *WHERE, "--all", code=0)
+    assert waiting() == []
+    export(place)
+    assert waiting() == [] and model.requests
+    place.cli("connection", "set", *WHERE, "use_ai_optimization=false", code=0)
+    export(place)
+    assert waiting() == []
+
+
 def test_an_unchanged_rerun_asks_nothing_and_decisions_live_until_the_source_changes(
     place: Place, model: FakeOpenAI, tmp_path: Path
 ) -> None:
@@ -463,7 +485,10 @@ def test_better_texts_in_a_batch(place: Place, model: FakeOpenAI, monkeypatch: p
     assert listing(place)["title"] == GOOD["title"] and suggestions(place)["title"]["who"] == "policy"
     told_ = place.rows("SELECT subject FROM notifications WHERE kind = 'texts_suggested' ORDER BY created_at DESC LIMIT 1")
     assert "products wait for a decision" in told_[0][0]
-    assert place.rows("SELECT 1 FROM open_texts") == [] and place.rows("SELECT 1 FROM language_batch_requests") == []
+    assert (
+        place.rows("SELECT 1 FROM open_texts WHERE task = 'optimize'") == []
+        and place.rows("SELECT 1 FROM language_batch_requests") == []
+    )
     assert export(place)["changes"]["unchanged"] == 5 and model.requests == []
     assert place.summary("language", "batches", "--poll")["follow_ups"] == []
 

@@ -115,6 +115,50 @@ def test_a_batch_that_the_server_could_not_be_asked_about_says_why(posted: Shop,
     assert [(batch["status"], batch["problem"]) for batch in poll(posted)] == [("validating", None)]
 
 
+def test_a_look_that_asks_about_no_batch_is_a_failed_run_and_the_next_comes_later(posted: Shop) -> None:
+    from pipeline.definitions import defs
+    from pipeline.operations.runs import get_run
+
+    def older(by: str) -> None:
+        posted.place.rows(
+            f"UPDATE language_batches SET polled_at = polled_at - interval '{by}', created_at = created_at - interval '{by}'"
+            " RETURNING 1"
+        )
+
+    with posted.place.instance() as instance:
+
+        def tick() -> list[str]:
+            found = list(language_batches(dg.build_sensor_context(instance)))  # type: ignore[call-overload]
+            return [str(each.job_name) for each in found if isinstance(each, dg.RunRequest)]
+
+        def look() -> Any:
+            job = defs.resolve_job_def("poll_language_batches")
+            return job.execute_in_process(instance=instance, raise_on_error=False)
+
+        posted.model.batches.refuse = True
+        failed = look()
+        why = str(get_run(instance, failed.run_id).error)
+        assert not failed.success and why.startswith("the open batch could not be looked at: the model gpt-6-luna cannot be used")
+        assert "its key is refused, set LLM_API_KEY to one that is taken" in why
+        for by, wanted in (("2 minutes", []), ("4 minutes", ["poll_language_batches"])):
+            older(by)
+            assert tick() == wanted
+        posted.place.rows("UPDATE language_batches SET created_at = created_at - interval '9 days' RETURNING 1")
+        for by, wanted in (("50 minutes", []), ("10 minutes", ["poll_language_batches"])):  # at most an hour
+            older(by)
+            assert tick() == wanted
+        # Beside one that can be asked about it is a warning, with the batch and the reason, and hides nothing.
+        posted.model.batches.refuse = False
+        posted.add("more.json", '{"more": "Another text"}')
+        posted.translate("--batch")
+        posted.place.rows("UPDATE language_batches SET base_url = 'https://gone.example/v1' WHERE requests = 3 RETURNING 1")
+        done = look()
+        assert done.success
+        (output,) = instance.all_logs(done.run_id, of_type=dg.DagsterEventType.STEP_OUTPUT)
+        said = output.dagster_event.step_output_data.metadata["could_not_be_asked"].records  # type: ignore[union-attr]
+        assert len(said) == 1 and "https://gone.example/v1" in said[0].data["why"]
+
+
 @pytest.mark.parametrize("status", ["expired", "cancelled"])
 def test_what_was_answered_before_the_end_is_used_and_the_rest_is_open(posted: Shop, status: str) -> None:
     posted.model.batches.end(status, share=0.7)

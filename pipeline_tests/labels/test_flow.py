@@ -248,16 +248,12 @@ def test_po_and_csv(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("labels", "translate", "shop"), "into which languages"),
         (("labels", "translate", "shop", "--to", "klingon"), "not a language"),
         (("labels", "translate", "shop", "--to", "tlh"), "plural forms"),
-        (("labels", "translate", "shop", "--to", "de"), "labels import shop FILE --locale en"),
         (("labels", "list", "shop", "--state", "old"), "--state is one of: translated, copied, stale, untranslated"),
         (("labels", "translate", "nope", "--to", "de"), "no store 'nope'"),
         (("labels", "import", "shop", "missing.json", "--locale", "en"), "does not exist"),
         (("labels", "import", "shop", "x.txt", "--locale", "en"), "no label file"),
-        (("labels", "list", "shop"), "labels import shop"),
-        (("labels", "export", "shop"), "nothing to write"),
         (("labels", "drop", "shop"), "say what to drop"),
         (("labels", "drop", "shop", "--locale", "de"), "not translated into de"),
         (("glossary", "add", "shop", "Cart", "--as", "Korb"), "needs a language"),
@@ -267,6 +263,24 @@ def test_po_and_csv(shop: Shop) -> None:
 )
 def test_wrong_use_is_told_in_a_sentence(shop: Shop, arguments: tuple[str, ...], said: str) -> None:
     assert said in shop.place.cli(*arguments).error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("list",), ("list", "--state", "untranslated"), ("export",), ("export", "--locale", "de"), ("translate",),
+     ("translate", "--to", "de"), ("translate", "--to", "de", "--dry-run"), ("publish",), ("publish", "--dry-run")],
+)  # fmt: skip
+def test_without_labels_the_first_command_is_said_at_once(shop: Shop, arguments: tuple[str, ...]) -> None:
+    what, *options = arguments
+    said = shop.place.cli("labels", what, "shop", *options, code=1).error
+    assert said == "shop has no labels yet; begin with: pipeline labels import shop FILE --locale en"
+    assert shop.place.rows("SELECT 1 FROM label_locales") == []
+
+
+def test_languages_and_files_that_are_missing_are_told(shop: Shop) -> None:
+    shop.add("en.json", '{"a": "Close"}')
+    assert "say into which languages" in shop.place.cli("labels", "translate", "shop", code=2).error
+    assert "nothing to write" in shop.place.cli("labels", "export", "shop", code=2).error
 
 
 def test_two_files_that_make_one_resource_do_not_replace_each_other(shop: Shop) -> None:

@@ -18,6 +18,7 @@ from pipeline.language.client import ModelClient
 from pipeline.language.glossary import Glossary
 from pipeline.language.ledger import Account, Budgets
 from pipeline.language.limiter import Limiter
+from pipeline.language.memory import Translation, remember
 from pipeline.language.plan import Pair, Plan, make_plan
 from pipeline.language.prices import Price
 from pipeline.language.segments import Result, Segment
@@ -68,8 +69,13 @@ class Desk:
                 return await translate(asker, [plan], progress)
 
         self.work = asyncio.run(work())
-        assert all(result is not None for result in plan.results)
-        return [result for result in plan.results if result is not None]
+        results = [result for result in plan.finished() if result is not None]
+        assert len(results) == len(segments)
+        return results
+
+    def people(self, source: str, target: str, locale: str = "de") -> None:
+        """What a person translates."""
+        remember(self.connection, self.store_id, "en", locale, [Translation({"": source}, {"": target}, "", "test")])
 
     async def pause(self, seconds: float) -> None:
         """Instead of sleeping."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.language.exchange import export_tmx, import_tmx
+from pipeline.language.exchange import Imported, export_tmx, import_units
 from pipeline.language.memory import Translation, remember
 from pipeline.language.tmx import Unit, read_tmx, write_tmx
 from pipeline.model.errors import BadInputError
@@ -30,18 +30,23 @@ TMX = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
+def import_tmx(desk: Desk, content: bytes) -> Imported:
+    return import_units(desk.connection, desk.store_id, read_tmx(content, "agency.tmx"), "agency.tmx", "en")
+
+
 def test_what_an_agency_hands_in_is_used_and_judged(desk: Desk) -> None:
-    done = import_tmx(desk.connection, desk.store_id, TMX.encode(), "agency.tmx", "en")
-    assert done.new == {"de-DE": 2, "fr": 1} and done.read == 4
-    reasons = [(line, locale) for line, locale, _ in done.refused]
-    assert reasons == [(8, "de-DE"), (9, ""), (10, "")] and "name" in done.refused[0][2]
+    done = import_tmx(desk, TMX.encode())
+    assert done.by_language == {"": {"refused": 2}, "de-DE": {"new": 2, "refused": 1}, "fr": {"new": 1}}
+    reasons = [(row.line, row.language) for row in done.refused]
+    assert reasons == [(8, "de-DE"), (9, ""), (10, "")] and "name" in done.refused[0].reason
     result = desk.plan(["Add to cart"], "fr").results[0]
     assert result is not None and (result.engine, result.forms) == ("human", {"": "Ajouter au panier"})
-    assert import_tmx(desk.connection, desk.store_id, TMX.encode("utf-16"), "agency.tmx", "en").new == {"de-DE": 0, "fr": 0}
+    again = import_tmx(desk, TMX.replace("In den Warenkorb", "In den Korb").encode("utf-16")).by_language
+    assert again["de-DE"] == {"changed": 1, "unchanged": 1, "refused": 1} and again["fr"] == {"unchanged": 1}
 
 
 def test_what_goes_out_comes_in_again(desk: Desk) -> None:
-    import_tmx(desk.connection, desk.store_id, TMX.encode(), "agency.tmx", "en")
+    import_tmx(desk, TMX.encode())
     plural = Translation({"one": "item", "other": "items"}, {"one": "Artikel", "other": "Artikel"}, "", "x")
     remember(desk.connection, desk.store_id, "en", "de-DE", [plural])
     content, count, left = export_tmx(desk.connection, desk.store_id, "en", "de-DE")
@@ -79,10 +84,10 @@ def test_entities_are_not_resolved_and_files_not_read(desk: Desk) -> None:
     content = b"""<!DOCTYPE tmx [<!ENTITY secret SYSTEM "file:///etc/passwd"><!ENTITY a "aaaa">]><tmx version="1.4"><body>
 <tu><tuv xml:lang="en"><seg>One &secret;</seg></tuv><tuv xml:lang="de"><seg>Eins</seg></tuv></tu>
 <tu><tuv xml:lang="en"><seg>Two</seg></tuv><tuv xml:lang="de"><seg>Zwei &a;</seg></tuv></tu></body></tmx>"""
-    done = import_tmx(desk.connection, desk.store_id, content, "x.tmx", "en")
-    assert (
-        done.new == {} and [reason for *_, reason in done.refused] == ["it has an entity of its own, which is not resolved"] * 2
-    )
+    done = import_tmx(desk, content)
+    assert [(row.outcome, row.reason) for row in done.rows] == [
+        ("refused", "it has an entity of its own, which is not resolved")
+    ] * 2
 
 
 def remembered(connection: psycopg.Connection, store_id: UUID, **texts: str) -> None:

@@ -43,7 +43,7 @@ def test_the_workspace_is_the_one_code_location() -> None:
         ("demo", "pipeline demo"),
         ("up", "pipeline up"),
         ("bench", "-m pipeline_tests.benchmarks"),
-        ("test", "-m pytest -n 4"),
+        ("test", "-m pytest -n 3"),
         ("lint", "lint-imports"),
         ("lock", "--generate-hashes"),
     ],

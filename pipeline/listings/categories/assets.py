@@ -15,7 +15,7 @@ from pipeline.listings.categories import overlay, suggestions
 from pipeline.listings.categories.inputs import proposer_of
 from pipeline.listings.categories.model import TASK
 from pipeline.listings.cell import Cell
-from pipeline.listings.open_texts import note_open
+from pipeline.listings.open_texts import MOST_TEXT, note_open
 from pipeline.listings.paying import payer
 from pipeline.listings.schema import CATEGORIES
 from pipeline.partitions import store_marketplaces
@@ -111,7 +111,7 @@ def _let_choose(
     threshold = cell.connection.export_settings.category_confidence
     chosen = choosing.with_choices(table, chooser.found, threshold, workspace.scratch("chosen_categories"))
     facts = {
-        "left_open": dict(choosing.left_open(chooser)),
+        "left_open": meta.counts(choosing.left_open(chooser), "why", MOST_TEXT),
         "calls": spent.calls, "spent_usd": spent.usd_micro / 1e6, "stopped": chooser.stopped or "no",
         "pending_products": chooser.left, "products_in_batches": chooser.left_in_batches,
     }  # fmt: skip

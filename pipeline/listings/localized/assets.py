@@ -13,7 +13,7 @@ from pipeline.language.run import configured_model
 from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.localized.build import NAME, TASK, Localizer, translates
-from pipeline.listings.open_texts import left_open, note_open
+from pipeline.listings.open_texts import BY_HAND, MOST_TEXT, by_hand, left_open, note_open, note_waiting
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.listings.paying import payer
 from pipeline.listings.summary import not_translated
@@ -51,6 +51,7 @@ def localized_products(
             nothing = stage(folder, NAME, empty_frame(LOCALIZED), LOCALIZED, {})
             with workspace.connect() as connection:
                 note_open(connection, cell.store.id, cell.site.key, TASK, {})
+                note_waiting(connection, cell.store.id, cell.site.key, BY_HAND, 0)
             yield dg.Output(nothing, metadata={"translated": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
@@ -59,7 +60,7 @@ def localized_products(
             before = stored_table(workspace.settings, NAME, LOCALIZED, cell.site.key, cell.store.key)
             catalog = (fixed_products, fixed_variants)
             languages = (cell.store.language, cell.site.language)
-            work = Localizer(connection, cell.store.id, *languages, model, *catalog, before, export_options.product_ids)
+            work = Localizer(connection, cell.store, *languages, model, *catalog, before, export_options.product_ids)
             estimate = work.expect()
             price = would_cost(connection, cell.store.id, TASK, estimate.texts)
             expected = {"translated": " to ".join(languages), **estimate_metadata(estimate, model, price)}
@@ -72,13 +73,16 @@ def localized_products(
             with asking(context, workspace, f"translations of {cell.store.key}") if pays else nullcontext():
                 table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
+            left = outcome.states.total() - outcome.states["translated"]
+            waiting = left - left_open(table.open()).total()  # for people
+            note_waiting(connection, cell.store.id, cell.site.key, BY_HAND, waiting)
             if not export_options.dry_run:
                 note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()))
             if spent.calls or outcome.received or outcome.stopped:
                 told = {"marketplace": cell.site.key, **outcome.states, "pending": outcome.pending, "stopped": outcome.stopped}
-                left = outcome.states.total() - outcome.states["translated"]
                 subject = f"products of {cell.store.key} are translated for {cell.site.key}; {left} of them not wholly"
                 notify(connection, cell.store.id, "products_translated", context.run.run_id, subject, told)
+            command = by_hand(cell.store.key, cell.site.language)
             credits = deducted_by(connection, context.run.run_id)
     yield dg.Output(
         table,
@@ -91,8 +95,9 @@ def localized_products(
             "stopped": outcome.stopped or "no",
             **spent_metadata(spent),
             "credits_deducted": credits,
-            "left_open": dict(left_open(table.open()).most_common(meta.MAX_ROWS)),
+            "left_open": meta.counts(left_open(table.open()), "why", MOST_TEXT),
             "not_translated": meta.table(not_translated(table.open())),
+            "what_to_press": f"{command}; fill in the file, then: pipeline memory import" if left else "none",
         },
     )
 

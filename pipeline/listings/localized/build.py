@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import orjson
 import psycopg
@@ -37,16 +36,17 @@ from pipeline.language.segments import TEXT, Result, Segment
 from pipeline.language.translate import part
 from pipeline.listings.cell import Cell
 from pipeline.listings.facts import facts
-from pipeline.listings.open_texts import OUT_OF_SCOPE
+from pipeline.listings.open_texts import OUT_OF_SCOPE, by_hand
 from pipeline.listings.overlays import LOCALIZED
 from pipeline.platform.tables import StagedTable, Table, TableWriter
 from pipeline.quality.fixes.markup import plain_text, sanitize
 from pipeline.quality.reuse import Reusable
+from pipeline.stores.stores import Store
 
 NAME = "localized_products"
 TASK = "product"
 #: Bump when the same texts would be asked or written differently.
-VERSION = 1
+VERSION = 2
 PRODUCT_COLUMNS = ["product_id", "title", "description_html", "vendor", "tags", "metafields"] + [
     f"option{number}_name" for number in (1, 2, 3)
 ]
@@ -60,6 +60,9 @@ _SIZE = re.compile(r"(?:\d{0,3}[A-Z]|\d?X{1,5}[SL])(?:[/-](?:\d{0,3}[A-Z]|\d?X{1
 #: A SKU or part number so short, or without a digit, may as well be a word of the title.
 _SHORTEST_CODE = 4
 _TAG_IS_CODE = re.compile(r"[:_=/]|^[\W\d]*$")
+#: Texts with more words are asked for one by one: what a text says to a model must not reach another product, or another text
+#: of its own. Shorter ones, such as options and most tags, say too little for that.
+_MOST_WORDS_TOGETHER = 3
 _MOST_PROBLEMS = 20
 _NOT_ASKED = "the model was not asked in this run"
 
@@ -95,11 +98,18 @@ class Texts:
         """What is asked: the title, the description, then the words; without those that are empty."""
 
         def segment(text: str, html: bool = False) -> Segment:
-            return Segment({TEXT: text}, html=html, kept=self.codes, product=self.product_id)
+            alone = len(text.split()) > _MOST_WORDS_TOGETHER
+            return Segment({TEXT: text}, html=html, kept=self.codes, product=self.product_id, alone=alone)
 
         title = [segment(self.title)] if self.title else []
         markup = [segment(self.markup, html=True)] if self.markup else []
         return [*title, *markup, *map(segment, self.words)]
+
+    @property
+    def names(self) -> list[str]:
+        """What the segments are called where people are told of them."""
+        own = [name for name, text in (("title", self.title), ("description", self.markup)) if text]
+        return [*own, *map(repr, self.words)]
 
     def revision(self, fingerprint: bytes) -> str:
         said = "\x1f".join((self.title, self.description_html, *self.words, *self.codes))
@@ -124,7 +134,7 @@ class Localizer:
     what they can. `scope`: the model is asked only for these products (empty: all)."""
 
     connection: psycopg.Connection[Any]
-    store_id: UUID
+    store: Store
     source: str
     target: str
     model: Model | None
@@ -171,14 +181,15 @@ class Localizer:
 
     @cached_property
     def _pair(self) -> Pair:
-        glossary = _with_brands(read_glossary(self.connection, self.store_id), self.products)
-        return Pair(self.store_id, TASK, self.source, self.target, glossary, self.model.endpoint.model if self.model else None)
+        glossary = with_brands(read_glossary(self.connection, self.store.id), self.products)
+        model, command = self.model.endpoint.model if self.model else None, by_hand(self.store.key, self.target)
+        return Pair(self.store.id, TASK, self.source, self.target, glossary, model, by_hand=command)
 
     @cached_property
     def _fingerprint(self) -> bytes:
         """Changes when any text may come out differently."""
         terms = sorted((term.term, term.target_locale, term.translation or "") for term in self._pair.glossary.terms)
-        remembered = memory_version(self.connection, self.store_id, self.source, self.target)
+        remembered = memory_version(self.connection, self.store.id, self.source, self.target)
         facts_ = [VERSION, guards.VERSION, prompts.VERSION, self.source, self.target, self._pair.model, terms, remembered]
         return hashlib.blake2b(orjson.dumps(facts_), digest_size=32).digest()
 
@@ -206,7 +217,7 @@ class Localizer:
         ]
 
     def _rows(self, part: _Part, batch: _Batch, outcome: Outcome) -> Iterator[dict[str, Any]]:
-        results = iter(part.plan.results)
+        results = iter(part.plan.finished())
         for texts in part.texts:
             own = [next(results) or Result("untranslated", "none", problems=(_NOT_ASKED,)) for _ in texts.segments]
             row = _row(texts, own, self.target)
@@ -280,8 +291,7 @@ def _row(texts: Texts, results: Sequence[Result], language: str) -> dict[str, An
     title = next(done) if texts.title else None
     markup = next(done) if texts.markup else None
     words = list(zip(texts.words, done, strict=True))
-    named = [("title", title), ("description", markup), *((f"{word!r}", result) for word, result in words)]
-    problems = [f"{name}: {problem}" for name, result in named if result for problem in result.problems[:1]]
+    problems = [f"{name}: {one.problems[0]}" for name, one in zip(texts.names, results, strict=True) if one.problems]
     if texts.too_long:
         problems.append(f"description: it has more than {MAX_CHARACTERS:,} characters and is not translated")
     left = sum(result.state == "untranslated" for result in results) + texts.too_long
@@ -314,7 +324,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return table.append_column("digest", pa.array(digests, pa.string())).select(LOCALIZED.names).cast(LOCALIZED)
 
 
-def _with_brands(glossary: Glossary, products: Table) -> Glossary:
+def with_brands(glossary: Glossary, products: Table) -> Glossary:
     """Vendors of the catalog stay as they are written, unless the store's own terms say otherwise."""
     vendors = pc.unique(products.arrow(["vendor"])["vendor"]).drop_null().to_pylist()
     if len(vendors) > _MOST_BRANDS:

@@ -19,7 +19,7 @@ from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import read_knowledge
-from pipeline.listings.open_texts import left_open, note_open
+from pipeline.listings.open_texts import DECISION, MOST_TEXT, UNTRANSLATED, by_hand, left_open, note_open, note_waiting
 from pipeline.listings.overlays import OPTIMIZED
 from pipeline.listings.paying import payer
 from pipeline.partitions import store_marketplaces
@@ -68,6 +68,7 @@ def optimized_products(
         if not (cell.connection.export_settings.use_ai_optimization or export_options.ai is True):
             with workspace.connect() as connection:
                 note_open(connection, cell.store.id, cell.site.key, TASK, {})
+                note_waiting(connection, cell.store.id, cell.site.key, DECISION, 0)
             yield dg.Output(stage(folder, NAME, empty_frame(OPTIMIZED), OPTIMIZED, {}), metadata={"optimized": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
@@ -88,6 +89,7 @@ def optimized_products(
             with asking(context, workspace, f"better texts of {cell.store.key} on {cell.site.key}") if pays else nullcontext():
                 table, outcome = work.write(folder, import_id, account if pays else None, report)
             spent = spending(connection, run_id=context.run.run_id, task=TASK)
+            note_waiting(connection, cell.store.id, cell.site.key, DECISION, outcome.states["suggested"])
             if not export_options.dry_run:
                 note_open(connection, cell.store.id, cell.site.key, TASK, left_open(table.open()))
             if spent.calls or outcome.received or outcome.stopped:
@@ -95,7 +97,10 @@ def optimized_products(
                 waiting = outcome.states["suggested"]
                 subject = f"better texts for {cell.store.key} on {cell.site.key}: {waiting} products wait for a decision"
                 notify(connection, cell.store.id, "texts_suggested", context.run.run_id, subject, told)
-    place = f"{cell.store.key} {cell.site.key}"
+    place, left = f"{cell.store.key} {cell.site.key}", left_open(table.open())
+    first = (
+        f"{by_hand(cell.store.key, cell.site.language)} for those that wait for a translation; " if UNTRANSLATED in left else ""
+    )
     yield dg.Output(
         table,
         metadata={
@@ -106,7 +111,7 @@ def optimized_products(
             "refused_because": meta.counts(Counter(dict(outcome.problems.most_common(_SAMPLE))), "problem"),
             "score_before": meta.picture(score_histogram_svg(outcome.before), "Products by score, as they are"),
             "score_after": meta.picture(score_histogram_svg(outcome.after), "Products by score, with all that is suggested"),
-            "left_open": dict(left_open(table.open()).most_common(meta.MAX_ROWS)),
+            "left_open": meta.counts(left, "why", MOST_TEXT),
             "products_refused": outcome.refused.total(),
             "most_refused_because": next((why for why, _ in outcome.refused.most_common(1)), "none"),
             "products_reused": outcome.reused,
@@ -115,7 +120,7 @@ def optimized_products(
             "stopped": outcome.stopped or "no",
             **spent_metadata(spent),
             "suggested": meta.table(_sample(table.open())),
-            "what_to_press": f"pipeline suggestions list {place}; then accept, reject, or export and import a CSV file",
+            "what_to_press": f"{first}pipeline suggestions list {place}; then accept, reject, or export and import a CSV file",
         },
     )
 

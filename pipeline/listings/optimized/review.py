@@ -17,7 +17,7 @@ from pipeline.language.drafts import DOUBT, FIELDS, form_problems
 from pipeline.language.languages import base
 from pipeline.listings.categories.review import connected_cell, require_products
 from pipeline.listings.cell import Cell
-from pipeline.listings.open_texts import left_open
+from pipeline.listings.open_texts import DECISION, left_open, note_waiting
 from pipeline.listings.optimized.decisions import Decision, Recorded, decide, read_decisions
 from pipeline.listings.optimized.judge import limits_of
 from pipeline.listings.overlays import OPTIMIZED
@@ -107,6 +107,11 @@ class Shelf:
                     said = {**row, "category": category, "category_reason": why, **_as_decided(one, hold.get(one["field"]))}
                     if which.takes(said):
                         yield {name: said[name] for name in COLUMNS[:-1]}
+
+    def note_waiting(self) -> None:
+        """How many products still wait for a decision, for whoever looks at all connections; to be called after deciding."""
+        waiting = {row["product_id"] for row in self.rows(Which("suggested"))}
+        note_waiting(self.connection, self.cell.store.id, self.cell.site.key, DECISION, len(waiting))
 
     def why_none(self) -> str:
         """Why no row is shown, and what to do about it."""
