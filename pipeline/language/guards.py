@@ -13,7 +13,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import unescape
 
-from pipeline.language import apart, appeals, coverage, numbers, opposites, polarity, restated, structure, tongues, units
+from pipeline.language import (
+    apart,
+    appeals,
+    coverage,
+    dimensions,
+    enumerations,
+    numbers,
+    opposites,
+    polarity,
+    restated,
+    structure,
+    substances,
+    tongues,
+    units,
+)
 from pipeline.language.glossary import Glossary
 from pipeline.language.languages import base, density, lengths, scripts
 from pipeline.language.masks import bare, even, find_terms, spans
@@ -135,9 +149,10 @@ def _said(source: str, target: str, source_locale: str, target_locale: str) -> I
     yield from list(numbers.compare(source, target, source_locale, target_locale)) or units.compare(
         source, target, source_locale, target_locale
     )
-    for said in (polarity, opposites, restated, tongues):
+    for said in (polarity, opposites, substances, enumerations, restated, tongues):
         yield from said.compare(source, target, base(source_locale), base(target_locale))
-    yield from coverage.compare(source, target, source_locale, target_locale)
+    for whole in (coverage, dimensions):
+        yield from whole.compare(source, target, source_locale, target_locale)
 
 
 def _terms(source: str, target: str, kept: list[str], preferred: Mapping[str, str]) -> Iterable[str]:

@@ -236,10 +236,16 @@ def _mentioned(text: str, language: str) -> frozenset[str]:
     found: set[str] = set()
     for match in _alone(language).finditer(text):
         found |= _named(match[0])
-    for unit, spellings in lists("units")["mentions"].items():
-        if re.search(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, words(spellings)))})(?![^\W_])", text):
-            found.add(unit)
+    found.update(unit for unit, spellings in _mentions().items() if spellings.search(text))
     return frozenset(found)
+
+
+@cache
+def _mentions() -> Mapping[str, re.Pattern[str]]:
+    return {
+        unit: re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, words(spellings)))})(?![^\W_])")
+        for unit, spellings in lists("units")["mentions"].items()
+    }
 
 
 @cache

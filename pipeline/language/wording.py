@@ -24,8 +24,11 @@ _GAP = r"(?:[^\w.!?;:\n]+[^\W_]+){0,4}[^\w.!?;:\n]+"
 _SENTENCES = re.compile(r"(?:(?<=[.!?\]])|(?<=[.!?][\"'”»)*]))(?<!\b[NnLlCc][orta]\.)\s+(?![a-zß-ÿ])|(?<=[。！？])|\n+")
 
 
+@lru_cache(maxsize=1_024)
 def fold(text: str) -> str:
     """Lower case without accents, for comparing."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold().replace("’", "'"))
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
