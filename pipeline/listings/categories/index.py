@@ -1,23 +1,25 @@
 """Ranking the categories of a taxonomy by the words of a product: an inverted index over their names, in numpy.
 
 A category's own name counts most, in it the last word of each name, then its parent's, then those above. A category whose own
-name (its last word, or an alias) does not occur in the product's words only gets a share of its score.
+name (its last word, or an alias) does not occur in the product's words only gets a share of its score, and so does one whose
+name says more than the product does: not every dog collar is a "Hunting Dog Collar".
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.listings.categories.sureness import Evidence, sureness
 from pipeline.listings.categories.text import LONGEST, Query, Term, names_in, phrases, stem, words
 
 #: Bump when the same words are ranked otherwise.
-VERSION = "2"
+VERSION = "3"
 #: Weights of words by where they are in a path: the last word of the own name, its other words, parent's, those above.
 _OWN, _OWN_OTHER, _PARENT, _PARENT_OTHER, _ABOVE = 3.0, 1.6, 1.0, 0.7, 0.35
 _PHRASE, _LONG_PHRASE = 1.6, 1.9  # of two words, of three
@@ -25,8 +27,10 @@ _NOT_NAMED = 0.45
 _MISSPELLED = 0.6
 #: Shortest word whose spelling is corrected, and shortest part of a compound.
 _LONG_WORD, _PART = 5, 3
-#: How sure a score makes, found on titles that the accuracy tests do not use.
-_CEILING, _DOUBT, _SCALE = 0.99, 0.65, 9.0
+#: Candidates whose names are looked at word by word, beside those that are wanted.
+_LOOKED_AT = 40
+#: Least share of the best score with which a category below the best one goes before it.
+_BELOW = 0.15
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,18 @@ class Words:
 
 @dataclass(frozen=True)
 class Match:
-    """A category (its row) that fits, how sure that is (0-1), the product's words that say so, telling ones first, and the
-    score, of which only the proportions within one ranking mean something."""
+    """A category (its row) that fits, how sure that is (0-1), the words that say so, telling ones first, and the score, of which
+    only the proportions within one ranking mean something."""
 
     row: int
     confidence: float
-    because: tuple[str, ...]
+    because: tuple[Term, ...]
     score: float
+
+    @property
+    def implied(self) -> bool:
+        """Whether it rests on words that are not the product's own."""
+        return any(term.implied for term in self.because)
 
 
 @dataclass(frozen=True)
@@ -60,9 +69,10 @@ class Index:
 
     def __init__(self, paths: Sequence[tuple[str, ...]], aliases: Mapping[int, Sequence[str]], given: Words) -> None:
         self._paths = paths
+        self._aliases = {row: [_alias(alias) for alias in found] for row, found in aliases.items()}
         self.plain = frozenset(stem(word) for word in given.plain)
         self._share = np.array([_share(path, given.rare) for path in paths])
-        documents = [_document(path, aliases.get(row, ())) for row, path in enumerate(paths)]
+        documents = [_document(path, self._aliases.get(row, ())) for row, path in enumerate(paths)]
         count: dict[str, int] = {}
         for weights, _, _ in documents:
             for phrase in weights:
@@ -87,10 +97,29 @@ class Index:
             scores[found.rows] += found.weights * (term.weight * self._telling[phrase])
             named[found.rows[found.naming]] = True
         scores *= self._share * np.where(named, 1.0, _NOT_NAMED)
-        best = np.argsort(-scores, kind="stable")[: most + 20]
+        best = np.argsort(-scores, kind="stable")[: most + _LOOKED_AT]
         best = best[scores[best] > 0]
+        if not len(best):
+            return []
+        said = {word for phrases_ in (query.terms, terms) for phrase in phrases_ for word in phrase.split()}
+        parts = np.array([self._said_of(int(row), said, terms) for row in best])
+        scores[best] *= parts**2
+        order = np.argsort(-scores[best], kind="stable")
+        best, parts = best[order], parts[order]
+        below = self._below(best, scores, parts)
+        if below > 0:  # as good as the branch that it is in
+            scores[best[below]] = scores[best[0]]
+            order = np.array([below, *(place for place in range(len(best)) if place != below)])
+            best, parts = best[order], parts[order]
+        sure = round(sureness(self._evidence(query, terms, scores, best, bool(parts[0] == 1))), 3)
+        shares = scores[best] / scores[best[0]]
         return [
-            Match(int(row), self._confidence(scores, best, position), self._because(terms, int(row)), float(scores[row]))
+            Match(
+                int(row),
+                sure if position == 0 else round(min(sure, 0.5) * float(shares[position]), 3),
+                self._because(terms, int(row)),
+                float(scores[row]),
+            )
             for position, row in enumerate(best[:most])
         ]
 
@@ -125,7 +154,7 @@ class Index:
                 elif meant is None and phrase not in query.spelled:
                     meant = self._corrected(phrase)
                     if meant is not None and meant not in terms:
-                        yield meant, Term(term.weight * _MISSPELLED, f"{term.written} (misspelled?)")
+                        yield meant, replace(term, weight=term.weight * _MISSPELLED, meant=meant)
 
     def _parted(self, word: str) -> str | None:
         for cut in range(_PART, len(word) - _PART + 1):
@@ -141,35 +170,85 @@ class Index:
         found = next((self._near[near] for near in _shortened(word) if near in self._near), None)
         return found if found is not None and abs(len(found) - len(word)) <= 1 else None
 
-    def _confidence(self, scores: npt.NDArray[Any], best: npt.NDArray[np.int64], position: int) -> float:
-        """Of how far the best one is above the next that is not its parent, child or sibling; the others are less sure."""
+    def _said_of(self, row: int, said: Collection[str], terms: Mapping[str, Term]) -> float:
+        """How much of one of the category's names the product says: 1 for all of it."""
+        if any(" ".join(alias) in terms for alias in self._aliases.get(row, ())):
+            return 1.0
+        return max(self._share_of(stems, said) for stems in names_in(self._paths[row][-1]))
+
+    def _below(self, best: npt.NDArray[np.int64], scores: npt.NDArray[Any], parts: npt.NDArray[np.float64]) -> int:
+        """The place of a category below the best one that is said by its whole name, in words that the best one does not have: a
+        product type may only name the department. 0 where there is none."""
+        top = int(best[0])
+        branch, own = self._paths[top], self._own(top)
+        for place in range(1, len(best)):
+            row = int(best[place])
+            if parts[place] == 1 and self._paths[row][: len(branch)] == branch and scores[row] >= _BELOW * scores[top]:
+                if any(own.isdisjoint(stems) for stems in names_in(self._paths[row][-1])):
+                    return place
+        return 0
+
+    def _own(self, row: int) -> set[str]:
+        """The words of its path."""
+        return {word for name in self._paths[row] for stems in names_in(name) for word in stems}
+
+    def _share_of(self, stems: Sequence[str], said: Collection[str]) -> float:
+        worth = [self._telling.get(word, self._most_telling) for word in stems]
+        found = sum(one for word, one in zip(stems, worth, strict=True) if word in said)
+        return 1.0 if all(word in said for word in stems) else found / sum(worth)
+
+    def _evidence(
+        self,
+        query: Query,
+        terms: Mapping[str, Term],
+        scores: npt.NDArray[Any],
+        best: npt.NDArray[np.int64],
+        complete: bool,
+    ) -> Evidence:
         top = int(best[0])
         rival = next((row for row in best[1:] if not self.related(int(row), top)), None)
-        margin = 1.0 if rival is None else float((scores[top] - scores[rival]) / scores[top])
-        strength = float(scores[top]) * (0.5 + margin) / self._most_telling
-        sure = _CEILING - _DOUBT * math.exp(-strength * 8.57 / _SCALE)
-        return round(sure if position == 0 else min(sure, 0.5) * float(scores[best[position]] / scores[top]), 3)
+        own = self._own(top)
+        own.update(word for alias in self._aliases.get(top, ()) if " ".join(alias) in terms for word in alias)
+        worth = {
+            word: term.weight * self._telling.get(word, self._most_telling)
+            for word, term in query.terms.items()
+            if word.isalpha() and not term.implied
+        }
+        explained = sum(one for word, one in worth.items() if word in own)
+        because = self._because(terms, top)
+        return Evidence(
+            strength=float(scores[top]) / self._most_telling,
+            margin=1.0 if rival is None else float((scores[top] - scores[rival]) / scores[top]),
+            complete=complete,
+            explained=explained / (sum(worth.values()) or 1.0),
+            contradicted=any(word in self._postings and word not in own for word in query.kinds),
+            corrected=bool(because[0].meant),
+        )
 
     def related(self, row: int, other: int) -> bool:
         """Whether two categories are the same, siblings, or one above the other."""
         one, two = self._paths[row], self._paths[other]
         return one[:-1] == two[:-1] or one == two[: len(one)] or two == one[: len(two)]
 
-    def _because(self, terms: Mapping[str, Term], row: int) -> tuple[str, ...]:
+    def _because(self, terms: Mapping[str, Term], row: int) -> tuple[Term, ...]:
         worth = []
         for phrase, term in terms.items():
             found = self._postings[phrase]
             place = np.searchsorted(found.rows, row)
             if place < len(found.rows) and found.rows[place] == row:
-                worth.append((float(found.weights[place]) * term.weight * self._telling[phrase], term.written))
-        shown: list[str] = []
-        for _, written in sorted(worth, key=lambda one: (-one[0], one[1])):
-            if not any(written in one or one in written for one in shown):
-                shown.append(written)
+                worth.append((float(found.weights[place]) * term.weight * self._telling[phrase], term))
+        shown: list[Term] = []
+        for _, term in sorted(worth, key=lambda one: (-one[0], one[1].written)):
+            if not any(term.written in one.written or one.written in term.written for one in shown):
+                shown.append(term)
         return tuple(shown[:3])
 
 
-def _document(path: tuple[str, ...], aliases: Sequence[str]) -> tuple[dict[str, float], set[str], set[str]]:
+def _alias(written: str) -> list[str]:
+    return [stem(word) for word in words(written)][:LONGEST]
+
+
+def _document(path: tuple[str, ...], aliases: Sequence[Sequence[str]]) -> tuple[dict[str, float], set[str], set[str]]:
     """Weights of a category's phrases, those that name it, and the words of its path (which make its length)."""
     weights: dict[str, float] = {}
     named: set[str] = set()
@@ -190,9 +269,8 @@ def _document(path: tuple[str, ...], aliases: Sequence[str]) -> tuple[dict[str, 
                     add(phrase, last * (_PHRASE if phrase.count(" ") == 1 else _LONG_PHRASE))
     own = {word for word in weights if " " not in word}
     for alias in aliases:
-        stems = [stem(word) for word in words(alias)][:LONGEST]
-        add(" ".join(stems), _OWN * (1.0, _PHRASE, _LONG_PHRASE)[len(stems) - 1])
-        named.add(" ".join(stems))
+        add(" ".join(alias), _OWN * (1.0, _PHRASE, _LONG_PHRASE)[len(alias) - 1])
+        named.add(" ".join(alias))
     return weights, named, own
 
 
