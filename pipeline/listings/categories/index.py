@@ -101,24 +101,24 @@ class Index:
         best = best[scores[best] > 0]
         if not len(best):
             return []
-        said = {word for phrases_ in (query.terms, terms) for phrase in phrases_ for word in phrase.split()}
+        said = {word for found in (query.terms, terms) for phrase in found for word in phrase.split()}
         parts = np.array([self._said_of(int(row), said, terms) for row in best])
-        scores[best] *= parts**2
-        order = np.argsort(-scores[best], kind="stable")
-        best, parts = best[order], parts[order]
-        below = self._below(best, scores, parts)
+        ranked = scores[best] * parts**2
+        order = np.argsort(-ranked, kind="stable")
+        below = self._below(best[order], ranked[order], parts[order])
         if below > 0:  # as good as the branch that it is in
-            scores[best[below]] = scores[best[0]]
-            order = np.array([below, *(place for place in range(len(best)) if place != below)])
-            best, parts = best[order], parts[order]
-        sure = round(sureness(self._evidence(query, terms, scores, best, bool(parts[0] == 1))), 3)
-        shares = scores[best] / scores[best[0]]
+            chosen = order[below]
+            ranked[chosen], scores[best[chosen]] = ranked[order[0]], scores[best[order[0]]]
+            order = np.concatenate([[chosen], np.delete(order, below)])
+        best, ranked = best[order], ranked[order]
+        sure = sureness(self._evidence(query, terms, scores, best, complete=bool(parts[order[0]] == 1)))
+        shares = ranked / ranked[0]
         return [
             Match(
                 int(row),
-                sure if position == 0 else round(min(sure, 0.5) * float(shares[position]), 3),
+                round(sure if position == 0 else min(sure, 0.5) * float(shares[position]), 3),
                 self._because(terms, int(row)),
-                float(scores[row]),
+                float(ranked[position]),
             )
             for position, row in enumerate(best[:most])
         ]
@@ -176,16 +176,19 @@ class Index:
             return 1.0
         return max(self._share_of(stems, said) for stems in names_in(self._paths[row][-1]))
 
-    def _below(self, best: npt.NDArray[np.int64], scores: npt.NDArray[Any], parts: npt.NDArray[np.float64]) -> int:
+    def _below(self, best: npt.NDArray[np.int64], ranked: npt.NDArray[Any], parts: npt.NDArray[np.float64]) -> int:
         """The place of a category below the best one that is said by its whole name, in words that the best one does not have: a
         product type may only name the department. 0 where there is none."""
-        top = int(best[0])
-        branch, own = self._paths[top], self._own(top)
+        branch, own = self._paths[int(best[0])], self._own(int(best[0]))
         for place in range(1, len(best)):
-            row = int(best[place])
-            if parts[place] == 1 and self._paths[row][: len(branch)] == branch and scores[row] >= _BELOW * scores[top]:
-                if any(own.isdisjoint(stems) for stems in names_in(self._paths[row][-1])):
-                    return place
+            path = self._paths[int(best[place])]
+            if (
+                path[: len(branch)] == branch
+                and parts[place] == 1
+                and ranked[place] >= _BELOW * ranked[0]
+                and any(own.isdisjoint(stems) for stems in names_in(path[-1]))
+            ):
+                return place
         return 0
 
     def _own(self, row: int) -> set[str]:
@@ -198,15 +201,10 @@ class Index:
         return 1.0 if all(word in said for word in stems) else found / sum(worth)
 
     def _evidence(
-        self,
-        query: Query,
-        terms: Mapping[str, Term],
-        scores: npt.NDArray[Any],
-        best: npt.NDArray[np.int64],
-        complete: bool,
+        self, query: Query, terms: Mapping[str, Term], scores: npt.NDArray[Any], best: npt.NDArray[np.int64], complete: bool
     ) -> Evidence:
         top = int(best[0])
-        rival = next((row for row in best[1:] if not self.related(int(row), top)), None)
+        rival = max((float(scores[row]) for row in best[1:] if not self.related(int(row), top)), default=0.0)
         own = self._own(top)
         own.update(word for alias in self._aliases.get(top, ()) if " ".join(alias) in terms for word in alias)
         worth = {
@@ -215,14 +213,13 @@ class Index:
             if word.isalpha() and not term.implied
         }
         explained = sum(one for word, one in worth.items() if word in own)
-        because = self._because(terms, top)
         return Evidence(
             strength=float(scores[top]) / self._most_telling,
-            margin=1.0 if rival is None else float((scores[top] - scores[rival]) / scores[top]),
+            margin=1 - rival / float(scores[top]),
             complete=complete,
             explained=explained / (sum(worth.values()) or 1.0),
             contradicted=any(word in self._postings and word not in own for word in query.kinds),
-            corrected=bool(because[0].meant),
+            corrected=bool(self._because(terms, top)[0].meant),
         )
 
     def related(self, row: int, other: int) -> bool:

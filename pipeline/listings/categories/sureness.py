@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 #: Of a logistic curve that was fitted, and then lowered until 97 of 100 were right above 0.9: docs/decisions/0023 has the titles.
-_BASE, _LEAD, _EXPLAINED, _CONTRADICTED = 1.8, 0.68, 0.76, -1.23
+_BASE, _LEAD, _EXPLAINED, _CONTRADICTED = 2.0, 0.62, 0.57, -1.35
 #: However telling it is, words make nothing certain; and what is only half said is no more than a suggestion.
 _CEILING, _DOUBTFUL = 0.99, 0.8
 #: Less of a lead over the next one, or less of the product's words, is half said too.
@@ -18,7 +18,7 @@ class Evidence:
     """What the words of a product say for the best category, and against it."""
 
     strength: float  # its score, in most telling words
-    margin: float  # share of its score by which it leads the next one that is not its parent, child or sibling
+    margin: float  # share of its score by which it leads all that are not its parent, child or sibling, however much they add
     complete: bool  # the product says one of its names to the last word, not only a part
     explained: float  # share of the product's words, by weight, that are in its path
     contradicted: bool  # nothing in its path is what the store says the product is
