@@ -24,11 +24,13 @@ VERSION = "3"
 _OWN, _OWN_OTHER, _PARENT, _PARENT_OTHER, _ABOVE = 3.0, 1.6, 1.0, 0.7, 0.35
 _PHRASE, _LONG_PHRASE = 1.6, 1.9  # of two words, of three
 _NOT_NAMED = 0.45
+#: Least part of a name that counts as said: of some, only the names of those above are.
+_UNSAID = 0.3
 _MISSPELLED = 0.6
 #: Shortest word whose spelling is corrected, and shortest part of a compound.
 _LONG_WORD, _PART = 5, 3
 #: Candidates whose names are looked at word by word, beside those that are wanted.
-_LOOKED_AT = 40
+_LOOKED_AT = 20
 #: Least share of the best score with which a category below the best one goes before it.
 _BELOW = 0.15
 
@@ -69,7 +71,7 @@ class Index:
 
     def __init__(self, paths: Sequence[tuple[str, ...]], aliases: Mapping[int, Sequence[str]], given: Words) -> None:
         self._paths = paths
-        self._aliases = {row: [_alias(alias) for alias in found] for row, found in aliases.items()}
+        self._aliases = {row: [" ".join(_alias(alias)) for alias in found] for row, found in aliases.items()}
         self.plain = frozenset(stem(word) for word in given.plain)
         self._share = np.array([_share(path, given.rare) for path in paths])
         documents = [_document(path, self._aliases.get(row, ())) for row, path in enumerate(paths)]
@@ -79,6 +81,7 @@ class Index:
                 count[phrase] = count.get(phrase, 0) + 1
         self._telling = {phrase: math.log(1 + len(paths) / (1 + n)) for phrase, n in count.items()}
         self._most_telling = math.log(1 + len(paths) / 2)
+        self._names = [[self._shares(stems) for stems in names_in(path[-1])] for path in paths]
         self._postings = self._post(documents)
         self._near: dict[str, str] | None = None
 
@@ -91,37 +94,47 @@ class Index:
     def rank(self, query: Query, most: int = 5) -> list[Match]:
         """The best categories, the best first; none without a known word."""
         terms = dict(self._known(query))
-        scores, named = np.zeros(len(self._paths)), np.zeros(len(self._paths), dtype=bool)
-        for phrase, term in terms.items():
-            found = self._postings[phrase]
-            scores[found.rows] += found.weights * (term.weight * self._telling[phrase])
-            named[found.rows[found.naming]] = True
-        scores *= self._share * np.where(named, 1.0, _NOT_NAMED)
+        scores = self._scores(terms)
         best = np.argsort(-scores, kind="stable")[: most + _LOOKED_AT]
         best = best[scores[best] > 0]
         if not len(best):
             return []
         said = {word for found in (query.terms, terms) for phrase in found for word in phrase.split()}
         parts = np.array([self._said_of(int(row), said, terms) for row in best])
-        ranked = scores[best] * parts**2
+        ranked = scores[best] * np.maximum(parts, _UNSAID) ** 2
         order = np.argsort(-ranked, kind="stable")
-        below = self._below(best[order], ranked[order], parts[order])
-        if below > 0:  # as good as the branch that it is in
-            chosen = order[below]
-            ranked[chosen], scores[best[chosen]] = ranked[order[0]], scores[best[order[0]]]
+        if below := self._below(best[order], ranked[order], parts[order]):  # as good as the branch that it is in
+            branch, chosen = order[0], order[below]
+            ranked[chosen], scores[best[chosen]] = ranked[branch], scores[best[branch]]
             order = np.concatenate([[chosen], np.delete(order, below)])
-        best, ranked = best[order], ranked[order]
-        sure = sureness(self._evidence(query, terms, scores, best, complete=bool(parts[order[0]] == 1)))
+        best, parts, ranked = best[order], parts[order], ranked[order]
+        because = self._because(terms, best[:most])
+        sure = sureness(self._evidence(query, terms, scores, best, parts, because[0]))
         shares = ranked / ranked[0]
         return [
             Match(
                 int(row),
-                round(sure if position == 0 else min(sure, 0.5) * float(shares[position]), 3),
-                self._because(terms, int(row)),
-                float(ranked[position]),
+                round(sure if place == 0 else min(sure, 0.5) * float(shares[place]), 3),
+                because[place],
+                float(ranked[place]),
             )
-            for position, row in enumerate(best[:most])
+            for place, row in enumerate(best[:most])
         ]
+
+    def _scores(self, terms: Mapping[str, Term]) -> npt.NDArray[np.float64]:
+        """One of each category, by all words that are in its path."""
+        scores, named = np.zeros(len(self._paths)), np.zeros(len(self._paths), dtype=bool)
+        for phrase, term in terms.items():
+            found = self._postings[phrase]
+            scores[found.rows] += found.weights * (term.weight * self._telling[phrase])
+            named[found.rows[found.naming]] = True
+        scores *= self._share * np.where(named, 1.0, _NOT_NAMED)
+        return scores
+
+    def _shares(self, stems: Sequence[str]) -> dict[str, float]:
+        """How much of a name each of its words is."""
+        worth = {word: self._telling[word] for word in stems}
+        return {word: one / sum(worth.values()) for word, one in worth.items()}
 
     def _post(self, documents: Sequence[tuple[dict[str, float], set[str], set[str]]]) -> dict[str, _Postings]:
         gathered: dict[str, tuple[list[int], list[float], list[bool]]] = {}
@@ -171,10 +184,16 @@ class Index:
         return found if found is not None and abs(len(found) - len(word)) <= 1 else None
 
     def _said_of(self, row: int, said: Collection[str], terms: Mapping[str, Term]) -> float:
-        """How much of one of the category's names the product says: 1 for all of it."""
-        if any(" ".join(alias) in terms for alias in self._aliases.get(row, ())):
+        """How much of one of the category's names the product says, by how telling its words are: 1 for all of it."""
+        if any(alias in terms for alias in self._aliases.get(row, ())):
             return 1.0
-        return max(self._share_of(stems, said) for stems in names_in(self._paths[row][-1]))
+        most = 0.0
+        for name in self._names[row]:
+            left = sum([share for word, share in name.items() if word not in said])
+            if not left:
+                return 1.0
+            most = max(most, 1 - left)
+        return most
 
     def _below(self, best: npt.NDArray[np.int64], ranked: npt.NDArray[Any], parts: npt.NDArray[np.float64]) -> int:
         """The place of a category below the best one that is said by its whole name, in words that the best one does not have: a
@@ -186,7 +205,7 @@ class Index:
                 path[: len(branch)] == branch
                 and parts[place] == 1
                 and ranked[place] >= _BELOW * ranked[0]
-                and any(own.isdisjoint(stems) for stems in names_in(path[-1]))
+                and any(own.isdisjoint(name) for name in self._names[int(best[place])])
             ):
                 return place
         return 0
@@ -195,18 +214,20 @@ class Index:
         """The words of its path."""
         return {word for name in self._paths[row] for stems in names_in(name) for word in stems}
 
-    def _share_of(self, stems: Sequence[str], said: Collection[str]) -> float:
-        worth = [self._telling.get(word, self._most_telling) for word in stems]
-        found = sum(one for word, one in zip(stems, worth, strict=True) if word in said)
-        return 1.0 if all(word in said for word in stems) else found / sum(worth)
-
     def _evidence(
-        self, query: Query, terms: Mapping[str, Term], scores: npt.NDArray[Any], best: npt.NDArray[np.int64], complete: bool
+        self,
+        query: Query,
+        terms: Mapping[str, Term],
+        scores: npt.NDArray[np.float64],
+        best: npt.NDArray[np.int64],
+        parts: npt.NDArray[np.float64],
+        because: Sequence[Term],
     ) -> Evidence:
+        """For the first of `best`."""
         top = int(best[0])
         rival = max((float(scores[row]) for row in best[1:] if not self.related(int(row), top)), default=0.0)
         own = self._own(top)
-        own.update(word for alias in self._aliases.get(top, ()) if " ".join(alias) in terms for word in alias)
+        own.update(word for alias in self._aliases.get(top, ()) if alias in terms for word in alias.split())
         worth = {
             word: term.weight * self._telling.get(word, self._most_telling)
             for word, term in query.terms.items()
@@ -216,10 +237,10 @@ class Index:
         return Evidence(
             strength=float(scores[top]) / self._most_telling,
             margin=1 - rival / float(scores[top]),
-            complete=complete,
+            complete=bool(parts[0] == 1),
             explained=explained / (sum(worth.values()) or 1.0),
             contradicted=any(word in self._postings and word not in own for word in query.kinds),
-            corrected=bool(self._because(terms, top)[0].meant),
+            corrected=bool(because[0].meant),
         )
 
     def related(self, row: int, other: int) -> bool:
@@ -227,25 +248,30 @@ class Index:
         one, two = self._paths[row], self._paths[other]
         return one[:-1] == two[:-1] or one == two[: len(one)] or two == one[: len(two)]
 
-    def _because(self, terms: Mapping[str, Term], row: int) -> tuple[Term, ...]:
-        worth = []
+    def _because(self, terms: Mapping[str, Term], best: npt.NDArray[np.int64]) -> list[tuple[Term, ...]]:
+        """The words that say each of these categories, telling ones first, none inside another."""
+        worth: list[list[tuple[float, str, Term]]] = [[] for _ in best]
         for phrase, term in terms.items():
             found = self._postings[phrase]
-            place = np.searchsorted(found.rows, row)
-            if place < len(found.rows) and found.rows[place] == row:
-                worth.append((float(found.weights[place]) * term.weight * self._telling[phrase], term))
-        shown: list[Term] = []
-        for _, term in sorted(worth, key=lambda one: (-one[0], one[1].written)):
-            if not any(term.written in one.written or one.written in term.written for one in shown):
-                shown.append(term)
-        return tuple(shown[:3])
+            places = np.minimum(np.searchsorted(found.rows, best), len(found.rows) - 1)
+            for number in np.flatnonzero(found.rows[places] == best):
+                value = -float(found.weights[places[number]]) * term.weight * self._telling[phrase]
+                worth[number].append((value, term.written, term))
+        because = []
+        for one in worth:
+            shown: list[Term] = []
+            for _, written, term in sorted(one, key=lambda found: found[:2]):
+                if not any(written in other.written or other.written in written for other in shown):
+                    shown.append(term)
+            because.append(tuple(shown[:3]))
+        return because
 
 
 def _alias(written: str) -> list[str]:
     return [stem(word) for word in words(written)][:LONGEST]
 
 
-def _document(path: tuple[str, ...], aliases: Sequence[Sequence[str]]) -> tuple[dict[str, float], set[str], set[str]]:
+def _document(path: tuple[str, ...], aliases: Sequence[str]) -> tuple[dict[str, float], set[str], set[str]]:
     """Weights of a category's phrases, those that name it, and the words of its path (which make its length)."""
     weights: dict[str, float] = {}
     named: set[str] = set()
@@ -266,8 +292,8 @@ def _document(path: tuple[str, ...], aliases: Sequence[Sequence[str]]) -> tuple[
                     add(phrase, last * (_PHRASE if phrase.count(" ") == 1 else _LONG_PHRASE))
     own = {word for word in weights if " " not in word}
     for alias in aliases:
-        add(" ".join(alias), _OWN * (1.0, _PHRASE, _LONG_PHRASE)[len(alias) - 1])
-        named.add(" ".join(alias))
+        add(alias, _OWN * (1.0, _PHRASE, _LONG_PHRASE)[alias.count(" ")])
+        named.add(alias)
     return weights, named, own
 
 

@@ -78,7 +78,7 @@ class Proposer:
     def propose(self, product: Mapping[str, Any], rule: int) -> Proposal:
         """For a row of quality.schema.FIXED_PRODUCTS; `rule` is the number of the first rule that matches, or -1."""
         query = self.ranker.query(product) if self._ranks else None
-        places = self.ranker.places(product, query, MOST_CANDIDATES)
+        places = self.ranker.places(product, query, MOST_CANDIDATES if self._crosses else 1)
         place = places[0] if places else None
         found = self._decided(product, rule, place) or self._guessed(product, query, places)
         if place is None:
@@ -98,6 +98,11 @@ class Proposer:
         Shopify's. Ranking is most of the work."""
         of_taxonomy = any(scope == "taxonomy" for scope, _ in self.decisions.accepted)
         return self.file is not None or bool(self.suggested) or of_taxonomy
+
+    @cached_property
+    def _crosses(self) -> bool:
+        """Whether the file has Google's taxonomy, of which Shopify's says the numbers."""
+        return self.file is not None and self.file.is_google
 
     def _decided(self, product: Mapping[str, Any], rule: int, place: Place | None) -> Proposal | None:
         """By people, beforehand."""
@@ -145,7 +150,7 @@ class Proposer:
     def _crossed(self, places: Sequence[Place], refused: frozenset[str]) -> Proposal | None:
         """Google's number for where it belongs in Shopify's taxonomy, if the file has Google's taxonomy: as sure as that is."""
         file, google = self.file, shopify().google
-        if file is None or not places or google[places[0].row] not in file.by_id or not file.is_google:
+        if file is None or not self._crosses or not places or google[places[0].row] not in file.by_id:
             return None
         places = [one for one in places if google[one.row] in file.by_id and google[one.row] not in refused]
         if not places:
@@ -250,7 +255,7 @@ def _why(match: Match, place: Place | None) -> str:
 
 def _chained(match: Match, place: Place | None) -> float:
     """What rests on a guess is no surer than that."""
-    return match.confidence if place is None or not match.implied else round(match.confidence * place.confidence, 3)
+    return match.confidence if place is None or not match.implied else min(match.confidence, place.confidence)
 
 
 @lru_cache(maxsize=512)
