@@ -18,7 +18,7 @@ from pipeline.listings.categories.decisions import Decisions, Scope, key_of
 from pipeline.listings.categories.index import Match
 from pipeline.listings.categories.ranker import LEAF, Place, Ranker, quoted
 from pipeline.listings.categories.taxonomy import Taxonomy, shipped_words, shopify
-from pipeline.listings.categories.text import Query
+from pipeline.listings.categories.text import Query, names_in, stem, words
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this module decides otherwise about the same product.
@@ -28,6 +28,7 @@ MOST_CANDIDATES = 10
 _HELPFUL = 0.6
 _PARENT = 0.4  # weight of the words of the category above the one in Shopify's taxonomy
 _MOST_REASON = 400
+_OTHERWISE = 0.8  # as sure at most is a guess that Shopify's taxonomy has another name for
 #: How sure the first of a marketplace's own suggestions is, alone and among others, where its name shares no word.
 _ALONE, _FIRST = 0.8, 0.5
 
@@ -145,7 +146,18 @@ class Proposer:
             return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
         candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
         reason = f"{_why(left[0], place)}{self.ranker.weak(self.file)}"
-        return self._judged(*candidates[0], _chained(left[0], place), "lexical", reason, candidates)
+        return self._judged(
+            *candidates[0], self._sure(left[0], self.file.paths[left[0].row], place), "lexical", reason, candidates
+        )
+
+    def _sure(self, match: Match, path: Sequence[str], place: Place | None) -> float:
+        """Of the category at `path`: no surer than where the same words put it among all that is sold, as a file with little in it
+        has nothing to mistake it for. And no more than a suggestion where that is called otherwise."""
+        if place is None or place.own or place.weak:
+            return match.confidence
+        said = {stem(word) for name in path for word in words(name)}
+        alike = any(stems[-1] in said for stems in names_in(self.ranker.names.paths[place.row][-1]))
+        return min(match.confidence, place.confidence, 1.0 if alike else _OTHERWISE)
 
     def _crossed(self, places: Sequence[Place], refused: frozenset[str]) -> Proposal | None:
         """Google's number for where it belongs in Shopify's taxonomy, if the file has Google's taxonomy: as sure as that is."""
@@ -172,7 +184,7 @@ class Proposer:
         matches = _small_index(tuple(names)).rank(query, len(names))
         order = list(dict.fromkeys([*(match.row for match in matches), *range(len(names))]))
         least = _ALONE if len(names) == 1 else _FIRST
-        sure = max(least, _chained(matches[0], place)) if matches else least
+        sure = max(least, self._sure(matches[0], names[matches[0].row].split(">"), place)) if matches else least
         said = f", {_why(matches[0], place)}" if matches else ""
         candidates = [(suggested[row], names[row]) for row in order]
         found = self._judged(*candidates[0], sure, "marketplace", f"suggested by {self.site} for its title{said}", candidates)
@@ -251,11 +263,6 @@ def _why(match: Match, place: Place | None) -> str:
         return own
     implied = f"the name of {shopify().full(place.row)}, where it belongs {_said(place)}"
     return f"{own}, and {implied}" if own else implied
-
-
-def _chained(match: Match, place: Place | None) -> float:
-    """What rests on a guess is no surer than that."""
-    return match.confidence if place is None or not match.implied else min(match.confidence, place.confidence)
 
 
 @lru_cache(maxsize=512)
