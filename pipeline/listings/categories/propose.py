@@ -146,14 +146,13 @@ class Proposer:
             return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
         candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
         reason = f"{_why(left[0], place)}{self.ranker.weak(self.file)}"
-        return self._judged(
-            *candidates[0], self._sure(left[0], self.file.paths[left[0].row], place), "lexical", reason, candidates
-        )
+        sure = self._sure(left[0], self.file.paths[left[0].row], place)
+        return self._judged(*candidates[0], sure, "lexical", reason, candidates)
 
     def _sure(self, match: Match, path: Sequence[str], place: Place | None) -> float:
-        """Of the category at `path`: no surer than where the same words put it among all that is sold, as a file with little in it
-        has nothing to mistake it for. And no more than a suggestion where that is called otherwise."""
-        if place is None or place.own or place.weak:
+        """Of the category at `path`: no surer than where the same words put it among all that is sold, as a file with little in
+        it has nothing to mistake it for. And no more than a suggestion where that is called otherwise."""
+        if place is None or self.ranker.weak(self.ranker.names):
             return match.confidence
         said = {stem(word) for name in path for word in words(name)}
         alike = any(stems[-1] in said for stems in names_in(self.ranker.names.paths[place.row][-1]))
