@@ -226,19 +226,22 @@ class Index:
         """For the first of `best`."""
         top = int(best[0])
         rival = max((float(scores[row]) for row in best[1:] if not self.related(int(row), top)), default=0.0)
-        own = self._own(top)
-        own.update(word for alias in self._aliases.get(top, ()) if alias in terms for word in alias.split())
+        aliases = self._aliases.get(top, ())
+        own = self._own(top).union(word for alias in aliases if alias in terms for word in alias.split())
+        heads = {list(name)[-1] for name in self._names[top]}.union(alias.split()[-1] for alias in aliases)
         worth = {
             word: term.weight * self._telling.get(word, self._most_telling)
             for word, term in query.terms.items()
             if word.isalpha() and not term.implied
         }
+        known = sum(word in self._postings for word in worth)
         explained = sum(one for word, one in worth.items() if word in own)
         return Evidence(
             strength=float(scores[top]) / self._most_telling,
             margin=1 - rival / float(scores[top]),
             complete=bool(parts[0] == 1),
             explained=explained / (sum(worth.values()) or 1.0),
+            confirmed=not heads.isdisjoint(query.kinds) and 2 * known >= len(worth),
             contradicted=any(word in self._postings and word not in own for word in query.kinds),
             corrected=bool(because[0].meant),
         )

@@ -28,7 +28,7 @@ MOST_CANDIDATES = 10
 _HELPFUL = 0.6
 _PARENT = 0.4  # weight of the words of the category above the one in Shopify's taxonomy
 _MOST_REASON = 400
-_OTHERWISE = 0.8  # as sure at most is a guess that Shopify's taxonomy has another name for
+_OTHERWISE = 0.75  # as sure at most is a guess that Shopify's taxonomy has another name for
 #: How sure the first of a marketplace's own suggestions is, alone and among others, where its name shares no word.
 _ALONE, _FIRST = 0.8, 0.5
 

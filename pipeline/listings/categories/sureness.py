@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 #: Of a logistic curve that was fitted, and then lowered until 97 of 100 were right above 0.9: docs/decisions/0023 has the titles.
-_BASE, _LEAD, _EXPLAINED, _CONTRADICTED = 2.0, 0.62, 0.57, -1.35
-#: However telling it is, words make nothing certain; and what is only half said is no more than a suggestion.
-_CEILING, _DOUBTFUL = 0.99, 0.8
-#: Less of a lead over the next one, or less of the product's words, is half said too.
+_BASE, _LEAD, _EXPLAINED, _CONFIRMED, _CONTRADICTED = 2.0, 0.62, 0.57, 1.0, -1.35
+#: However telling it is, words make nothing certain; and of categories that are only half said the half was right, or less.
+_CEILING, _DOUBTFUL, _HALF_SAID = 0.99, 0.75, 0.5
+#: A smaller lead over the next one, and a smaller part of the product's words, are doubtful.
 _CLOSE, _LITTLE = 0.1, 0.2
 
 
@@ -21,6 +21,7 @@ class Evidence:
     margin: float  # share of its score by which it leads all that are not its parent, child or sibling, however much they add
     complete: bool  # the product says one of its names to the last word, not only a part
     explained: float  # share of the product's words, by weight, that are in its path
+    confirmed: bool  # its name is what the store says the product is, and most of the product's words are known
     contradicted: bool  # nothing in its path is what the store says the product is
     corrected: bool  # it rests on a word that was taken for another
 
@@ -31,7 +32,12 @@ def sureness(evidence: Evidence) -> float:
         _BASE
         + _LEAD * evidence.strength * evidence.margin
         + _EXPLAINED * math.log(max(evidence.explained, 0.01))
+        + _CONFIRMED * evidence.confirmed
         + _CONTRADICTED * evidence.contradicted
     )
-    clear = evidence.complete and not evidence.corrected and evidence.margin >= _CLOSE and evidence.explained >= _LITTLE
-    return min(_CEILING if clear else _DOUBTFUL, 1 / (1 + math.exp(-found)))
+    most = _CEILING
+    if not evidence.complete or evidence.corrected:
+        most = _HALF_SAID
+    elif evidence.margin < _CLOSE or evidence.explained < _LITTLE:
+        most = _DOUBTFUL
+    return min(most, 1 / (1 + math.exp(-found)))
