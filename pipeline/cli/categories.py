@@ -57,7 +57,7 @@ def map_(
             cell = connected_cell(connection, store, marketplace)
             if latest_import(connection, cell.store.id) is None:
                 raise PipelineError(f"{store} has no catalog yet; read it with: pipeline import {store}")
-        require_category_file(cell.connection.export_settings)
+        require_category_file(cell)
         close_dead_runs(current.instance, current.database)
         outcome = map_categories(here(current), store, marketplace, {} if ai is None else {"ai": ai})
         if outcome.error is not None:
@@ -212,7 +212,10 @@ def set_(
         ("line", "product", "not taken because"), [(one.line, one.product_id, one.reason) for one in refused[:20]],
         empty="",
     ) if refused else None  # fmt: skip
-    say(f"{count} decided; they count from the next export on (pipeline export {store} {marketplace})")
+    if count:
+        say(f"{count} decided; they count from the next export on (pipeline export {store} {marketplace})")
+    else:
+        say(f"nothing is decided; write accept or reject into the column decision of {file}")
 
 
 @app.command(epilog="Example: pipeline categories forget my-shop amazon-us --product-type T-Shirts")

@@ -66,7 +66,7 @@ def _check(current: Session, store: str, marketplace: str, approve: str | None, 
                 f"{store} is not connected to {marketplace}; connect it with: pipeline connect {store} {marketplace}"
             )
         require_running(cell)
-    require_category_file(cell.connection.export_settings)
+    require_category_file(cell)
     if cell.lane.transport == "api":
         current.vault.require_key()
     if approve is not None:

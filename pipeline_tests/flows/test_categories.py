@@ -279,7 +279,7 @@ def test_a_model_chooses_in_a_batch(unsure: Place, monkeypatch: pytest.MonkeyPat
 def test_google_s_numbers_need_no_connection(filed: Place, tmp_path: Path) -> None:
     found = filed.summary("categories", "google", "shop", "--limit", "2")
     assert len(found["categories"]) == 2 and sum(found["summary"].values()) == 30
-    assert {(row["google_category"], row["status"]) for row in found["categories"]} == {("2169", "suggested")}
+    assert {(row["google_category"], row["status"]) for row in found["categories"]} == {("2169", "guessed")}
     names = tmp_path / "google.txt"
     names.write_text("2169 - Home & Garden > Kitchen & Dining > Tableware > Drinkware > Mugs\n")
     file = tmp_path / "google.csv"
@@ -302,6 +302,10 @@ WRONG_USE = [
     (("accept", *PLACE, "--product", "p-99"), "shop has no product 'p-99'; --product takes ids as shown by: pipeline categories"),
     (("reject", *PLACE, "--product", "p-1", "--product", "SKU-1"), "shop has no product 'SKU-1'"),
     (("set", *PLACE, "CANDLE", "--product", "p-99"), "shop has no product 'p-99'"),
+    (
+        ("set", *PLACE, "CANDLE", "--taxonomy", "zz-99"),
+        "Shopify's taxonomy has no 'zz-99'; its ids are as in the column taxonomy",
+    ),
     (("set", *PLACE), "give a CATEGORY with --product"),
     (("set", *PLACE, "CANDLE"), "give a CATEGORY with --product"),
     (("set", *PLACE, "CANDLE", "--csv", "x.csv"), "give a CATEGORY with --product"),

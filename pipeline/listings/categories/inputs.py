@@ -16,8 +16,6 @@ from pipeline.listings.cell import Cell
 from pipeline.model.errors import UsageError
 from pipeline.stores.export_settings import ExportSettings
 
-_NAME_ANOTHER = "name another: pipeline connection set STORE MARKETPLACE category_file=FILE"
-
 
 def category_file(settings: ExportSettings) -> Taxonomy | None:
     """The marketplace's categories where an operator named a file of them. Raises UsageError where it is not there, BadInputError
@@ -26,11 +24,12 @@ def category_file(settings: ExportSettings) -> Taxonomy | None:
     return read_taxonomy(path) if path is not None else None
 
 
-def require_category_file(settings: ExportSettings) -> None:
+def require_category_file(cell: Cell) -> None:
     """Before a run that will read it: raises UsageError for a file that is gone."""
-    path = _category_path(settings)
+    path = _category_path(cell.connection.export_settings)
     if path is not None and not path.is_file():
-        raise UsageError(f"the category file {path} is not there (any more); put it back, or {_NAME_ANOTHER}")
+        another = f"pipeline connection set {cell.store.key} {cell.site.key} category_file=FILE"
+        raise UsageError(f"the category file {path} is not there (any more); put it back, or name another: {another}")
 
 
 def _category_path(settings: ExportSettings) -> Path | None:
@@ -38,7 +37,7 @@ def _category_path(settings: ExportSettings) -> Path | None:
         return None
     path = Path(settings.category_file)
     if not path.is_absolute():  # each command and the daemon would look for it somewhere else
-        raise UsageError(f"the category file {path} is not named by its whole path; {_NAME_ANOTHER}")
+        raise UsageError(f"the category file {path} is not named by its whole path; set the connection's category_file again")
     return path
 
 
