@@ -44,6 +44,7 @@ def map_(
     from pipeline.catalog.imports import latest_import
     from pipeline.cli.results import here
     from pipeline.language.ledger import dollars
+    from pipeline.listings.categories.inputs import require_category_file
     from pipeline.listings.categories.review import connected_cell, open_shelf
     from pipeline.listings.open_texts import read_open, sentence
     from pipeline.model.errors import PipelineError
@@ -56,6 +57,7 @@ def map_(
             cell = connected_cell(connection, store, marketplace)
             if latest_import(connection, cell.store.id) is None:
                 raise PipelineError(f"{store} has no catalog yet; read it with: pipeline import {store}")
+        require_category_file(cell)
         close_dead_runs(current.instance, current.database)
         outcome = map_categories(here(current), store, marketplace, {} if ai is None else {"ai": ai})
         if outcome.error is not None:
@@ -210,7 +212,10 @@ def set_(
         ("line", "product", "not taken because"), [(one.line, one.product_id, one.reason) for one in refused[:20]],
         empty="",
     ) if refused else None  # fmt: skip
-    say(f"{count} decided; they count from the next export on (pipeline export {store} {marketplace})")
+    if count:
+        say(f"{count} decided; they count from the next export on (pipeline export {store} {marketplace})")
+    else:
+        say(f"nothing is decided; write accept or reject into the column decision of {file}")
 
 
 @app.command(epilog="Example: pipeline categories forget my-shop amazon-us --product-type T-Shirts")
@@ -226,7 +231,7 @@ def forget(
 ) -> None:
     """Forget decisions, so that rules and guesses count again."""
     from pipeline.listings.categories import review
-    from pipeline.listings.categories.decisions import Scope
+    from pipeline.listings.categories.decisions import Scope, key_of, list_decisions
     from pipeline.model.errors import UsageError
 
     keys: dict[Scope, list[str]] = {
@@ -235,11 +240,17 @@ def forget(
     if not any(keys.values()):
         raise UsageError("say what about: --product, --product-type or --taxonomy; see: pipeline categories list --decisions")
     with session() as current, current.connect() as connection:
-        gone = review.forget(connection, review.connected_cell(connection, store, marketplace), keys, person(who, why))
+        cell = review.connected_cell(connection, store, marketplace)
+        decided = {one.key for one in list_decisions(connection, cell.store.id, cell.site.key)}  # the product may be gone
+        new = [one for one in keys["product"] if key_of("product", one) not in decided]
+        review.require_products(current.settings, cell, new, "categories list")
+        gone = review.forget(connection, cell, keys, person(who, why))
     if as_json:
         show_json({"forgotten": gone})
+    elif gone:
+        say(f"{gone} forgotten; rules and guesses count again from the next export on (pipeline export {store} {marketplace})")
     else:
-        say(f"{gone} forgotten")
+        say(f"nothing was decided about that; see: pipeline categories list {store} {marketplace} --decisions")
 
 
 @app.command(epilog="Example: pipeline categories google my-shop --names taxonomy-with-ids.en-US.txt --csv google.csv")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,12 +54,11 @@ def connect(
 
     At a terminal and without options it asks for what the marketplace needs, and says where each is found."""
     from pipeline.marketplaces import find_site
-    from pipeline.stores.assignments import parse_assignments
     from pipeline.stores.connections import connect as add
     from pipeline.stores.connections import get_connection, save_credentials
 
     market, site = find_site(marketplace)
-    assignments = parse_assignments(settings or [])
+    assignments = _assignments(settings)
     secrets = {} if credentials is None else read_credentials(credentials, market.credentials, market.name)
     with session() as current:
         from pipeline.operations.partitions import register
@@ -208,7 +209,6 @@ def set_(
 ) -> None:
     """Change settings of a connection. New credentials take the place of all the old ones."""
     from pipeline.marketplaces import find_site
-    from pipeline.stores.assignments import parse_assignments
     from pipeline.stores.connections import get_connection, require_connected, save_credentials, update
 
     if not settings and account_name is None and credentials is None and not forget:
@@ -216,7 +216,7 @@ def set_(
     if credentials is not None and forget:
         raise UsageError("--credentials and --forget-credentials exclude each other")
     market, _ = find_site(marketplace)
-    assignments = parse_assignments(settings or [])
+    assignments = _assignments(settings)
     with session() as current:
         with current.connect() as connection:
             require_connected(connection, store, marketplace)
@@ -325,8 +325,20 @@ def _decide(store: str, marketplace: str, who: str | None, why: str, as_json: bo
         say(done.sentence)
 
 
+def _assignments(settings: Sequence[str] | None) -> list[Assignment]:
+    """As typed, but files by their whole path: runs read them from other folders than this one."""
+    from pipeline.stores.assignments import parse_assignments
+
+    return [
+        replace(one, value=str(Path(one.value).expanduser().absolute()))
+        if one.path == ("category_file",) and isinstance(one.value, str) and one.value
+        else one
+        for one in parse_assignments(settings or [])
+    ]
+
+
 def _check_files(found: Connection, assignments: Sequence[Assignment]) -> None:
-    """Raises BadInputError for a file named just now that cannot be used; in the transaction that names it."""
+    """Raises UsageError or BadInputError for a file named just now that cannot be used; in the transaction that names it."""
     from pipeline.listings.categories.inputs import category_file
 
     if any(one.path == ("category_file",) for one in assignments):

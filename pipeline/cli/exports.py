@@ -55,6 +55,7 @@ def export(
 
 def _check(current: Session, store: str, marketplace: str, approve: str | None, who: str | None, why: str) -> None:
     """Wrong use and wrong configuration are told before anything runs; an approval is recorded with who gave it."""
+    from pipeline.listings.categories.inputs import require_category_file
     from pipeline.listings.cell import find_cell, require_running
     from pipeline.model.errors import UsageError
 
@@ -65,6 +66,7 @@ def _check(current: Session, store: str, marketplace: str, approve: str | None, 
                 f"{store} is not connected to {marketplace}; connect it with: pipeline connect {store} {marketplace}"
             )
         require_running(cell)
+    require_category_file(cell)
     if cell.lane.transport == "api":
         current.vault.require_key()
     if approve is not None:

@@ -29,6 +29,14 @@ def filed(shop: Place, tmp_path: Path) -> Place:
     return shop
 
 
+@pytest.fixture
+def unsure(filed: Place, tmp_path: Path) -> Place:
+    """In a file that has only special mugs."""
+    (tmp_path / "types.tsv").write_text(TYPES.replace("Mugs & Cups", "Travel Mugs"))
+    filed.cli("connection", "set", *PLACE, "category_confidence=0.9", "use_ai_optimization=false", code=0)
+    return filed
+
+
 def mapped(place: Place, *more: str) -> Any:
     return place.summary("categories", "map", *PLACE, *more)
 
@@ -141,7 +149,7 @@ def test_deciding_in_the_ui(filed: Place) -> None:
 
 def test_a_file_that_cannot_be_read_stops_the_export_with_a_sentence(filed: Place, tmp_path: Path) -> None:
     missing, before = tmp_path / "missing.tsv", filed.summary("connection", "show", *PLACE)["export_settings"]
-    named = filed.cli("connection", "set", *PLACE, f"category_file={missing}", "stock_buffer=7", code=1).error
+    named = filed.cli("connection", "set", *PLACE, f"category_file={missing}", "stock_buffer=7", code=2).error
     assert named.startswith(f"the category file {missing} cannot be read: No such file")
     assert filed.summary("connection", "show", *PLACE)["export_settings"] == before
     (tmp_path / "types.tsv").write_text("id\tname\nA\tB\nA\tC\n")
@@ -154,6 +162,26 @@ def test_a_file_that_cannot_be_read_stops_the_export_with_a_sentence(filed: Plac
     assert "types.tsv cannot be used" in filed.cli("categories", "set", *PLACE, "A", "--product", "p-1", code=1).error
 
 
+def test_a_file_that_is_gone_is_wrong_configuration(filed: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named by a part of its path it is kept by all of it, and its absence is told before a run begins."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "own.tsv").write_text("id\tname\nA\tB\n")
+    monkeypatch.chdir(tmp_path / "here")
+    filed.cli("connection", "set", *PLACE, "category_file=own.tsv", code=0)
+    monkeypatch.chdir(tmp_path)
+    kept = filed.summary("connection", "show", *PLACE)["export_settings"]["category_file"]
+    assert kept == str(tmp_path / "here" / "own.tsv")
+    filed.cli("categories", "map", *PLACE, code=0)
+    Path(kept).unlink()
+    with filed.instance() as instance:
+        runs = instance.get_runs_count()
+    for command in (("categories", "map"), ("export",)):
+        said = filed.cli(*command, *PLACE, code=2).error
+        assert said.startswith(f"the category file {kept} is not there (any more); put it back, or name another")
+    with filed.instance() as instance:
+        assert instance.get_runs_count() == runs
+
+
 def test_ebay_takes_its_numbers_from_a_file_too(shop: Place, tmp_path: Path) -> None:
     file = tmp_path / "ebay.tsv"
     file.write_text(EBAY)
@@ -163,23 +191,22 @@ def test_ebay_takes_its_numbers_from_a_file_too(shop: Place, tmp_path: Path) -> 
     assert set(table["category"].to_pylist()) == {"20697"}
 
 
-def test_a_model_chooses_once(filed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_chooses_once(unsure: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline_tests.fakes.openai_server import running
 
     with running(FakeChooser(choose=lambda item: FIRST)) as fake:
         for name, value in fake.environment().items():
             monkeypatch.setenv(name, value)
-        filed.cli("connection", "set", *PLACE, "category_confidence=0.9", "use_ai_optimization=false", code=0)
-        before = mapped(filed)
+        before = mapped(unsure)
         assert before["suggested"] == 30 and fake.requests == []  # nobody asked for a model
-        dry = export(filed, "--ai", "--dry-run")["texts"]["categories"]
+        dry = export(unsure, "--ai", "--dry-run")["texts"]["categories"]
         assert (dry["estimate"]["requests"], dry["estimate"]["texts"], fake.requests) == (3, 30, [])  # nor did a dry run
-        assert mapped(filed, "--ai")["accepted"] == 30
+        assert mapped(unsure, "--ai")["accepted"] == 30
         asked = len(fake.requests)
         assert asked == 3
-        assert mapped(filed, "--ai")["accepted"] == 30
+        assert mapped(unsure, "--ai")["accepted"] == 30
         assert len(fake.requests) == asked
-    rows = filed.summary("categories", "list", *PLACE)["categories"]
+    rows = unsure.summary("categories", "list", *PLACE)["categories"]
     assert {(row["engine"], row["confidence"]) for row in rows} == {("model:gpt-6-luna", 0.92)}
 
 
@@ -230,30 +257,29 @@ def test_without_categories_of_the_marketplace_a_file_of_them_is_the_next_step(f
     assert said.endswith("category_file=FILE\n") and "--status suggested" not in said
 
 
-def test_a_model_chooses_in_a_batch(filed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_chooses_in_a_batch(unsure: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline_tests.fakes.openai_server import running
 
     write: Mapping[str, Any] = {"keywords": ["gift idea"]}
     with running(FakeChooser(choose=lambda item: FIRST, write=lambda asked: write)) as fake:
         for name, value in {**fake.environment(), "LLM_TRANSPORT": "batch"}.items():
             monkeypatch.setenv(name, value)
-        filed.cli("connection", "set", *PLACE, "category_confidence=0.9", "use_ai_optimization=false", code=0)
-        mapped(filed, "--ai")
-        filed.cli("connection", "set", *PLACE, "use_ai_optimization=true", code=0)
-        found = export(filed)["texts"]["categories"]  # what the mapping asked is not asked again
+        mapped(unsure, "--ai")
+        unsure.cli("connection", "set", *PLACE, "use_ai_optimization=true", code=0)
+        found = export(unsure)["texts"]["categories"]  # what the mapping asked is not asked again
         assert (found["in_batches"], found["estimate"]["requests"], len(fake.batches.batches)) == (30, 0, 2)
-        assert "categories of 30 products were asked in a batch" in filed.cli("export", *PLACE, code=0).out
+        assert "categories of 30 products were asked in a batch" in unsure.cli("export", *PLACE, code=0).out
         fake.batches.end()
-        polled = filed.summary("language", "batches", "--poll")["polled"]
+        polled = unsure.summary("language", "batches", "--poll")["polled"]
         assert {one["task"]: one["marketplace"] for one in polled} == {"category": None, "optimize": "amazon-us"}
         fake.clear()
-        assert mapped(filed, "--ai")["accepted"] == 30 and fake.requests == []
+        assert mapped(unsure, "--ai")["accepted"] == 30 and fake.requests == []
 
 
 def test_google_s_numbers_need_no_connection(filed: Place, tmp_path: Path) -> None:
     found = filed.summary("categories", "google", "shop", "--limit", "2")
     assert len(found["categories"]) == 2 and sum(found["summary"].values()) == 30
-    assert {(row["google_category"], row["status"]) for row in found["categories"]} == {("2169", "suggested")}
+    assert {(row["google_category"], row["status"]) for row in found["categories"]} == {("2169", "guessed")}
     names = tmp_path / "google.txt"
     names.write_text("2169 - Home & Garden > Kitchen & Dining > Tableware > Drinkware > Mugs\n")
     file = tmp_path / "google.csv"
@@ -264,7 +290,7 @@ def test_google_s_numbers_need_no_connection(filed: Place, tmp_path: Path) -> No
     assert "google.txt cannot be read" not in filed.cli("categories", "google", "shop", "--names", str(names), code=0).out
     names.unlink()
     assert (
-        "name another with the option --names" in filed.cli("categories", "google", "shop", "--names", str(names), code=1).error
+        "name another with the option --names" in filed.cli("categories", "google", "shop", "--names", str(names), code=2).error
     )
     assert "--status is one of: own, guessed" in filed.cli("categories", "google", "shop", "--status", "x", code=2).error
 
@@ -276,10 +302,15 @@ WRONG_USE = [
     (("accept", *PLACE, "--product", "p-99"), "shop has no product 'p-99'; --product takes ids as shown by: pipeline categories"),
     (("reject", *PLACE, "--product", "p-1", "--product", "SKU-1"), "shop has no product 'SKU-1'"),
     (("set", *PLACE, "CANDLE", "--product", "p-99"), "shop has no product 'p-99'"),
+    (
+        ("set", *PLACE, "CANDLE", "--taxonomy", "zz-99"),
+        "Shopify's taxonomy has no 'zz-99'; its ids are as in the column taxonomy",
+    ),
     (("set", *PLACE), "give a CATEGORY with --product"),
     (("set", *PLACE, "CANDLE"), "give a CATEGORY with --product"),
     (("set", *PLACE, "CANDLE", "--csv", "x.csv"), "give a CATEGORY with --product"),
     (("forget", *PLACE), "say what about"),
+    (("forget", *PLACE, "--product", "p-99"), "shop has no product 'p-99'; --product takes ids as shown by"),
     (("set", *PLACE, "CANDEL", "--product", "p-1"), "types.tsv has no category 'CANDEL'; it has: CANDLE"),
 ]
 

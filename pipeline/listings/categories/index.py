@@ -1,32 +1,38 @@
 """Ranking the categories of a taxonomy by the words of a product: an inverted index over their names, in numpy.
 
 A category's own name counts most, in it the last word of each name, then its parent's, then those above. A category whose own
-name (its last word, or an alias) does not occur in the product's words only gets a share of its score.
+name (its last word, or an alias) does not occur in the product's words only gets a share of its score, and so does one whose
+name says more than the product does: not every dog collar is a "Hunting Dog Collar".
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.listings.categories.sureness import Evidence, sureness
 from pipeline.listings.categories.text import LONGEST, Query, Term, names_in, phrases, stem, words
 
 #: Bump when the same words are ranked otherwise.
-VERSION = "2"
+VERSION = "3"
 #: Weights of words by where they are in a path: the last word of the own name, its other words, parent's, those above.
 _OWN, _OWN_OTHER, _PARENT, _PARENT_OTHER, _ABOVE = 3.0, 1.6, 1.0, 0.7, 0.35
 _PHRASE, _LONG_PHRASE = 1.6, 1.9  # of two words, of three
 _NOT_NAMED = 0.45
+#: Least part of a name that counts as said: of some, only the names of those above are.
+_UNSAID = 0.3
 _MISSPELLED = 0.6
 #: Shortest word whose spelling is corrected, and shortest part of a compound.
 _LONG_WORD, _PART = 5, 3
-#: How sure a score makes, found on titles that the accuracy tests do not use.
-_CEILING, _DOUBT, _SCALE = 0.99, 0.65, 9.0
+#: Candidates whose names are looked at word by word, beside those that are wanted.
+_LOOKED_AT = 20
+#: Least share of the best score with which a category below the best one goes before it.
+_BELOW = 0.15
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,18 @@ class Words:
 
 @dataclass(frozen=True)
 class Match:
-    """A category (its row) that fits, how sure that is (0-1), the product's words that say so, telling ones first, and the
-    score, of which only the proportions within one ranking mean something."""
+    """A category (its row) that fits, how sure that is (0-1), the words that say so, telling ones first, and the score, of which
+    only the proportions within one ranking mean something."""
 
     row: int
     confidence: float
-    because: tuple[str, ...]
+    because: tuple[Term, ...]
     score: float
+
+    @property
+    def implied(self) -> bool:
+        """Whether it rests on words that are not the product's own."""
+        return any(term.implied for term in self.because)
 
 
 @dataclass(frozen=True)
@@ -60,15 +71,17 @@ class Index:
 
     def __init__(self, paths: Sequence[tuple[str, ...]], aliases: Mapping[int, Sequence[str]], given: Words) -> None:
         self._paths = paths
+        self._aliases = {row: [" ".join(_alias(alias)) for alias in found] for row, found in aliases.items()}
         self.plain = frozenset(stem(word) for word in given.plain)
         self._share = np.array([_share(path, given.rare) for path in paths])
-        documents = [_document(path, aliases.get(row, ())) for row, path in enumerate(paths)]
+        documents = [_document(path, self._aliases.get(row, ())) for row, path in enumerate(paths)]
         count: dict[str, int] = {}
         for weights, _, _ in documents:
             for phrase in weights:
                 count[phrase] = count.get(phrase, 0) + 1
         self._telling = {phrase: math.log(1 + len(paths) / (1 + n)) for phrase, n in count.items()}
         self._most_telling = math.log(1 + len(paths) / 2)
+        self._names = [[self._shares(stems) for stems in names_in(path[-1])] for path in paths]
         self._postings = self._post(documents)
         self._near: dict[str, str] | None = None
 
@@ -81,18 +94,47 @@ class Index:
     def rank(self, query: Query, most: int = 5) -> list[Match]:
         """The best categories, the best first; none without a known word."""
         terms = dict(self._known(query))
+        scores = self._scores(terms)
+        best = np.argsort(-scores, kind="stable")[: most + _LOOKED_AT]
+        best = best[scores[best] > 0]
+        if not len(best):
+            return []
+        said = {word for found in (query.terms, terms) for phrase in found for word in phrase.split()}
+        parts = np.array([self._said_of(int(row), said, terms) for row in best])
+        ranked = scores[best] * np.maximum(parts, _UNSAID) ** 2
+        order = np.argsort(-ranked, kind="stable")
+        if below := self._below(best[order], ranked[order], parts[order]):  # as good as the branch that it is in
+            branch, chosen = order[0], order[below]
+            ranked[chosen], scores[best[chosen]] = ranked[branch], scores[best[branch]]
+            order = np.concatenate([[chosen], np.delete(order, below)])
+        best, parts, ranked = best[order], parts[order], ranked[order]
+        because = self._because(terms, best[:most])
+        sure = sureness(self._evidence(query, terms, scores, best, parts, because[0]))
+        shares = ranked / ranked[0]
+        return [
+            Match(
+                int(row),
+                round(sure if place == 0 else min(sure, 0.5) * float(shares[place]), 3),
+                because[place],
+                float(ranked[place]),
+            )
+            for place, row in enumerate(best[:most])
+        ]
+
+    def _scores(self, terms: Mapping[str, Term]) -> npt.NDArray[np.float64]:
+        """One of each category, by all words that are in its path."""
         scores, named = np.zeros(len(self._paths)), np.zeros(len(self._paths), dtype=bool)
         for phrase, term in terms.items():
             found = self._postings[phrase]
             scores[found.rows] += found.weights * (term.weight * self._telling[phrase])
             named[found.rows[found.naming]] = True
         scores *= self._share * np.where(named, 1.0, _NOT_NAMED)
-        best = np.argsort(-scores, kind="stable")[: most + 20]
-        best = best[scores[best] > 0]
-        return [
-            Match(int(row), self._confidence(scores, best, position), self._because(terms, int(row)), float(scores[row]))
-            for position, row in enumerate(best[:most])
-        ]
+        return scores
+
+    def _shares(self, stems: Sequence[str]) -> dict[str, float]:
+        """How much of a name each of its words is."""
+        worth = {word: self._telling[word] for word in stems}
+        return {word: one / sum(worth.values()) for word, one in worth.items()}
 
     def _post(self, documents: Sequence[tuple[dict[str, float], set[str], set[str]]]) -> dict[str, _Postings]:
         gathered: dict[str, tuple[list[int], list[float], list[bool]]] = {}
@@ -125,7 +167,7 @@ class Index:
                 elif meant is None and phrase not in query.spelled:
                     meant = self._corrected(phrase)
                     if meant is not None and meant not in terms:
-                        yield meant, Term(term.weight * _MISSPELLED, f"{term.written} (misspelled?)")
+                        yield meant, replace(term, weight=term.weight * _MISSPELLED, meant=meant)
 
     def _parted(self, word: str) -> str | None:
         for cut in range(_PART, len(word) - _PART + 1):
@@ -141,32 +183,95 @@ class Index:
         found = next((self._near[near] for near in _shortened(word) if near in self._near), None)
         return found if found is not None and abs(len(found) - len(word)) <= 1 else None
 
-    def _confidence(self, scores: npt.NDArray[Any], best: npt.NDArray[np.int64], position: int) -> float:
-        """Of how far the best one is above the next that is not its parent, child or sibling; the others are less sure."""
+    def _said_of(self, row: int, said: Collection[str], terms: Mapping[str, Term]) -> float:
+        """How much of one of the category's names the product says, by how telling its words are: 1 for all of it."""
+        if any(alias in terms for alias in self._aliases.get(row, ())):
+            return 1.0
+        most = 0.0
+        for name in self._names[row]:
+            left = sum([share for word, share in name.items() if word not in said])
+            if not left:
+                return 1.0
+            most = max(most, 1 - left)
+        return most
+
+    def _below(self, best: npt.NDArray[np.int64], ranked: npt.NDArray[Any], parts: npt.NDArray[np.float64]) -> int:
+        """The place of a category below the best one that is said by its whole name, in words that the best one does not have: a
+        product type may only name the department. 0 where there is none."""
+        branch, own = self._paths[int(best[0])], self._own(int(best[0]))
+        for place in range(1, len(best)):
+            path = self._paths[int(best[place])]
+            if (
+                path[: len(branch)] == branch
+                and parts[place] == 1
+                and ranked[place] >= _BELOW * ranked[0]
+                and any(own.isdisjoint(name) for name in self._names[int(best[place])])
+            ):
+                return place
+        return 0
+
+    def _own(self, row: int) -> set[str]:
+        """The words of its path."""
+        return {word for name in self._paths[row] for stems in names_in(name) for word in stems}
+
+    def _evidence(
+        self,
+        query: Query,
+        terms: Mapping[str, Term],
+        scores: npt.NDArray[np.float64],
+        best: npt.NDArray[np.int64],
+        parts: npt.NDArray[np.float64],
+        because: Sequence[Term],
+    ) -> Evidence:
+        """For the first of `best`."""
         top = int(best[0])
-        rival = next((row for row in best[1:] if not self.related(int(row), top)), None)
-        margin = 1.0 if rival is None else float((scores[top] - scores[rival]) / scores[top])
-        strength = float(scores[top]) * (0.5 + margin) / self._most_telling
-        sure = _CEILING - _DOUBT * math.exp(-strength * 8.57 / _SCALE)
-        return round(sure if position == 0 else min(sure, 0.5) * float(scores[best[position]] / scores[top]), 3)
+        rival = max((float(scores[row]) for row in best[1:] if not self.related(int(row), top)), default=0.0)
+        aliases = self._aliases.get(top, ())
+        own = self._own(top).union(word for alias in aliases if alias in terms for word in alias.split())
+        heads = {list(name)[-1] for name in self._names[top]}.union(alias.split()[-1] for alias in aliases)
+        worth = {
+            word: term.weight * self._telling.get(word, self._most_telling)
+            for word, term in query.terms.items()
+            if word.isalpha() and not term.implied
+        }
+        known = sum(word in self._postings for word in worth)
+        explained = sum(one for word, one in worth.items() if word in own)
+        return Evidence(
+            strength=float(scores[top]) / self._most_telling,
+            margin=1 - rival / float(scores[top]),
+            complete=bool(parts[0] == 1),
+            explained=explained / (sum(worth.values()) or 1.0),
+            confirmed=not heads.isdisjoint(query.kinds) and 2 * known >= len(worth),
+            contradicted=any(word in self._postings and word not in own for word in query.kinds),
+            corrected=bool(because[0].meant),
+        )
 
     def related(self, row: int, other: int) -> bool:
         """Whether two categories are the same, siblings, or one above the other."""
         one, two = self._paths[row], self._paths[other]
         return one[:-1] == two[:-1] or one == two[: len(one)] or two == one[: len(two)]
 
-    def _because(self, terms: Mapping[str, Term], row: int) -> tuple[str, ...]:
-        worth = []
+    def _because(self, terms: Mapping[str, Term], best: npt.NDArray[np.int64]) -> list[tuple[Term, ...]]:
+        """The words that say each of these categories, telling ones first, none inside another."""
+        worth: list[list[tuple[float, str, Term]]] = [[] for _ in best]
         for phrase, term in terms.items():
             found = self._postings[phrase]
-            place = np.searchsorted(found.rows, row)
-            if place < len(found.rows) and found.rows[place] == row:
-                worth.append((float(found.weights[place]) * term.weight * self._telling[phrase], term.written))
-        shown: list[str] = []
-        for _, written in sorted(worth, key=lambda one: (-one[0], one[1])):
-            if not any(written in one or one in written for one in shown):
-                shown.append(written)
-        return tuple(shown[:3])
+            places = np.minimum(np.searchsorted(found.rows, best), len(found.rows) - 1)
+            for number in np.flatnonzero(found.rows[places] == best):
+                value = -float(found.weights[places[number]]) * term.weight * self._telling[phrase]
+                worth[number].append((value, term.written, term))
+        because = []
+        for one in worth:
+            shown: list[Term] = []
+            for _, written, term in sorted(one, key=lambda found: found[:2]):
+                if not any(written in other.written or other.written in written for other in shown):
+                    shown.append(term)
+            because.append(tuple(shown[:3]))
+        return because
+
+
+def _alias(written: str) -> list[str]:
+    return [stem(word) for word in words(written)][:LONGEST]
 
 
 def _document(path: tuple[str, ...], aliases: Sequence[str]) -> tuple[dict[str, float], set[str], set[str]]:
@@ -190,9 +295,8 @@ def _document(path: tuple[str, ...], aliases: Sequence[str]) -> tuple[dict[str, 
                     add(phrase, last * (_PHRASE if phrase.count(" ") == 1 else _LONG_PHRASE))
     own = {word for word in weights if " " not in word}
     for alias in aliases:
-        stems = [stem(word) for word in words(alias)][:LONGEST]
-        add(" ".join(stems), _OWN * (1.0, _PHRASE, _LONG_PHRASE)[len(stems) - 1])
-        named.add(" ".join(stems))
+        add(alias, _OWN * (1.0, _PHRASE, _LONG_PHRASE)[alias.count(" ")])
+        named.add(alias)
     return weights, named, own
 
 

@@ -15,18 +15,20 @@ import orjson
 
 from pipeline.listings.categories import index
 from pipeline.listings.categories.decisions import Decisions, Scope, key_of
+from pipeline.listings.categories.index import Match
 from pipeline.listings.categories.ranker import LEAF, Place, Ranker, quoted
 from pipeline.listings.categories.taxonomy import Taxonomy, shipped_words, shopify
-from pipeline.listings.categories.text import Query
+from pipeline.listings.categories.text import Query, names_in, stem, words
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this module decides otherwise about the same product.
-VERSION = "2"
+VERSION = "3"
 MOST_CANDIDATES = 10
 #: Below it the likeliest category in Shopify's taxonomy is no help in finding the marketplace's.
 _HELPFUL = 0.6
 _PARENT = 0.4  # weight of the words of the category above the one in Shopify's taxonomy
 _MOST_REASON = 400
+_OTHERWISE = 0.75  # as sure at most is a guess that Shopify's taxonomy has another name for
 #: How sure the first of a marketplace's own suggestions is, alone and among others, where its name shares no word.
 _ALONE, _FIRST = 0.8, 0.5
 
@@ -77,8 +79,9 @@ class Proposer:
     def propose(self, product: Mapping[str, Any], rule: int) -> Proposal:
         """For a row of quality.schema.FIXED_PRODUCTS; `rule` is the number of the first rule that matches, or -1."""
         query = self.ranker.query(product) if self._ranks else None
-        place = self.ranker.place(product, query)
-        found = self._decided(product, rule, place) or self._guessed(product, query, place)
+        places = self.ranker.places(product, query, MOST_CANDIDATES if self._crosses else 1)
+        place = places[0] if places else None
+        found = self._decided(product, rule, place) or self._guessed(product, query, places)
         if place is None:
             return found
         taxonomy = shopify()
@@ -96,6 +99,11 @@ class Proposer:
         Shopify's. Ranking is most of the work."""
         of_taxonomy = any(scope == "taxonomy" for scope, _ in self.decisions.accepted)
         return self.file is not None or bool(self.suggested) or of_taxonomy
+
+    @cached_property
+    def _crosses(self) -> bool:
+        """Whether the file has Google's taxonomy, of which Shopify's says the numbers."""
+        return self.file is not None and self.file.is_google
 
     def _decided(self, product: Mapping[str, Any], rule: int, place: Place | None) -> Proposal | None:
         """By people, beforehand."""
@@ -120,45 +128,63 @@ class Proposer:
                 return self._judged(chosen, self._name(chosen), place.confidence, "choice", reason)
         return None
 
-    def _guessed(self, product: Mapping[str, Any], query: Query | None, place: Place | None) -> Proposal:
+    def _guessed(self, product: Mapping[str, Any], query: Query | None, places: Sequence[Place]) -> Proposal:
         if query is None:
             return self._unknown()
+        place = places[0] if places else None
         refused = self.decisions.refuses([*keys_of(product), *_taxonomy_keys(place)])
-        if place is not None and place.own and (found := self._crossed(place, refused)) is not None:
+        if (found := self._crossed(places, refused)) is not None:
             return found
-        query = self._with_place(query, place)
         suggested = [one for one in self.suggested.get(product["title"] or "", ()) if one not in refused][:MOST_CANDIDATES]
         if suggested:
-            return self._suggested(suggested, query)
+            return self._suggested(suggested, self._with_place(query, place), place)
         if self.file is None:
             return self._unknown()
-        matches = self.ranker.best(self.file, query, product, MOST_CANDIDATES + len(refused))
+        matches = self.ranker.best(self.file, self._with_place(query, place), product, MOST_CANDIDATES + len(refused))
         left = [match for match in matches if self.file.ids[match.row] not in refused][:MOST_CANDIDATES]
         if not left:
             return Proposal("none", reason=f"no word of it is in the categories of {self.file.name}; {self._press()}")
         candidates = [(self.file.ids[match.row], self.file.full(match.row)) for match in left]
-        reason = f"{quoted(left[0].because)} in its words{self.ranker.weak(self.file)}"
-        return self._judged(*candidates[0], left[0].confidence, "lexical", reason, candidates)
+        reason = f"{_why(left[0], place)}{self.ranker.weak(self.file)}"
+        sure = self._sure(left[0], self.file.paths[left[0].row], place)
+        return self._judged(*candidates[0], sure, "lexical", reason, candidates)
 
-    def _crossed(self, place: Place, refused: frozenset[str]) -> Proposal | None:
-        """Google's category for the one that the store says, where the file has Google's taxonomy: no guess."""
-        number, name = shopify().google[place.row], shopify().full(place.row)
-        if self.file is None or number not in self.file.by_id or number in refused or not self.file.is_google:
+    def _sure(self, match: Match, path: Sequence[str], place: Place | None) -> float:
+        """Of the category at `path`: no surer than where the same words put it among all that is sold, as a file with little in
+        it has nothing to mistake it for. And no more than a suggestion where that is called otherwise."""
+        if place is None or self.ranker.weak(self.ranker.names):
+            return match.confidence
+        said = {stem(word) for name in path for word in words(name)}
+        alike = any(stems[-1] in said for stems in names_in(self.ranker.names.paths[place.row][-1]))
+        return min(match.confidence, place.confidence, 1.0 if alike else _OTHERWISE)
+
+    def _crossed(self, places: Sequence[Place], refused: frozenset[str]) -> Proposal | None:
+        """Google's number for where it belongs in Shopify's taxonomy, if the file has Google's taxonomy: as sure as that is."""
+        file, google = self.file, shopify().google
+        if file is None or not self._crosses or not places or google[places[0].row] not in file.by_id:
             return None
-        return self._accepted(number, "taxonomy", f"Google's number for {name}, where it belongs as the store says")
+        places = [one for one in places if google[one.row] in file.by_id and google[one.row] not in refused]
+        if not places:
+            return None
+        first, number = places[0], google[places[0].row]
+        reason = f"Google's number for {shopify().full(first.row)}, where it belongs {_said(first)}"
+        if first.own:
+            return self._accepted(number, "taxonomy", reason)
+        candidates = [(key, file.full(file.by_id[key])) for key in dict.fromkeys(google[one.row] for one in places)]
+        return self._judged(*candidates[0], first.confidence, "lexical", reason, candidates)
 
     def _unknown(self) -> Proposal:
         name = f"name a file of them: pipeline connection set {self.store} {self.site} category_file=FILE"
         return Proposal("none", reason=f"the categories of {self.site} are not known here; {name}, or {self._press()}")
 
-    def _suggested(self, suggested: Sequence[str], query: Query) -> Proposal:
+    def _suggested(self, suggested: Sequence[str], query: Query, place: Place | None) -> Proposal:
         """The marketplace's own suggestions for the title, ordered by the product's words. It says nothing of how sure it is."""
         names = [self._name(key) or key.replace("_", " ").capitalize() for key in suggested]
         matches = _small_index(tuple(names)).rank(query, len(names))
         order = list(dict.fromkeys([*(match.row for match in matches), *range(len(names))]))
         least = _ALONE if len(names) == 1 else _FIRST
-        sure = max(least, matches[0].confidence) if matches else least
-        said = f", {quoted(matches[0].because)} in its words" if matches else ""
+        sure = max(least, self._sure(matches[0], names[matches[0].row].split(">"), place)) if matches else least
+        said = f", {_why(matches[0], place)}" if matches else ""
         candidates = [(suggested[row], names[row]) for row in order]
         found = self._judged(*candidates[0], sure, "marketplace", f"suggested by {self.site} for its title{said}", candidates)
         return replace(found, status="accepted") if self.settings.accept_suggested_product_types else found
@@ -168,9 +194,9 @@ class Proposer:
             return query
         path = self.ranker.names.paths[place.row]
         wider = query.copy()
-        wider.add(path[-1], LEAF * place.confidence)
+        wider.add(path[-1], LEAF * place.confidence, implied=True)
         if len(path) > 1:
-            wider.add(path[-2], _PARENT * place.confidence)
+            wider.add(path[-2], _PARENT * place.confidence, implied=True)
         return wider
 
     def _accepted(self, category: str, engine: str, reason: str) -> Proposal:
@@ -227,6 +253,15 @@ def upwards(key: str) -> Iterator[str]:
 
 def _said(place: Place) -> str:
     return f"because of {quoted(place.because)}{place.weak}" if place.because else "as the store says"
+
+
+def _why(match: Match, place: Place | None) -> str:
+    """The product's own words; and where others come from, if it rests on them too."""
+    own = f"{said} in its words" if (said := quoted(match.because)) else ""
+    if place is None or not match.implied:
+        return own
+    implied = f"the name of {shopify().full(place.row)}, where it belongs {_said(place)}"
+    return f"{own}, and {implied}" if own else implied
 
 
 @lru_cache(maxsize=512)

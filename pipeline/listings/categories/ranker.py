@@ -15,7 +15,7 @@ from pipeline.listings.categories.index import Match
 from pipeline.listings.categories.localized import shopify_in
 from pipeline.listings.categories.rerank import Reranker, configured_reranker
 from pipeline.listings.categories.taxonomy import Taxonomy, shopify
-from pipeline.listings.categories.text import Query
+from pipeline.listings.categories.text import Query, Term
 from pipeline.settings import shopify_taxonomy_dir
 from pipeline.stores.stores import Store
 
@@ -32,7 +32,7 @@ class Place:
 
     row: int
     confidence: float
-    because: Sequence[str] = ()
+    because: Sequence[Term] = ()
     weak: str = ""  # why it is a weak guess, if it is
 
     @property
@@ -62,7 +62,7 @@ class Ranker:
     def query(self, product: Mapping[str, Any]) -> Query:
         query = self.names.index.query()
         query.add(product["title"], without=product["vendor"])
-        query.add(product["product_type"], _TYPE)
+        query.add(product["product_type"], _TYPE, kind=True)
         for tag in (product["tags"] or ())[:_MOST_TAGS]:
             query.add(tag, _TAG)
         return query
@@ -91,20 +91,26 @@ class Ranker:
 
     def place(self, product: Mapping[str, Any], query: Query | None) -> Place | None:
         """Where it belongs in Shopify's taxonomy; without a query only what the store says."""
+        return next(iter(self.places(product, query, 1)), None)
+
+    def places(self, product: Mapping[str, Any], query: Query | None, most: int) -> list[Place]:
+        """Where it may belong in Shopify's taxonomy, the likeliest first; what the store says is the only one."""
         own = shopify().find(product["category"])
         if own is not None:
-            return Place(own, 1.0)
+            return [Place(own, 1.0)]
         if query is None:
-            return None
+            return []
         if product["category"]:  # a name that this release of the taxonomy does not have
             query = query.copy()
             query.add(product["category"].rpartition(">")[2], LEAF)
-        best = self.best(self.names, query, product, 1)
-        return Place(best[0].row, best[0].confidence, best[0].because, self.weak(self.names)) if best else None
+        weak = self.weak(self.names)
+        return [Place(one.row, one.confidence, one.because, weak) for one in self.best(self.names, query, product, most)]
 
 
-def quoted(because: Sequence[str]) -> str:
-    return ", ".join(f'"{word}"' for word in because)
+def quoted(because: Sequence[Term]) -> str:
+    """The product's own words; those that something else implies are not quoted."""
+    own = (term for term in because if not term.implied)
+    return ", ".join(f'"{term.written}"' + (f" (taken for {term.meant})" if term.meant else "") for term in own)
 
 
 def ranker_of(store: Store, data_dir: Path) -> Ranker:

@@ -19,7 +19,7 @@ from pipeline.listings.categories.decided import as_decided
 from pipeline.listings.categories.decisions import Decision, Decisions, Scope, decide, key_of, read_decisions
 from pipeline.listings.categories.inputs import category_file
 from pipeline.listings.categories.overlay import NAME
-from pipeline.listings.categories.taxonomy import Taxonomy
+from pipeline.listings.categories.taxonomy import Taxonomy, shopify
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.schema import CATEGORIES
 from pipeline.listings.spreadsheets import read_rows, unknown, write_rows
@@ -156,8 +156,13 @@ def choose(
     connection: psycopg.Connection[Any], cell: Cell, category: str, scope: Scope, keys: Sequence[str], person: Person
 ) -> int:
     """One category for products, product types or categories of Shopify's taxonomy. Raises UsageError for an unknown category
-    where the marketplace's categories are known."""
+    where the marketplace's categories are known, and for one that Shopify's taxonomy does not have."""
     _check_category(cell, [category])
+    absent = [key for key in keys if scope == "taxonomy" and key.strip() not in shopify().by_id]
+    if absent:
+        raise UsageError(
+            f"Shopify's taxonomy has no {shown(absent[0])!r}; its ids are as in the column taxonomy of: categories list --csv"
+        )
     return record(connection, cell, "choose_categories", [Decision(scope, key, category) for key in keys], person)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.listings.categories.index import Index, Words
 from pipeline.listings.categories.text import stem, words
-from pipeline.model.errors import BadInputError
+from pipeline.model.errors import BadInputError, UsageError
 
 _FOLDER = Path(__file__).parent
 _SEPARATOR = " > "
@@ -128,14 +128,15 @@ def shopify() -> Taxonomy:
 
 
 def read_taxonomy(path: Path, named_by: str = "the connection's setting category_file") -> Taxonomy:
-    """A marketplace's categories from an operator's file. Raises BadInputError that says the line and what is wrong with it."""
+    """A marketplace's categories from an operator's file. Raises UsageError where there is none, BadInputError that says the line
+    and what is wrong with it."""
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise BadInputError(f"the category file {path} has {size} bytes, more than {MOST_BYTES}; is it the right file?")
         content = path.read_bytes()
     except OSError as error:
-        raise BadInputError(
+        raise UsageError(
             f"the category file {path} cannot be read: {error.strerror or error}; name another with {named_by}"
         ) from None
     try:

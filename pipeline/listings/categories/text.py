@@ -22,10 +22,12 @@ _BOTH = re.compile(r"\s*[&,/]\s*|\s+and\s+|\s+or\s+")
 
 @dataclass(frozen=True)
 class Term:
-    """How much a phrase counts, and how it was written."""
+    """How much a phrase counts, and how it was written: in the product's own texts, unless it is `implied` by something else."""
 
     weight: float
     written: str
+    implied: bool = False
+    meant: str = ""  # the word that it was taken for, if it was taken for another
 
 
 @dataclass
@@ -35,12 +37,16 @@ class Query:
     plain: Collection[str]  # words that say nothing, stemmed
     terms: dict[str, Term] = field(default_factory=dict)
     spelled: Collection[str] = ()  # phrases that are right as they are written, in any taxonomy
+    kinds: set[str] = field(default_factory=set)  # what it is, where the store says it: last words of product types, stemmed
 
     def copy(self) -> Query:
-        return replace(self, terms=dict(self.terms))
+        return replace(self, terms=dict(self.terms), kinds=set(self.kinds))
 
-    def add(self, text: str | None, weight: float = 1.0, without: str | None = None) -> None:
-        """The phrases of a text; the words of the name `without` (the brand) do not count in it."""
+    def add(
+        self, text: str | None, weight: float = 1.0, without: str | None = None, *, kind: bool = False, implied: bool = False
+    ) -> None:
+        """The phrases of a text; the words of the name `without` (the brand) do not count in it. `kind`: the text says what the
+        product is; `implied`: it is not the product's own text."""
         if not text:
             return
         brand = [stem(word) for word in words(without or "")]
@@ -50,17 +56,21 @@ class Query:
             skipped = _places(stems, brand)
             useful = [n for n, one in enumerate(stems) if n not in skipped and one not in self.plain and not one.isdigit()]
             factor = weight * (_BESIDE if aside else 1.0)
+            if kind and useful and not aside:
+                self.kinds.add(stems[useful[-1]])
             for start in range(len(stems)):
                 for end in range(start + 1, min(start + LONGEST, len(stems)) + 1):
                     if skipped.intersection(range(start, end)) or (end == start + 1 and start not in useful):
                         continue
                     tail = _TAIL if useful and end - 1 == useful[-1] else 1.0
-                    self._keep(" ".join(stems[start:end]), Term(factor * tail, " ".join(written[start:end])))
+                    self._keep(" ".join(stems[start:end]), Term(factor * tail, " ".join(written[start:end]), implied))
 
     def _keep(self, phrase: str, term: Term) -> None:
         known = self.terms.get(phrase)
-        if known is None or known.weight < term.weight:
+        if known is None or (known.weight < term.weight and known.implied >= term.implied):
             self.terms[phrase] = term
+        elif known.weight < term.weight:  # said by the product too
+            self.terms[phrase] = replace(known, weight=term.weight)
 
 
 def words(text: str) -> list[str]:

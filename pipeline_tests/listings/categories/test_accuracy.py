@@ -98,12 +98,20 @@ def test_accuracy_on_other_titles_of_its_sources() -> None:
     assert first >= TOP_1 and best >= TOP_5, (first, best)
 
 
-@pytest.mark.parametrize("which", ["seen", "unseen"])
-def test_what_is_accepted_without_people_is_mostly_right(which: str) -> None:
-    """At the default threshold: nine of ten, for at least four of ten products."""
-    sure = [(title, accepted, found[0][0]) for title, accepted in own(which) if (found := guesses(title)) and found[0][1] >= 0.9]
-    assert len(sure) >= 0.4 * len(own(which))
-    assert sum(right(guess, accepted) for _, accepted, guess in sure) >= 0.9 * len(sure)
+def check_accepted(titles: Titles) -> None:
+    """At the default threshold: 97 of 100, for at least four of ten titles."""
+    best = [(found[0], accepted) for title, accepted in titles if (found := guesses(title))]
+    sure = [right(guess, accepted) for (guess, confidence), accepted in best if confidence >= 0.9]
+    assert len(sure) >= 0.4 * len(titles)
+    assert sum(sure) >= 0.97 * len(sure)
+
+
+def test_what_is_accepted_without_people_is_right() -> None:
+    check_accepted(own("seen") + own("unseen"))
+
+
+def test_what_is_accepted_without_people_of_the_development_set_is_right() -> None:
+    check_accepted(dev())
 
 
 def test_meaning_makes_words_better(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +120,9 @@ def test_meaning_makes_words_better(tmp_path_factory: pytest.TempPathFactory, mo
         pytest.skip("CATEGORY_RERANK_MODEL names no model")
     monkeypatch.setenv("CATEGORY_RERANK_MODEL", MODEL)
     ranker = Ranker(reranker=configured_reranker(tmp_path_factory.mktemp("data")))
-    for titles in (own("seen"), own("unseen"), dev(), neighbors()):
+    sets = (own("seen"), own("unseen"), dev(), neighbors())
+    for titles in sets:
         plain, reranked = measured(titles), measured(titles, ranker)
-        assert reranked[0] >= max(RERANKED_1, plain[0]) and reranked[1] >= max(RERANKED_5, plain[1]), (plain, reranked)
+        assert reranked[0] >= max(RERANKED_1, plain[0] - 0.01) and reranked[1] >= max(RERANKED_5, plain[1]), (plain, reranked)
+    every = [one for titles in sets for one in titles]
+    assert measured(every, ranker)[0] > measured(every)[0]

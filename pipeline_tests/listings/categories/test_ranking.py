@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.listings.categories.index import Index, Words
+from pipeline.listings.categories.ranker import quoted
 from pipeline.listings.categories.taxonomy import shopify
 from pipeline.listings.categories.text import stem
 
@@ -79,7 +80,7 @@ def test_the_reason_is_the_product_s_own_words() -> None:
     query.add("Alpine Ridge Waterproof Hiking Boots Size 10", without="Alpine Ridge")
     first = shopify().index.rank(query)[0]
     assert shopify().full(first.row) == "Apparel & Accessories > Shoes > Boots"
-    assert first.because[0] == "hiking boots"
+    assert first.because[0].written == "hiking boots"
     assert first.confidence > 0.9
 
 
@@ -93,7 +94,46 @@ def test_a_word_of_another_taxonomy_is_not_misspelled() -> None:
 def test_the_reason_says_which_word_was_taken_for_another() -> None:
     query = INDEX.query()
     query.add("Toothbrsh")
-    assert INDEX.rank(query)[0].because == ("toothbrsh (misspelled?)",)
+    first = INDEX.rank(query)[0]
+    assert quoted(first.because) == '"toothbrsh" (taken for toothbrush)'
+    assert first.confidence < 0.9  # however telling
+
+
+def test_who_says_more_than_the_product_goes_behind_who_does_not() -> None:
+    """And while both have its words it is not sure."""
+    query = shopify().index.query()
+    query.add("Leather Dog Collar")
+    first, second = shopify().index.rank(query)[:2]
+    assert shopify().full(first.row) == "Animals & Pet Supplies > Pet Supplies > Pet Collars & Harnesses"
+    assert shopify().full(second.row).endswith("> Hunting Dog Equipment > Hunting Dog Collars")
+    assert first.confidence < 0.9
+
+
+def test_a_product_type_may_only_name_the_department() -> None:
+    query = shopify().index.query()
+    query.add("Shampoo Bar for Curly Hair")
+    query.add("Hair Care", 1.2, kind=True)
+    assert shopify().full(shopify().index.rank(query)[0].row).endswith("> Hair Care > Shampoo & Conditioner")
+
+
+def test_a_product_type_that_says_otherwise_makes_unsure() -> None:
+    def sure(kind: str | None) -> float:
+        query = INDEX.query()
+        query.add("Phone Case")
+        query.add(kind, 0.1, kind=True)
+        return INDEX.rank(query)[0].confidence
+
+    assert sure("Dresses") < sure(None) == sure("Unknown")
+
+
+def test_what_something_else_implies_is_not_the_product_s_word() -> None:
+    query = INDEX.query()
+    query.add("Mug")
+    query.add("Mug Racks", implied=True)
+    terms = query.terms
+    assert (terms["mug"].implied, terms["mug rack"].implied) == (False, True)
+    first = INDEX.rank(query)[0]
+    assert first.implied and quoted(first.because) in ("", '"mug"')
 
 
 def test_a_tie_is_not_sure() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.listings.categories import release
 from pipeline.listings.categories import taxonomy as module
 from pipeline.listings.categories.taxonomy import read_taxonomy, shipped_words, shopify
-from pipeline.model.errors import BadInputError
+from pipeline.model.errors import BadInputError, UsageError
 from pipeline_tests.reference import reference
 
 FOLDER = Path(module.__file__).parent
@@ -131,7 +131,7 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, reason: str) 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     for place in (tmp_path / "nothing.tsv", tmp_path):
-        with pytest.raises(BadInputError, match=r"cannot be read: .*; name another with the connection.s setting category_file"):
+        with pytest.raises(UsageError, match=r"cannot be read: .*; name another with the connection.s setting category_file"):
             read_taxonomy(place)
 
 
