@@ -161,8 +161,8 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
             asked += parts.pieces
     results += _resolved(connection, pair, asked[len(segments) :])
     for index, segment in enumerate(asked):
-        if results[index] is None and index not in pieces:
-            items.add(index, segment)
+        if results[index] is None and index not in pieces and not items.add(index, segment):
+            results[index] = _copied(pair, segment)
     hashes = [item.question.source_hash for item in items]
     recorded = recall_answers(connection, pair.store_id, pair.task, pair.source_locale, pair.target_locale, hashes)
     left = []
@@ -229,10 +229,13 @@ class _Questions:
     def __iter__(self) -> Iterator[Item]:
         return iter(self._found.values())
 
-    def add(self, index: int, segment: Segment) -> None:
+    def add(self, index: int, segment: Segment) -> bool:
+        """False if nothing is left to translate beside what stays as it is."""
         pair, wanted = self._pair, segment.wanted(self._pair.target_locale)
         kept = pair.glossary.kept(pair.target_locale, segment.kept) if segment.kept else self._kept
         masked = mask({form: unsmuggled(text) for form, text in segment.forms.items()}, kept)
+        if not any(map(has_letters, masked.forms.values())):
+            return False
         source_hash = text_hash(masked.forms, wanted, segment.html)
         item = self._found.get((source_hash, segment.max_length))
         if item is None:
@@ -242,6 +245,7 @@ class _Questions:
             question = Question(key, source_hash, pair.task, pair.source_locale, pair.target_locale)
             item = self._found[source_hash, segment.max_length] = Item(pair, question, wanted, terms)
         item.uses.append(Use(index, segment, masked))
+        return True
 
 
 def _resolved(connection: psycopg.Connection[Any], pair: Pair, segments: Sequence[Segment]) -> list[Result | None]:
@@ -254,9 +258,7 @@ def _resolved(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
 def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Result | None:
     """A result that needs neither a model nor its earlier answers."""
     if not any(has_letters(text) for text in segment.forms.values()):
-        general = segment.forms.get("other", list(segment.forms.values())[-1])
-        forms = {form: segment.forms.get(form, general) for form in segment.wanted(pair.target_locale)}
-        return Result("copied", "copy", forms)
+        return _copied(pair, segment)
     for found in sorted(remembered, key=lambda found: found.context != segment.context):
         forms = {form: tidy(segment.references(form, pair.target_locale)[-1], text) for form, text in found.target.items()}
         # People know what they translate.
@@ -268,6 +270,11 @@ def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Re
         if not guards.check(segment, forms, pair.source_locale, pair.target_locale, pair.glossary):
             return Result("translated", "glossary", forms)
     return None
+
+
+def _copied(pair: Pair, segment: Segment) -> Result:
+    general = segment.forms.get("other", list(segment.forms.values())[-1])
+    return Result("copied", "copy", {form: segment.forms.get(form, general) for form in segment.wanted(pair.target_locale)})
 
 
 def _not_shown(segment: Segment, pair: Pair) -> Result | None:

@@ -102,6 +102,11 @@ def test_answers_kept_from_a_reply_that_left_some_out(desk: Desk) -> None:
     assert [len(request["messages"][-1]["content"].split('"id"')) - 1 for request in desk.model.requests] == [10, 1]
 
 
+def test_what_is_only_a_name_is_not_asked_for(desk: Desk) -> None:
+    [result] = desk.translate([Segment({"": "By Malene Birger"}, kept=("by Malene Birger",))])
+    assert (result.state, result.forms, desk.model.requests) == ("copied", {"": "By Malene Birger"}, [])
+
+
 @pytest.mark.parametrize("first", ["json_schema", "json_object"])
 def test_a_server_without_schemas_is_asked_in_a_simpler_way(desk: Desk, first: str) -> None:
     desk.model.schemas = False
