@@ -97,8 +97,8 @@ def _would_cost(texts: Mapping[str, Any], place: str) -> str:
         if estimate["requests"]:
             credits = f" and {estimate['credits']} credits" if estimate["credits"] else ""
             parts.append(
-                f"{estimate['texts']} {what} in {estimate['requests']} requests or more, about {_dollars(estimate['usd'])} (at most "
-                f"{_dollars(estimate['most_usd'])}){credits}"
+                f"{estimate['texts']} {what} in {estimate['requests']} requests or more, about {_dollars(estimate['usd'])} "
+                f"(at most {_dollars(estimate['most_usd'])}){credits}"
             )
     balance = texts["credits"]["balance"]
     has = "" if balance is None else f"; the store has {balance} credits"
