@@ -43,7 +43,7 @@ def map_(
     """Find the category of each product, without exporting. What did not change is not looked at again."""
     from pipeline.catalog.imports import latest_import
     from pipeline.cli.results import here
-    from pipeline.language.ledger import dollars
+    from pipeline.language.asking.ledger import dollars
     from pipeline.listings.categories.inputs import require_category_file
     from pipeline.listings.categories.review import connected_cell, open_shelf
     from pipeline.listings.open_texts import read_open, sentence

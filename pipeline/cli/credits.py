@@ -184,7 +184,7 @@ def price(
 
 
 def _facts(connection: psycopg.Connection[Any], store: str) -> dict[str, Any]:
-    from pipeline.language.charging import unpaid_answers
+    from pipeline.language.asking.charging import unpaid_answers
     from pipeline.stores.credits import SERVICES, read_account
     from pipeline.stores.stores import get_store
 

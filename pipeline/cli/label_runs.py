@@ -80,8 +80,8 @@ def summary_of(current: Session, store: Store, outcome: Outcome) -> dict[str, An
 
     from pipeline.labels.summary import coverage
     from pipeline.labels.translation import TASK
-    from pipeline.language.batches import waiting
-    from pipeline.language.ledger import dollars, spending
+    from pipeline.language.asking.batches import waiting
+    from pipeline.language.asking.ledger import dollars, spending
 
     rows = label_table(current, "translated_labels", store.key).read()
     with current.connect() as connection:

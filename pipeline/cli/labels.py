@@ -354,7 +354,7 @@ def _counts(current: Session, store: Store, stored: StoredFile, read: LabelFile)
     """How many texts of a file are stored, and how many of a file of translations are still the source's."""
     from pipeline.labels.files import list_files, open_file
     from pipeline.labels.reading import judge
-    from pipeline.language.glossary import read_glossary
+    from pipeline.language.translation.glossary import read_glossary
 
     if stored.is_source:
         return len(read.labels), 0

@@ -27,8 +27,8 @@ def status(as_json: Json = False) -> None:
     """Show the model, and what was spent this month against the budgets."""
     from datetime import datetime, timezone
 
-    from pipeline.language.ledger import dollars, read_budgets, spending
-    from pipeline.language.run import configured_model
+    from pipeline.language.asking.ledger import dollars, read_budgets, spending
+    from pipeline.language.asking.models import configured_model
     from pipeline.stores.stores import list_stores
 
     month = datetime.now(timezone.utc).strftime("%Y-%m")
@@ -78,7 +78,7 @@ def budget(
     as_json: Json = False,
 ) -> None:
     """Set the most that may be spent: by one store, or in sum by all (--run is then what a store has of its own)."""
-    from pipeline.language.ledger import set_budget
+    from pipeline.language.asking.ledger import set_budget
     from pipeline.model.errors import UsageError
     from pipeline.stores.stores import get_store
 
@@ -109,7 +109,7 @@ def batches(
     as_json: Json = False,
 ) -> None:
     """Show batches of questions to the model, the newest first."""
-    from pipeline.language.batches import give_up, list_batches
+    from pipeline.language.asking.batches import give_up, list_batches
     from pipeline.model.errors import PipelineError, UsageError
     from pipeline.stores.stores import list_stores
 
@@ -171,7 +171,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add or change a term."""
-    from pipeline.language.glossary import set_term
+    from pipeline.language.translation.glossary import set_term
     from pipeline.stores.stores import get_store
 
     with session() as current, current.connect() as connection:
@@ -185,7 +185,7 @@ def add(
 @terms.command("list", epilog="Example: pipeline glossary list my-shop")
 def list_(store: StoreKey, as_json: Json = False) -> None:
     """List the terms of a store."""
-    from pipeline.language.glossary import read_glossary
+    from pipeline.language.translation.glossary import read_glossary
     from pipeline.stores.stores import get_store
 
     with session() as current, current.connect() as connection:
@@ -203,7 +203,7 @@ def list_(store: StoreKey, as_json: Json = False) -> None:
 @terms.command("remove", epilog="Example: pipeline glossary remove my-shop Cart --locale de")
 def remove(store: StoreKey, term: Term, locale: Locale = None, as_json: Json = False) -> None:
     """Remove a term."""
-    from pipeline.language.glossary import remove_term
+    from pipeline.language.translation.glossary import remove_term
     from pipeline.stores.stores import get_store
 
     with session() as current, current.connect() as connection:

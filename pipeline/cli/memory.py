@@ -13,8 +13,8 @@ from pipeline.cli.output import say, short, show_json, show_table
 from pipeline.cli.session import Session, session
 
 if TYPE_CHECKING:
-    from pipeline.language.exchange import Imported
-    from pipeline.language.tmx import Bad, Unit
+    from pipeline.language.translation.exchange import Imported
+    from pipeline.language.translation.tmx import Bad, Unit
     from pipeline.stores.stores import Store
 
 app = typer.Typer(help="Translations by people: TMX and CSV files in and out.", no_args_is_help=True)
@@ -42,8 +42,8 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Remember translations that people made. They go before a model's, for labels and for products."""
-    from pipeline.language.exchange import import_units
     from pipeline.language.languages import normalize_tag
+    from pipeline.language.translation.exchange import import_units
     from pipeline.listings.localized.by_hand import uses_of
     from pipeline.stores.stores import get_store
     from pipeline.stores.text import plain_text
@@ -105,7 +105,7 @@ def export(
 
 
 def _export_memory(connection: Any, store: Store, source: str, language: str, file: Path, as_json: bool) -> None:
-    from pipeline.language.exchange import export_tmx
+    from pipeline.language.translation.exchange import export_tmx
     from pipeline.model.errors import PipelineError
 
     content, count, left = export_tmx(connection, store.id, source, language)
@@ -146,7 +146,7 @@ def _export_open(current: Session, connection: Any, store: Store, language: str,
 
 def _units(file: Path, source: str, only: Collection[str]) -> tuple[list[Unit | Bad], int]:
     """What a file translates, and how many of its rows are empty."""
-    from pipeline.language.tmx import MAX_BYTES, read_tmx
+    from pipeline.language.translation.tmx import MAX_BYTES, read_tmx
     from pipeline.listings.localized.by_hand import read_open
     from pipeline.model.errors import UsageError
     from pipeline.stores.text import shown

@@ -157,8 +157,8 @@ def reject(
 @app.command(epilog="Example: pipeline suggestions again my-shop")
 def again(store: StoreKey, as_json: Json = False) -> None:
     """Let the next export ask once more for what the model gave no answer to. What guards refused stays refused."""
+    from pipeline.language.asking.results import forget_silent
     from pipeline.language.optimize import TASK
-    from pipeline.language.results import forget_silent
     from pipeline.stores.stores import get_store
 
     with session() as current, current.connect() as connection:

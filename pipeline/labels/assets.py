@@ -15,9 +15,9 @@ from pipeline.labels.reading import frames, label_rows, learn, rejected_rows
 from pipeline.labels.schema import PUBLISHED_LABELS, READ, TRANSLATED_LABELS
 from pipeline.labels.summary import coverage, untranslated_sample
 from pipeline.labels.work import carry_out, prepare
-from pipeline.language.glossary import read_glossary
-from pipeline.language.ledger import spending
+from pipeline.language.asking.ledger import spending
 from pipeline.language.metadata import spent_metadata
+from pipeline.language.translation.glossary import read_glossary
 from pipeline.model.errors import PipelineError
 from pipeline.partitions import stores
 from pipeline.platform import metadata as meta

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.language import icu
 from pipeline.language.languages import CATEGORIES
-from pipeline.language.masks import has_letters, spans
-from pipeline.language.segments import TEXT, Result, Segment
+from pipeline.language.translation import icu
+from pipeline.language.translation.masks import has_letters, spans
+from pipeline.language.translation.segments import TEXT, Result, Segment
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from pipeline.labels.files import StoredFile
 from pipeline.labels.groups import LabelGroup, kind_of, label_forms, make_group
 from pipeline.labels.model import LabelFile, RejectedLabel
 from pipeline.labels.schema import REJECTED_LABELS, UI_LABELS
-from pipeline.language import guards, icu
-from pipeline.language.glossary import Glossary
-from pipeline.language.masks import placeholders
-from pipeline.language.memory import Translation, remember, remembered_at, text_hash
-from pipeline.language.segments import TEXT, tidy
+from pipeline.language.translation import guards, icu
+from pipeline.language.translation.glossary import Glossary
+from pipeline.language.translation.masks import placeholders
+from pipeline.language.translation.memory import Translation, remember, remembered_at, text_hash
+from pipeline.language.translation.segments import TEXT, tidy
 from pipeline.platform.tables import empty_frame, to_frame
 
 

@@ -12,9 +12,9 @@ import psycopg
 
 from pipeline.labels.groups import LabelGroup
 from pipeline.labels.schema import TRANSLATED_LABELS
-from pipeline.language.glossary import Glossary
-from pipeline.language.plan import Pair, Plan, make_plan
-from pipeline.language.segments import Result
+from pipeline.language.translation.glossary import Glossary
+from pipeline.language.translation.plan import Pair, Plan, make_plan
+from pipeline.language.translation.segments import Result
 from pipeline.model.errors import UsageError
 from pipeline.platform.tables import empty_frame, to_frame
 from pipeline.stores.stores import Store

@@ -15,14 +15,15 @@ import psycopg
 
 from pipeline.labels.groups import groups_of
 from pipeline.labels.translation import TASK, LabelPlan, plan_labels, read_locales, rows_of
-from pipeline.language.batch_plans import keep_of, unasked
-from pipeline.language.charging import would_cost
-from pipeline.language.glossary import read_glossary
-from pipeline.language.ledger import Account, limited, read_budgets
+from pipeline.language.asking.charging import would_cost
+from pipeline.language.asking.ledger import Account, limited, read_budgets
+from pipeline.language.asking.models import Model, configured_model
 from pipeline.language.metadata import estimate_metadata
-from pipeline.language.plan import Estimate, estimate
-from pipeline.language.run import NOTHING, Model, ask_model, configured_model
-from pipeline.language.translate import Work
+from pipeline.language.translation.batch_plans import keep_of, unasked
+from pipeline.language.translation.glossary import read_glossary
+from pipeline.language.translation.plan import Estimate, estimate
+from pipeline.language.translation.run import NOTHING, ask_model
+from pipeline.language.translation.translate import Work
 from pipeline.model.errors import PipelineError
 from pipeline.stores.stores import Store
 

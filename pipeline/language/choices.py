@@ -18,16 +18,16 @@ from uuid import UUID
 
 import psycopg
 
-from pipeline.language.asker import Asker
-from pipeline.language.batch_posts import post
-from pipeline.language.batches import Answer, Request, asked, read
-from pipeline.language.client import ModelClient, Prompt, Reply
-from pipeline.language.disguises import unsmuggled
-from pipeline.language.ledger import Account
-from pipeline.language.plan import Estimate
-from pipeline.language.prices import Price
-from pipeline.language.results import Question, recall, record
-from pipeline.language.run import Model
+from pipeline.language.asking.asker import Asker
+from pipeline.language.asking.batch_posts import post
+from pipeline.language.asking.batches import Answer, Request, asked, read
+from pipeline.language.asking.client import ModelClient, Prompt, Reply
+from pipeline.language.asking.ledger import Account
+from pipeline.language.asking.models import Model
+from pipeline.language.asking.prices import Price
+from pipeline.language.asking.results import Question, recall, record
+from pipeline.language.reading.disguises import unsmuggled
+from pipeline.language.translation.plan import Estimate
 
 #: Part of the key of every recorded answer: raise it when the words of the prompt change.
 VERSION = 1

@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pipeline.language import claims, facts, grounding, hearsay
 from pipeline.language.languages import base
-from pipeline.language.masks import spans
-from pipeline.language.telling import telling
-from pipeline.language.wording import folded, sentences, stem
+from pipeline.language.reading import claims, facts, grounding, hearsay
+from pipeline.language.reading.telling import telling
+from pipeline.language.reading.wording import folded, sentences, stem
+from pipeline.language.translation.masks import spans
 
 #: In the order in which they are judged.
 FIELDS = ("title", "description", "bullets", "keywords")

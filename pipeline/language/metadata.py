@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.language.ledger import Spending
-    from pipeline.language.plan import Estimate
-    from pipeline.language.run import Model
+    from pipeline.language.asking.ledger import Spending
+    from pipeline.language.asking.models import Model
+    from pipeline.language.translation.plan import Estimate
 
 
 def estimate_metadata(estimate: Estimate, model: Model | None, credits: int) -> dict[str, Any]:

@@ -19,20 +19,20 @@ from uuid import UUID
 
 import psycopg
 
-from pipeline.language import facts
-from pipeline.language.asker import Asker
-from pipeline.language.batch_posts import post
-from pipeline.language.batches import IN_BATCH, Answer, Request, asked, read, unread_answers
-from pipeline.language.charging import allowance, no_credits, pay_for_answers
-from pipeline.language.client import ModelClient, Prompt, Reply
+from pipeline.language.asking.asker import Asker
+from pipeline.language.asking.batch_posts import post
+from pipeline.language.asking.batches import IN_BATCH, Answer, Request, asked, read, unread_answers
+from pipeline.language.asking.charging import allowance, no_credits, pay_for_answers
+from pipeline.language.asking.client import ModelClient, Prompt, Reply
+from pipeline.language.asking.ledger import Account
+from pipeline.language.asking.models import Model
+from pipeline.language.asking.prices import Price
+from pipeline.language.asking.results import Question, Status, recall, record
 from pipeline.language.drafts import FIELDS, MOST_TEXT, Brief, Draft, Product, check, doubts
 from pipeline.language.languages import language_name
-from pipeline.language.ledger import Account
-from pipeline.language.orders import unseen
-from pipeline.language.plan import Estimate
-from pipeline.language.prices import Price
-from pipeline.language.results import Question, Status, recall, record
-from pipeline.language.run import Model
+from pipeline.language.reading import facts
+from pipeline.language.reading.orders import unseen
+from pipeline.language.translation.plan import Estimate
 
 TASK = "optimize"
 #: Part of the key of every recorded answer: raise it when the words of the prompt change.

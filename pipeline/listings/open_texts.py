@@ -12,7 +12,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from pipeline.language.batches import IN_BATCH
+from pipeline.language.asking.batches import IN_BATCH
 from pipeline.marketplaces import find_site
 from pipeline.platform.tables import Table
 

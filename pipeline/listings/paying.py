@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from pipeline.language.ledger import Account, read_budgets
+from pipeline.language.asking.ledger import Account, read_budgets
 from pipeline.listings.cell import Cell
 
 EXPORT_JOB = "export_listings"

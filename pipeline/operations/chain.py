@@ -153,7 +153,7 @@ def poll_language_batches(here: Here) -> Polled:
     """Look after open batches; then translate the labels whose answers are there (nothing that these batches were not asked), and
     export the products whose answers are."""
     from pipeline.labels.translation import TASK
-    from pipeline.language.batches import list_batches, unread
+    from pipeline.language.asking.batches import list_batches, unread
     from pipeline.operations.language_batches import REASON, after_batches, polled
 
     def polling() -> Outcome:

@@ -16,7 +16,7 @@ class DayOptions(dg.Config):
 
 @dg.op(description="Deduct once the day's credits of every store whose credits are on, and what it still owes for answers.")
 def deduct_day(context: dg.OpExecutionContext, config: DayOptions, workspace: Workspace) -> None:
-    from pipeline.language.charging import pay_for_answers, unpaid_answers
+    from pipeline.language.asking.charging import pay_for_answers, unpaid_answers
     from pipeline.stores.credits import SERVICES, deduct, list_accounts, read_account
 
     day = date.fromisoformat(config.day) if config.day else datetime.now(timezone.utc).date()

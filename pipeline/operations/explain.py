@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 from pipeline.catalog.imports import latest_import
 from pipeline.catalog.schema import INVENTORY, PRODUCTS, REJECTED, VARIANTS
 from pipeline.language.optimize import TASK as OPTIMIZATION
-from pipeline.language.orders import is_unseen
+from pipeline.language.reading.orders import is_unseen
 from pipeline.listings.categories.decisions import list_decisions
 from pipeline.listings.cell import Cell, find_cell
 from pipeline.listings.localized.build import TASK as TRANSLATION

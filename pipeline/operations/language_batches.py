@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 
-from pipeline.language.batches import Batch
+from pipeline.language.asking.batches import Batch
 from pipeline.listings.lane import Lane
 from pipeline.operations.launch import Outcome
 from pipeline.platform import metadata as meta
@@ -32,7 +32,7 @@ _ANSWERED = ("completed", "expired", "cancelled")
 
 @dg.op(description="Ask the model's server about every open batch; settle and keep the answers of those that ended.")
 def collect_batches(context: dg.OpExecutionContext, workspace: Workspace) -> None:
-    from pipeline.language.batches import NOT_ASKED, list_batches
+    from pipeline.language.asking.batches import NOT_ASKED, list_batches
     from pipeline.model.errors import PipelineError
 
     with expected_failures(), workspace.database.connect(autocommit=True) as connection:
@@ -61,8 +61,8 @@ def poll_language_batches() -> None:
 
 def poll_batches(connection: psycopg.Connection[Any], data_dir: Path, told: Any) -> dict[str, str]:
     """As `batches.poll`, with the configured model. Raises UsageError when there are batches and no model."""
-    from pipeline.language.batches import AS_IT_WAS, list_batches, not_asked, poll
-    from pipeline.language.run import configured_model
+    from pipeline.language.asking.batches import AS_IT_WAS, list_batches, not_asked, poll
+    from pipeline.language.asking.models import configured_model
     from pipeline.model.errors import UsageError
 
     batches = list_batches(connection, only_open=True)
@@ -80,7 +80,7 @@ def poll_batches(connection: psycopg.Connection[Any], data_dir: Path, told: Any)
 def go_on(connection: psycopg.Connection[Any], batch: Batch) -> None:
     """Request an export of the products that an answered batch was asked about, where an export asked; for translations also on
     the store's other sites in that language, whose texts wait for the same answers."""
-    from pipeline.language.batches import products_of
+    from pipeline.language.asking.batches import products_of
 
     products = products_of(connection, batch.run_key)
     for site in _sites(connection, batch):
@@ -132,8 +132,8 @@ def polled(
 ) -> Polled:
     """`seen` are batches that were open, `ended` those of labels with answers by store, `followed` the run of each of these
     stores, `exported` the exports that went on."""
-    from pipeline.language.batches import list_batches
-    from pipeline.language.ledger import spending
+    from pipeline.language.asking.batches import list_batches
+    from pipeline.language.asking.ledger import spending
     from pipeline.stores.stores import list_stores
 
     keys = {store.id: store.key for store in list_stores(connection)}
@@ -164,7 +164,7 @@ def polled(
 def lines(found: Polled) -> list[str]:
     """The same for people."""
     from pipeline.labels.translation import TASK
-    from pipeline.language.ledger import dollars
+    from pipeline.language.asking.ledger import dollars
 
     said = []
     for one in found.batches:
@@ -194,7 +194,7 @@ def lines(found: Polled) -> list[str]:
 
 def is_due(connection: psycopg.Connection[Any]) -> bool:
     """Whether an open batch was not looked at for a while."""
-    from pipeline.language.batches import list_batches
+    from pipeline.language.asking.batches import list_batches
 
     now = datetime.now(timezone.utc)
     return any(

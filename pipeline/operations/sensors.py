@@ -235,7 +235,7 @@ def new_exports(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest |
 )
 def language_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     from pipeline.labels.translation import TASK
-    from pipeline.language.batches import unread
+    from pipeline.language.asking.batches import unread
     from pipeline.operations.language_batches import after_batches, is_due
     from pipeline.platform.database import Database
     from pipeline.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from pipeline.language.ledger import spending
+from pipeline.language.asking.ledger import spending
 from pipeline.listings.cell import find_cell
 from pipeline.stores.connections import get_connection, list_connections
 from pipeline.stores.stores import get_store, list_stores

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pipeline.language.batches import IN_BATCH
-from pipeline.language.ledger import dollars, spending
+from pipeline.language.asking.batches import IN_BATCH
+from pipeline.language.asking.ledger import dollars, spending
 from pipeline.language.optimize import SILENT
 from pipeline.language.optimize import TASK as OPTIMIZATION
 from pipeline.listings.categories.model import TASK as CATEGORIES

@@ -79,7 +79,7 @@ class Scene:
 def impatient(patch: pytest.MonkeyPatch, *, timeout: float | None = None) -> None:
     """Clients wait in no time: their clock moves only by waiting. With `timeout`, answers that do not come are given up soon."""
     from pipeline.catalog.shopify_api import source
-    from pipeline.language.asker import Asker
+    from pipeline.language.asking.asker import Asker
     from pipeline.marketplaces.amazon.spapi.client import SpApi
 
     now = [0.0]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language.segments import loosely
-from pipeline.language.tmx import Unit
+from pipeline.language.translation.segments import loosely
+from pipeline.language.translation.tmx import Unit
 from pipeline.listings.localized.by_hand import Left, read_open, write_open
 from pipeline_tests.fakes.openai_server import FakeOpenAI, running, translated
 from pipeline_tests.flows import catalogs

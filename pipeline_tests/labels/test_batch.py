@@ -271,7 +271,7 @@ def die_before(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-SEND = "pipeline.language.batch_api:BatchApi.send"
+SEND = "pipeline.language.asking.batch_api:BatchApi.send"
 
 
 @pytest.mark.slow
@@ -284,7 +284,7 @@ def test_killed_batches(shop: Shop, when: str) -> None:
     assert child.killed() if hooks else child.result().code == 0
     if when == "one answer kept":
         shop.model.batches.end()
-        hooks = {"pipeline.language.batches:_take": (die_after,)}
+        hooks = {"pipeline.language.asking.batches:_take": (die_after,)}
         assert start(shop.place, "language", "batches", "--poll", hooks=hooks, environment=shop.model.environment()).killed()
     shop.model.batches.end()
     poll(shop)

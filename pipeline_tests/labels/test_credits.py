@@ -123,8 +123,8 @@ def die_after_booking(original: Callable[..., Any], *args: Any, **kwargs: Any) -
 
 _calls: list[int] = []
 WHEN = {
-    "worked, not paid": {"pipeline.language.run:pay_for_answers": (die_at_the_second,)},
-    "booked, not committed": {"pipeline.language.charging:deduct": (die_after_booking,)},
+    "worked, not paid": {"pipeline.language.translation.run:pay_for_answers": (die_at_the_second,)},
+    "booked, not committed": {"pipeline.language.asking.charging:deduct": (die_after_booking,)},
 }
 
 

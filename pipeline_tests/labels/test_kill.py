@@ -34,9 +34,9 @@ POINTS = {
     "second replied": dying_at("llm_replied_unsaved", 2),
 }
 WHEN: dict[str, dict[str, tuple[Any, ...]]] = {
-    "half recorded": {"pipeline.language.translate:record": (die_after_the_second,)},
-    "settled, not committed": {"pipeline.language.asker:settle": (die_after,)},
-    "second settled, not committed": {"pipeline.language.asker:settle": (die_after_the_second,)},
+    "half recorded": {"pipeline.language.translation.translate:record": (die_after_the_second,)},
+    "settled, not committed": {"pipeline.language.asking.asker:settle": (die_after,)},
+    "second settled, not committed": {"pipeline.language.asking.asker:settle": (die_after_the_second,)},
     "all recorded": {"pipeline.labels.work:ask_model": (die_after,)},
     "no table": {MOVE: (die_moving, "translated_labels")},
 }

@@ -13,16 +13,16 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from pipeline.language.asker import Asker
-from pipeline.language.client import ModelClient
-from pipeline.language.glossary import Glossary
-from pipeline.language.ledger import Account, Budgets
-from pipeline.language.limiter import Limiter
-from pipeline.language.memory import Translation, remember
-from pipeline.language.plan import Pair, Plan, make_plan
-from pipeline.language.prices import Price
-from pipeline.language.segments import Result, Segment
-from pipeline.language.translate import Work, translate
+from pipeline.language.asking.asker import Asker
+from pipeline.language.asking.client import ModelClient
+from pipeline.language.asking.ledger import Account, Budgets
+from pipeline.language.asking.limiter import Limiter
+from pipeline.language.asking.prices import Price
+from pipeline.language.translation.glossary import Glossary
+from pipeline.language.translation.memory import Translation, remember
+from pipeline.language.translation.plan import Pair, Plan, make_plan
+from pipeline.language.translation.segments import Result, Segment
+from pipeline.language.translation.translate import Work, translate
 from pipeline.platform.database import Database
 from pipeline.settings import model_endpoint
 from pipeline.stores.stores import add_store

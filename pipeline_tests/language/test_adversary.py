@@ -12,11 +12,11 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.language.glossary import Glossary
-from pipeline.language.masks import mask
-from pipeline.language.plan import Item, Pair, Use
-from pipeline.language.results import Question
-from pipeline.language.segments import TEXT, Segment
+from pipeline.language.asking.results import Question
+from pipeline.language.translation.glossary import Glossary
+from pipeline.language.translation.masks import mask
+from pipeline.language.translation.plan import Item, Pair, Use
+from pipeline.language.translation.segments import TEXT, Segment
 from pipeline_tests.fakes.openai_server import source_of, translated
 from pipeline_tests.language.conftest import Desk
 

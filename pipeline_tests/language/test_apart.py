@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language import guards
-from pipeline.language.apart import Apart, apart
-from pipeline.language.glossary import Glossary
-from pipeline.language.segments import TEXT, Result, Segment
+from pipeline.language.translation import guards
+from pipeline.language.translation.apart import Apart, apart
+from pipeline.language.translation.glossary import Glossary
+from pipeline.language.translation.segments import TEXT, Result, Segment
 from pipeline_tests.language.conftest import Desk
 
 SAID = yaml.safe_load(Path(__file__).with_name("apart.yaml").read_text("utf-8"))

@@ -14,12 +14,13 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from pipeline.language import batches
+from pipeline.language.asking import batches
+from pipeline.language.asking.ledger import Account, Budgets
+from pipeline.language.asking.models import Model
 from pipeline.language.choices import Choice, Chooser, ask_choices, estimate_choices, plan_choices
 from pipeline.language.drafts import Product
-from pipeline.language.ledger import Account, Budgets
 from pipeline.language.optimize import TASK, Writer, ask_drafts, estimate_drafts, plan_drafts, record_unread
-from pipeline.language.run import Model, ask_model
+from pipeline.language.translation.run import ask_model
 from pipeline.platform.database import Database
 from pipeline.settings import ModelEndpoint, model_endpoint
 from pipeline.stores.actions import Person
@@ -217,10 +218,10 @@ def test_credits_are_paid_once_after_the_answer_and_what_is_under_way_counts(des
 
 
 KILLED = {
-    "reserved, not noted": "pipeline.language.batch_posts._note",
-    "noted, not sent": "pipeline.language.batch_api.BatchApi.send",
-    "sent, id not noted": "pipeline.language.batch_api.BatchApi.send",
-    "one answer kept": "pipeline.language.batches._take",
+    "reserved, not noted": "pipeline.language.asking.batch_posts._note",
+    "noted, not sent": "pipeline.language.asking.batch_api.BatchApi.send",
+    "sent, id not noted": "pipeline.language.asking.batch_api.BatchApi.send",
+    "one answer kept": "pipeline.language.asking.batches._take",
     "one answer read": "pipeline.language.optimize.read",
 }
 

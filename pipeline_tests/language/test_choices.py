@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.language.asking.ledger import Account, Budgets
+from pipeline.language.asking.models import Model
 from pipeline.language.choices import Choice, Chooser, Chosen, _answer, ask_choices, estimate_choices, plan_choices
-from pipeline.language.ledger import Account, Budgets
-from pipeline.language.run import Model
 from pipeline.settings import model_endpoint
 from pipeline_tests.fakes.openai_server import FakeOpenAI, running
 from pipeline_tests.language.conftest import PRICE, Desk

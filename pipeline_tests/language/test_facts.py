@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.language.claims import stated
-from pipeline.language.facts import Known, borrowed, instructs, invented, lost, new_denials, new_words
-from pipeline.language.grounding import beside
-from pipeline.language.wording import folded
+from pipeline.language.reading.claims import stated
+from pipeline.language.reading.facts import Known, borrowed, instructs, invented, lost, new_denials, new_words
+from pipeline.language.reading.grounding import beside
+from pipeline.language.reading.wording import folded
 
 COPY = yaml.safe_load(Path(__file__).with_name("copy.yaml").read_text("utf-8"))
 FACTS: dict[str, dict[str, list[str]]] = yaml.safe_load(Path(__file__).with_name("inventions.yaml").read_text("utf-8"))

@@ -11,12 +11,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language import claims
-from pipeline.language.appeals import about
-from pipeline.language.glossary import Glossary
-from pipeline.language.guards import check
-from pipeline.language.segments import Segment
-from pipeline.language.wording import LANGUAGES, fold, lists, words
+from pipeline.language.reading import claims
+from pipeline.language.reading.appeals import about
+from pipeline.language.reading.wording import LANGUAGES, fold, lists, words
+from pipeline.language.translation.glossary import Glossary
+from pipeline.language.translation.guards import check
+from pipeline.language.translation.segments import Segment
 
 PAIRS, MEANINGS = (
     yaml.safe_load(Path(__file__).with_name(name).read_text("utf-8")) for name in ("fidelity.yaml", "meaning.yaml")

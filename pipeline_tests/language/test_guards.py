@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language.glossary import Glossary, Term
-from pipeline.language.guards import check
-from pipeline.language.masks import mask, spans
-from pipeline.language.segments import Segment, tidy
+from pipeline.language.translation.glossary import Glossary, Term
+from pipeline.language.translation.guards import check
+from pipeline.language.translation.masks import mask, spans
+from pipeline.language.translation.segments import Segment, tidy
 
 PAIRS = yaml.safe_load(Path(__file__).with_name("pairs.yaml").read_text("utf-8"))
 GOOD = [(row[0], locale, row[place]) for row in PAIRS for place, locale in enumerate(("de", "fr", "es", "pl"), 1)]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.language import hearsay
 from pipeline.language.drafts import Brief, Limit, Product, check, doubts
-from pipeline.language.wording import fold
+from pipeline.language.reading import hearsay
+from pipeline.language.reading.wording import fold
 
 LIMITS = {"title": Limit(200), "description": Limit(4000), "bullets": Limit(500), "keywords": Limit(249, "bytes")}
 #: Statements about the product, as far as anybody can tell: table rows, aliases, what stands for what.

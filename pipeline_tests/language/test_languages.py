@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.language import languages
 from pipeline.language.languages import CATEGORIES, language_name, normalize_tag, plurals, scripts
-from pipeline.language.segments import Segment
+from pipeline.language.translation.segments import Segment
 from pipeline.model.errors import UsageError
 
 TAGS = sorted(languages._plurals())

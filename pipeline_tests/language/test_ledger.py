@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.language import ledger
-from pipeline.language.ledger import Account, BudgetExhausted, Budgets, Reservation
-from pipeline.language.prices import Price, Usage, default_budgets, price_of
+from pipeline.language.asking import ledger
+from pipeline.language.asking.ledger import Account, BudgetExhausted, Budgets, Reservation
+from pipeline.language.asking.prices import Price, Usage, default_budgets, price_of
 from pipeline.model.errors import UsageError
 from pipeline.platform.database import Database
 from pipeline.stores.stores import add_store

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.language.client import ModelClient, Prompt, Reply
-from pipeline.language.prompts import SCHEMA, texts_of
-from pipeline.language.segments import Result
+from pipeline.language.asking.client import ModelClient, Prompt, Reply
+from pipeline.language.translation.prompts import SCHEMA, texts_of
+from pipeline.language.translation.segments import Result
 from pipeline.model.secret import Secret
 from pipeline.settings import ModelEndpoint
 from pipeline_tests.language.conftest import Desk
@@ -131,8 +131,8 @@ def test_quota_of_requests_a_minute(desk: Desk, chat: Any) -> None:
 
 def test_a_thousand_labels_by_the_log_of_the_server(desk: Desk, chat: Any) -> None:
     labels = [f"Text q{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(1000)]
-    from pipeline.language.limiter import Limiter
-    from pipeline.language.plan import packs
+    from pipeline.language.asking.limiter import Limiter
+    from pipeline.language.translation.plan import packs
 
     plan = desk.plan(labels)
     for pack in packs(plan.items):

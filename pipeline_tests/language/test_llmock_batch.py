@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.language import batches
-from pipeline.language.batch_api import BatchApi, BatchGone
-from pipeline.language.ledger import Account, Budgets, spending
-from pipeline.language.plan import Plan
-from pipeline.language.run import Model, ask_model
-from pipeline.language.translate import Work
+from pipeline.language.asking import batches
+from pipeline.language.asking.batch_api import BatchApi, BatchGone
+from pipeline.language.asking.ledger import Account, Budgets, spending
+from pipeline.language.asking.models import Model
+from pipeline.language.translation.plan import Plan
+from pipeline.language.translation.run import ask_model
+from pipeline.language.translation.translate import Work
 from pipeline.settings import ModelEndpoint, model_endpoint
 from pipeline_tests.language.conftest import PRICE, Desk
 from pipeline_tests.language.test_llmock import environment

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language import icu
-from pipeline.language.masks import has_letters, mask, placeholders, spans
+from pipeline.language.translation import icu
+from pipeline.language.translation.masks import has_letters, mask, placeholders, spans
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from pipeline.language import asker
+from pipeline.language.asking import asker
+from pipeline.language.asking.ledger import Account, Budgets
+from pipeline.language.asking.models import Model
+from pipeline.language.asking.prices import Price
 from pipeline.language.drafts import Brief, Draft, Limit, Product, check, keeping
-from pipeline.language.ledger import Account, Budgets
 from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts
-from pipeline.language.prices import Price
-from pipeline.language.run import Model
 from pipeline.platform.database import Database
 from pipeline.settings import model_endpoint
 from pipeline.stores.actions import Person

@@ -10,11 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language import opposites
-from pipeline.language.glossary import Glossary
-from pipeline.language.guards import check
-from pipeline.language.segments import Segment
-from pipeline.language.wording import LANGUAGES, fold, lists
+from pipeline.language.reading import opposites
+from pipeline.language.reading.wording import LANGUAGES, fold, lists
+from pipeline.language.translation.glossary import Glossary
+from pipeline.language.translation.guards import check
+from pipeline.language.translation.segments import Segment
 
 SAID = yaml.safe_load(Path(__file__).with_name("said.yaml").read_text("utf-8"))
 ROWS = {kind: [row for found in SAID.values() for row in found.get(kind, ())] for kind in ("good", "bad")}

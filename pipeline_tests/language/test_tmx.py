@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.language.exchange import Imported, export_tmx, import_units
-from pipeline.language.memory import Translation, remember
-from pipeline.language.tmx import Unit, read_tmx, write_tmx
+from pipeline.language.translation.exchange import Imported, export_tmx, import_units
+from pipeline.language.translation.memory import Translation, remember
+from pipeline.language.translation.tmx import Unit, read_tmx, write_tmx
 from pipeline.model.errors import BadInputError
 from pipeline_tests.language.conftest import Desk
 

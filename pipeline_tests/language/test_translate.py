@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.language.facts import visible
-from pipeline.language.limiter import Limiter
-from pipeline.language.memory import Translation, remember
-from pipeline.language.segments import Segment
+from pipeline.language.asking.limiter import Limiter
+from pipeline.language.reading.facts import visible
+from pipeline.language.translation.memory import Translation, remember
+from pipeline.language.translation.segments import Segment
 from pipeline.model.errors import PipelineError
 from pipeline_tests.fakes.openai_server import KEY, source_of, translated
 from pipeline_tests.language.conftest import Desk

@@ -6,9 +6,9 @@ from typing import Any
 
 import dagster as dg
 
+from pipeline.language.asking.ledger import spending
+from pipeline.language.asking.models import Model, configured_model
 from pipeline.language.choices import ask_choices, estimate_choices
-from pipeline.language.ledger import spending
-from pipeline.language.run import Model, configured_model
 from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.categories import model as choosing
 from pipeline.listings.categories import overlay, suggestions

@@ -15,9 +15,9 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.language.batches import IN_BATCH
+from pipeline.language.asking.batches import IN_BATCH
+from pipeline.language.asking.models import Model
 from pipeline.language.choices import Choice, Chooser, Chosen, plan_choices
-from pipeline.language.run import Model
 from pipeline.listings.categories.overlay import NAME
 from pipeline.listings.schema import CATEGORIES
 from pipeline.platform.tables import StagedTable, Table, writers

@@ -6,10 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.language.charging import would_cost
-from pipeline.language.ledger import spending
+from pipeline.language.asking.charging import would_cost
+from pipeline.language.asking.ledger import spending
+from pipeline.language.asking.models import configured_model
 from pipeline.language.metadata import estimate_metadata, spent_metadata
-from pipeline.language.run import configured_model
 from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.localized.build import NAME, TASK, Localizer, translates

@@ -22,18 +22,19 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.language import guards, prompts
-from pipeline.language.batch_plans import unasked
-from pipeline.language.batches import IN_BATCH, is_in_batch
-from pipeline.language.glossary import Glossary, Term, read_glossary
+from pipeline.language.asking.batches import IN_BATCH, is_in_batch
+from pipeline.language.asking.ledger import Account
+from pipeline.language.asking.models import Model
 from pipeline.language.languages import base
-from pipeline.language.ledger import Account
-from pipeline.language.masks import has_letters
-from pipeline.language.memory import memory_version
-from pipeline.language.plan import Estimate, Pair, Plan, estimate, make_plan
-from pipeline.language.run import Model, ask_model
-from pipeline.language.segments import TEXT, Result, Segment
-from pipeline.language.translate import part
+from pipeline.language.translation import guards, prompts
+from pipeline.language.translation.batch_plans import unasked
+from pipeline.language.translation.glossary import Glossary, Term, read_glossary
+from pipeline.language.translation.masks import has_letters
+from pipeline.language.translation.memory import memory_version
+from pipeline.language.translation.plan import Estimate, Pair, Plan, estimate, make_plan
+from pipeline.language.translation.run import ask_model
+from pipeline.language.translation.segments import TEXT, Result, Segment
+from pipeline.language.translation.translate import part
 from pipeline.listings.cell import Cell
 from pipeline.listings.facts import facts
 from pipeline.listings.open_texts import OUT_OF_SCOPE, by_hand

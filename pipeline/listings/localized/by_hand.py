@@ -14,12 +14,12 @@ from typing import Any
 import psycopg
 import pyarrow.compute as pc
 
-from pipeline.language.exchange import Uses
-from pipeline.language.glossary import read_glossary
 from pipeline.language.languages import base, normalize_tag
-from pipeline.language.plan import Pair, make_plan
-from pipeline.language.segments import TEXT, Result, Segment, loosely
-from pipeline.language.tmx import MAX_BYTES, MAX_TEXT, Bad, Unit
+from pipeline.language.translation.exchange import Uses
+from pipeline.language.translation.glossary import read_glossary
+from pipeline.language.translation.plan import Pair, make_plan
+from pipeline.language.translation.segments import TEXT, Result, Segment, loosely
+from pipeline.language.translation.tmx import MAX_BYTES, MAX_TEXT, Bad, Unit
 from pipeline.listings.localized.build import NAME, PRODUCT_COLUMNS, TASK, VARIANT_COLUMNS, Texts, texts_of, with_brands
 from pipeline.listings.open_texts import by_hand
 from pipeline.listings.overlays import LOCALIZED

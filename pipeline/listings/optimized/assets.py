@@ -8,13 +8,13 @@ from typing import Any
 import dagster as dg
 import pyarrow.compute as pc
 
-from pipeline.language import facts
-from pipeline.language.charging import would_cost
+from pipeline.language.asking.charging import would_cost
+from pipeline.language.asking.ledger import spending
+from pipeline.language.asking.models import configured_model
 from pipeline.language.languages import base
-from pipeline.language.ledger import spending
 from pipeline.language.metadata import estimate_metadata, spent_metadata
 from pipeline.language.optimize import TASK
-from pipeline.language.run import configured_model
+from pipeline.language.reading import facts
 from pipeline.listings.assets import GROUP, OWNERS, asking, connected
 from pipeline.listings.build import one_import
 from pipeline.listings.cell import Cell

@@ -20,18 +20,19 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.language import facts, optimize
-from pipeline.language.batches import IN_BATCH
+from pipeline.language import optimize
+from pipeline.language.asking.batches import IN_BATCH
+from pipeline.language.asking.ledger import Account
+from pipeline.language.asking.models import Model
+from pipeline.language.asking.results import silent
 from pipeline.language.drafts import Brief, Draft, Product, check, keeping
-from pipeline.language.hearsay import is_for_buyers
 from pipeline.language.languages import base
-from pipeline.language.ledger import Account
 from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts, record_unread
-from pipeline.language.plan import Estimate
-from pipeline.language.results import silent
-from pipeline.language.run import Model
-from pipeline.language.translate import part
-from pipeline.language.wording import WORD, stem
+from pipeline.language.reading import facts
+from pipeline.language.reading.hearsay import is_for_buyers
+from pipeline.language.reading.wording import WORD, stem
+from pipeline.language.translation.plan import Estimate
+from pipeline.language.translation.translate import part
 from pipeline.listings.categories.overlay import USED
 from pipeline.listings.categories.taxonomy import shopify
 from pipeline.listings.cell import Cell

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.language.drafts import Brief, Product
-from pipeline.language.hearsay import is_for_buyers
 from pipeline.language.languages import base
-from pipeline.language.wording import fold, sentences, stem
+from pipeline.language.reading.hearsay import is_for_buyers
+from pipeline.language.reading.wording import fold, sentences, stem
 from pipeline.marketplaces.options import concept, label
 from pipeline.quality.words import small_words
 

@@ -1,0 +1,154 @@
+"""What a text says that a product is or has not. Words are data (`words/facts.yaml`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+from pipeline.language.reading.telling import telling
+from pipeline.language.reading.wording import WORD, any_of, bounded, fold, folded, lists, neutral, stem, words
+
+_FREE = {
+    "en": re.compile(r"(?<!\w)([^\W_]+)[- ]free(?!\w)|(?<!\w)([^\W\d_]{3,})less(?!\w)", re.IGNORECASE),
+    "de": re.compile(r"(?<!\w)([^\W_]+)[- ]frei\w{0,2}(?!\w)|(?<!\w)([^\W\d_]{3,})(?:frei|los)(?:e[nrsm]?)?(?!\w)", re.I),
+}
+#: "Im Freien" and "der Griff liegt frei" deny nothing.
+_NOT_FREE = frozenset(
+    ("im", "ins", "am", "vom", "zum", "der", "die", "das", "den", "dem", "des", "ist", "liegt", "bleibt", "sind", "und", "ganz",
+     "for", "feel")
+)  # fmt: skip
+#: Where what a negation is of ends: after so many words, or with its clause.
+_CLAUSE = re.compile(
+    r"[.;:!?\n()]|,(?!\s*(?:which|that|die|der|das|qui|que)(?!\w))|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks|while|wahrend|tandis|mientras)(?!\w)"
+)
+#: And where it begins, if what is denied stands before: "washable and not for dryers".
+_BEGIN = re.compile(rf"{_CLAUSE.pattern}|(?<!\w)(?:and|so|or|und|oder|also|et|ou|donc|y|o|asi)(?!\w)")
+_MOST_WORDS = 8
+#: What these are of is the next word alone.
+_SHORT = (
+    "without", "free of", "free from", "non", "instead of", "ohne", "frei von", "statt", "anstelle von", "sans", "se passe de",
+    "se passe d'", "a la place des", "a la place de", "au lieu de", "sin", "libre de", "en lugar de",
+)  # fmt: skip
+#: Between a negation and what it is of.
+_SMALL = frozenset(
+    ("be", "is", "are", "it", "this", "any", "se", "le", "la", "les", "un", "une", "ist", "sind", "werden", "suitable",
+     "geeignet", "es", "son", "other", "more", "been",
+     "contain", "contains", "have", "has", "enthält", "hat", "contient", "contiene", "lleva", "tiene")
+)  # fmt: skip
+
+
+def negated(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(the stem of what is negated, as written)."""
+    text = _without_false_ones(text)
+    for language in languages:
+        yield from ((stem(match[1] or match[2]), match[0]) for match in _free(text, language))
+        for match in _negations(language).finditer(text):
+            following = WORD.findall(text[match.end() : match.end() + 60].split(".")[0].split(",")[0])
+            content = [word for word in following if fold(word) not in neutral(language) and fold(word) not in _SMALL][:1]
+            for word in content:
+                yield stem(word), f"{match[0]} {word}"
+
+
+@dataclass(frozen=True)
+class Denial:
+    """What a product is or has not, by the stems of telling words: `about` of what is denied (where that comes first, as in "bulb
+    not included", of what stands before), `clause` of all around it, which is `shown` as written."""
+
+    about: frozenset[str]
+    clause: frozenset[str]
+    shown: str
+
+
+def denials(text: str, languages: Sequence[str]) -> Iterator[Denial]:
+    """Each denial of a text, in words such as "not" or "sugar-free". Those without telling words are left out."""
+    plain = folded(_without_false_ones(text))
+    for language in languages:
+        for match in _free(plain.text, language):
+            about = frozenset({stem(match[1] or match[2])})
+            yield Denial(about, about, plain.shown(*match.span()))
+    for start, end in _clauses(plain.text):
+        for language in languages:
+            for match in _negations(language).finditer(plain.text, start, end):
+                parts = plain.text[start : match.start()], plain.text[match.end() : end]
+                before, after = (_stems(part, languages[0]) for part in parts)
+                if before or after:
+                    yield Denial(after or before, before | after, " ".join(plain.shown(start, end).split()))
+
+
+def _stems(text: str, language: str) -> frozenset[str]:
+    return frozenset(stem(fold(word).rpartition("'")[2]) for word in telling(text, language))
+
+
+def _free(text: str, language: str) -> Iterator[re.Match[str]]:
+    """Words such as "sugar-free" and "cordless"."""
+    for match in _FREE[language].finditer(text) if language in _FREE else ():
+        word = fold(match[1] or match[2])
+        if word not in neutral("en") and word not in _NOT_FREE and fold(match[0]) not in _not_without():
+            yield match
+
+
+def _clauses(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of the clauses of a folded text."""
+    yield from pairwise([0, *(match.end() for match in _CLAUSE.finditer(text)), len(text)])
+
+
+def implied(text: str) -> Iterator[str]:
+    """Stems of what a folded text says is absent without a negation, as "cordless" does."""
+    for pattern, absent in _absent():
+        if pattern.search(text):
+            yield from map(stem, absent)
+
+
+def denied(text: str, languages: Iterable[str], *, whole: bool = False) -> list[tuple[int, int]]:
+    """Where a folded text denies something: from a negation to the end of what it is of; in German, where it may come last, from
+    the beginning of its clause. `whole`: in every language the clause from its beginning, but for words such as "without"."""
+    text = _without_false_ones(text)
+    found = []
+    for language in languages:
+        for match in _negations(language).finditer(text):
+            if text[match.end() : match.end() + 1] == "-":  # no-pull
+                continue
+            stop = _CLAUSE.search(text, match.end())
+            end = stop.start() if stop else len(text)
+            following = [word.end() for word in WORD.finditer(text, match.end(), end) if word[0] not in neutral(language)]
+            short = match[0] in _SHORT
+            few = short or (language, match[0]) == ("en", "no")
+            following = following[: (3 if whole else 1) if few else _MOST_WORDS]
+            start = match.start()
+            # "Ampoule non fournie": what is denied stands before.
+            if language == "de" or (whole and not (short and telling(text[match.end() : end], language))):
+                before = text[max(0, start - 60) : start]
+                last = max((one.end() for one in _BEGIN.finditer(before)), default=0)
+                start -= len(before) - last
+            found.append((start, following[-1] if following else match.end()))
+    return found
+
+
+def _without_false_ones(text: str) -> str:
+    return _not_negations().sub(lambda match: " " * len(match[0]), text)
+
+
+@cache
+def _absent() -> Sequence[tuple[re.Pattern[str], Sequence[str]]]:
+    return [(re.compile(bounded(any_of(names))), words) for names, words in lists("facts")["absent"].items()]
+
+
+@cache
+def _negations(language: str) -> re.Pattern[str]:
+    found = {form for word in lists("facts")["negations"].get(language, ()) for form in (word, fold(word))}
+    parts = (re.escape(word).replace(r"\ ", r"\s+") for word in sorted(found, key=len, reverse=True))
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(parts) or '(?!)'})(?![^\W_])", re.IGNORECASE)
+
+
+@cache
+def _not_negations() -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(form) for one in lists("facts")["not_negations"] for form in (one, fold(one))), re.I)
+
+
+@cache
+def _not_without() -> frozenset[str]:
+    """Words that end like "odorless" and negate nothing."""
+    return frozenset(fold(word) for word in words(lists("facts")["not_without"]))

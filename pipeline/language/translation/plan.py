@@ -1,0 +1,313 @@
+"""What must be asked: texts resolved without a model where that is possible, the rest deduplicated, packed and estimated.
+
+Order: nothing to translate; people's translation for this place, then from elsewhere; the glossary; an answer that a model gave
+before. Every one of them is judged by the guards of today, so that a changed glossary is obeyed by old translations too. A text
+that speaks to machines is never shown to one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from pipeline.language.asking.prices import Price
+from pipeline.language.asking.results import Question, Recorded
+from pipeline.language.asking.results import recall as recall_answers
+from pipeline.language.reading.disguises import unsmuggled
+from pipeline.language.reading.orders import instructs, unseen
+from pipeline.language.translation import guards, prompts
+from pipeline.language.translation.apart import Apart, apart
+from pipeline.language.translation.glossary import Glossary, whole
+from pipeline.language.translation.masks import Masked, has_letters, mask
+from pipeline.language.translation.memory import Remembered, text_hash
+from pipeline.language.translation.memory import recall as recall_people
+from pipeline.language.translation.segments import Result, Segment, tidy
+from pipeline.language.translation.similar import Examples
+
+#: A request has at most so many texts and source characters: enough to make calls few, few enough to lose little with one.
+PACK_TEXTS = 40
+PACK_CHARACTERS = 6_000
+_CHARACTERS_PER_TOKEN = 3.5
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A store's texts from one language into another. `task` keeps the answers of different prompts apart."""
+
+    store_id: UUID
+    task: str
+    source_locale: str
+    target_locale: str
+    glossary: Glossary
+    model: str | None  # None: nobody to ask
+    nobody: str = "no model is configured, and neither memory nor glossary has it"  # why not
+    by_hand: str = ""  # the command that people begin with who translate what no model may see
+
+
+@dataclass(frozen=True)
+class Use:
+    """A segment (by index) that waits for a text, with what its own tokens stand for."""
+
+    index: int
+    segment: Segment
+    masked: Masked
+
+
+@dataclass
+class Item:
+    """One distinct text to ask for; its uses differ only in what is masked. `rejected` is the answer before, if asked again."""
+
+    pair: Pair
+    question: Question
+    wanted: tuple[str, ...]
+    terms: dict[str, str]
+    uses: list[Use] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    similar: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ask(self) -> prompts.Ask:
+        first = self.uses[0]
+        return prompts.Ask(first.segment, first.masked, self.wanted, self.terms, self.rejected, self.problems, self.similar)
+
+    @property
+    def alone(self) -> bool:
+        return any(use.segment.alone for use in self.uses)
+
+    @property
+    def characters(self) -> int:
+        return sum(map(len, self.uses[0].masked.forms.values()))
+
+    def check(self, answer: Mapping[str, str]) -> list[str]:
+        """What is wrong with an answer, whose texts have tokens, for one use of each kind: a word may stand beside a
+        placeholder where it may not beside an address."""
+        judged = {use.masked.kinds: use for use in reversed(self.uses)} if len(self.uses) > 1 else {(): self.uses[0]}
+        return next(filter(None, (self._forms(answer, use)[1] for use in reversed(judged.values()))), [])
+
+    def results(self, answer: Mapping[str, str], engine: str) -> Iterator[tuple[int, Result]]:
+        """A result for each use, judged for itself: limits may differ."""
+        for use in self.uses:
+            forms, problems = self._forms(answer, use)
+            state = "untranslated" if problems else "translated"
+            yield use.index, Result(state, engine, {} if problems else forms, tuple(problems))
+
+    def _forms(self, answer: Mapping[str, str], use: Use) -> tuple[dict[str, str], list[str]]:
+        locale = self.pair.target_locale
+        try:
+            forms = {
+                form: tidy(use.segment.references(form, locale)[-1], use.masked.unmask(answer.get(form, "")))
+                for form in self.wanted
+            }
+        except ValueError as error:
+            return {}, [str(error)]
+        forms = {form: tidy(use.segment.references(form, locale)[-1], text) for form, text in forms.items()}
+        return forms, guards.check(use.segment, forms, self.pair.source_locale, locale, self.pair.glossary)
+
+
+@dataclass
+class Plan:
+    """`results` has one place a segment, empty where an item still has to be asked for. Those of texts that are translated in
+    pieces (by index: the pieces, and where their results begin) come from `finished`."""
+
+    pair: Pair
+    segments: Sequence[Segment]
+    results: list[Result | None]
+    items: list[Item]
+    pieces: Mapping[int, tuple[Apart, int]] = field(default_factory=dict)
+
+    def finished(self) -> list[Result | None]:
+        """One result a segment, empty where it was not asked for or not answered."""
+        found = self.results[: len(self.segments)]
+        for index, (apart_, first) in self.pieces.items():
+            joined = apart_.joined(self.results[first : first + len(apart_.pieces)])
+            if joined is not None and joined.state == "translated":
+                pair = self.pair
+                problems = guards.check(apart_.segment, joined.forms, pair.source_locale, pair.target_locale, pair.glossary)
+                refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
+                joined = refused if problems else joined
+            found[index] = joined
+        return found
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What asking would take: `usd_micro` is expected, `most_usd_micro` would be reserved; None without a model."""
+
+    texts: int
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    usd_micro: int | None
+    most_usd_micro: int | None
+
+
+def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequence[Segment], *, again: bool = False) -> Plan:
+    """Resolve what can be. `again`: ask once more for what a model could not do before."""
+    items = _Questions(pair)
+    results = _resolved(connection, pair, segments)
+    pieces = dict[int, tuple[Apart, int]]()
+    asked = list(segments)
+    for index, segment in enumerate(segments):
+        if results[index] is None and (parts := apart(segment)) is not None:
+            pieces[index] = parts, len(asked)
+            asked += parts.pieces
+    results += _resolved(connection, pair, asked[len(segments) :])
+    for index, segment in enumerate(asked):
+        if results[index] is None and index not in pieces and not items.add(index, segment):
+            results[index] = _copied(pair, segment)
+    hashes = [item.question.source_hash for item in items]
+    recorded = recall_answers(connection, pair.store_id, pair.task, pair.source_locale, pair.target_locale, hashes)
+    left = []
+    for item in items:
+        known = recorded.get(item.question.source_hash, [])
+        found = dict(_answered(item, known, again))
+        if not found and pair.model is None:
+            refused = _refused(item, known)
+            found = {
+                use.index: Result("untranslated", "none", problems=(pair.nobody,), refused=refused.get(use.index, {}))
+                for use in item.uses
+            }
+        for index, result in found.items():
+            results[index] = result
+        if not found:
+            left.append(item)
+    if left:
+        examples = Examples.read(connection, pair.store_id, pair.source_locale, pair.target_locale)
+        for item in left:
+            item.similar = examples.like(item.uses[0].segment.forms.values())
+    return Plan(pair, segments, results, left, pieces)
+
+
+def packs(items: Iterable[Item]) -> list[list[Item]]:
+    """Items of one pair in requests of a good size; each of those that are asked for alone in its own."""
+    found: list[list[Item]] = []
+    texts = characters = 0
+    for item in sorted(items, key=lambda item: item.alone):
+        texts, characters = texts + len(item.wanted), characters + item.characters
+        if not found or texts > PACK_TEXTS or characters > PACK_CHARACTERS or item.alone:
+            found.append([])
+            texts, characters = len(item.wanted), item.characters
+        found[-1].append(item)
+    return found
+
+
+def first_numbers(items: Sequence[Item]) -> list[int]:
+    """The number that each item's first text has in a request, see `prompts.numbered`."""
+    return list(accumulate((len(item.wanted) for item in items[:-1]), initial=1))
+
+
+def estimate(plans: Iterable[Plan], price: Price | None) -> Estimate:
+    """For all items of some plans, without asking anybody."""
+    texts = calls = tokens_in = tokens_out = worst = 0
+    for plan in plans:
+        for pack in packs(plan.items):
+            prompt = prompts.translation([item.ask for item in pack], plan.pair.source_locale, plan.pair.target_locale)
+            answer = sum(len(item.wanted) * 12 + item.characters / 2.5 for item in pack)
+            texts, calls, tokens_out = texts + len(pack), calls + 1, tokens_out + round(answer)
+            tokens_in += round(len(prompt.instructions + prompt.content) / _CHARACTERS_PER_TOKEN)
+            worst += price.most(prompt.most_tokens, prompt.max_tokens) if price else 0
+    expected = price.most(tokens_in, tokens_out) if price else None
+    return Estimate(texts, calls, tokens_in, tokens_out, expected, worst if price else None)
+
+
+class _Questions:
+    """Distinct texts, in order of first appearance. The same text with other placeholders is the same question."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._found: dict[tuple[str, int | None], Item] = {}
+        self._kept = pair.glossary.kept(pair.target_locale)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._found.values())
+
+    def add(self, index: int, segment: Segment) -> bool:
+        """False if nothing is left to translate beside what stays as it is."""
+        pair, wanted = self._pair, segment.wanted(self._pair.target_locale)
+        kept = pair.glossary.kept(pair.target_locale, segment.kept) if segment.kept else self._kept
+        masked = mask({form: unsmuggled(text) for form, text in segment.forms.items()}, kept)
+        if not any(map(has_letters, masked.forms.values())):
+            return False
+        source_hash = text_hash(masked.forms, wanted, segment.html)
+        item = self._found.get((source_hash, segment.max_length))
+        if item is None:
+            terms = pair.glossary.occurring(" ".join(segment.forms.values()), pair.target_locale)
+            parts = [source_hash, pair.task, pair.source_locale, pair.target_locale, pair.model, prompts.VERSION, guards.VERSION]
+            key = hashlib.sha256(json.dumps([*parts, segment.max_length, sorted(terms.items())]).encode()).hexdigest()
+            question = Question(key, source_hash, pair.task, pair.source_locale, pair.target_locale)
+            item = self._found[source_hash, segment.max_length] = Item(pair, question, wanted, terms)
+        item.uses.append(Use(index, segment, masked))
+        return True
+
+
+def _resolved(connection: psycopg.Connection[Any], pair: Pair, segments: Sequence[Segment]) -> list[Result | None]:
+    """What needs no question, or may be none."""
+    forms = [segment.forms for segment in segments]
+    places = recall_people(connection, pair.store_id, pair.source_locale, pair.target_locale, forms)
+    return [_known(pair, each, places.get(text_hash(each.forms), [])) or _not_shown(each, pair) for each in segments]
+
+
+def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Result | None:
+    """A result that needs neither a model nor its earlier answers."""
+    if not any(has_letters(text) for text in segment.forms.values()):
+        return _copied(pair, segment)
+    for found in sorted(remembered, key=lambda found: found.context != segment.context):
+        forms = {form: tidy(segment.references(form, pair.target_locale)[-1], text) for form, text in found.target.items()}
+        # People know what they translate.
+        if not guards.check(replace(segment, remark=False), forms, pair.source_locale, pair.target_locale, pair.glossary):
+            return Result("translated", "human", forms)
+    term = whole(segment.forms, pair.glossary, pair.target_locale)
+    if term is not None:
+        forms = {form: tidy(text, term) for form, text in segment.forms.items()}
+        if not guards.check(segment, forms, pair.source_locale, pair.target_locale, pair.glossary):
+            return Result("translated", "glossary", forms)
+    return None
+
+
+def _copied(pair: Pair, segment: Segment) -> Result:
+    general = segment.forms.get("other", list(segment.forms.values())[-1])
+    return Result("copied", "copy", {form: segment.forms.get(form, general) for form in segment.wanted(pair.target_locale)})
+
+
+def _not_shown(segment: Segment, pair: Pair) -> Result | None:
+    """A text that wants to be obeyed by a machine stays as it is."""
+    said = next(filter(None, map(instructs, segment.forms.values())), None)
+    if said is None:
+        return None
+    command = f": {pair.by_hand}" if pair.by_hand else ""
+    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand{command}"
+    return Result("untranslated", "rules", problems=(why,))
+
+
+def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator[tuple[int, Result]]:
+    """Results from what a model said before; none if the question is still open."""
+    for row in recorded:
+        if row.status == "accepted":
+            if not item.check(row.answer):
+                yield from item.results(row.answer, row.engine)
+                return
+        elif row.key == item.question.key and not again:
+            refused = _refused(item, recorded)
+            for use in item.uses:
+                problems, answer = tuple(row.problems), refused.get(use.index, {})
+                yield use.index, Result("untranslated", row.engine, problems=problems, refused=answer)
+            return
+
+
+def _refused(item: Item, recorded: Sequence[Recorded]) -> dict[int, dict[str, str]]:
+    """The newest answer that guards refuse, also those of today, as it would stand in each use; {} without one."""
+    for row in recorded:
+        if row.status == "rejected" and row.answer and item.check(row.answer):
+            try:
+                return {use.index: {form: use.masked.unmask(text) for form, text in row.answer.items()} for use in item.uses}
+            except ValueError:  # it has tokens that were never given
+                continue
+    return {}
