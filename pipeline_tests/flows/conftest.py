@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.platform.database import Database
 from pipeline_tests.canary import recorded_logs
+from pipeline_tests.fakes.openai_server import FakeOpenAI, running
 from pipeline_tests.flows import catalogs
 from pipeline_tests.flows.place import SITES, Place, drop_places, make_place
 from pipeline_tests.flows.scene import Scene, new_scene
@@ -86,3 +87,12 @@ def scene(shop: Place, tmp_path: Path) -> Iterator[Scene]:
     """The shop with planted secrets, and a record of everything that is logged."""
     with recorded_logs() as lines:
         yield new_scene(shop, tmp_path / "operator", lines)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpenAI]:
+    """A model that this process, and the runs that it starts, are told to ask."""
+    with running(FakeOpenAI()) as found:
+        for name, value in found.environment().items():
+            monkeypatch.setenv(name, value)
+        yield found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import dagster as dg
 import pytest
 
 from pipeline.listings.schema import SCHEMAS
-from pipeline_tests.fakes.openai_server import FakeOpenAI, running, translated
+from pipeline_tests.fakes.openai_server import FakeOpenAI, translated
 from pipeline_tests.flows import catalogs, feeds
 from pipeline_tests.flows.catalogs import Row
 from pipeline_tests.flows.conftest import NewPlace
@@ -23,14 +22,6 @@ MUG: Row = {
     "Title": "Blue Mug by Potter & Sons", "Body (HTML)": "<p>A <b>mug</b> for 300 ml.</p>", "Tags": "kitchen, intern:7",
     "Option1 Name": "Color", "Option1 Value": "Blue", "Vendor": "Potter & Sons",
 }  # fmt: skip
-
-
-@pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpenAI]:
-    with running(FakeOpenAI()) as found:
-        for name, value in found.environment().items():
-            monkeypatch.setenv(name, value)
-        yield found
 
 
 @pytest.fixture(scope="module")
