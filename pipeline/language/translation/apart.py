@@ -24,7 +24,7 @@ _FEWEST_WORDS, _LEAST = 4, 0.55
 #: "Please note" and "the text is printed" may be said without such words, what has more of them not.
 _MUCH_TALK = 3
 #: Also where the next one begins with a small letter, and at signs of lists.
-_ENDS = re.compile(r"(?:(?<=[^\W\d_]{2}[.!?])|(?<=>[.!?])|(?<=[.!?][\"'”»)]))\s+|(?<=[。！？])|\n+|\s*[•●▪◦✔✓|]\s*|\s[-–—]\s")
+_ENDS = re.compile(r"(?:(?<=[^\W\d_]{2}[.!?])|(?<=>[.!?])|(?<=[.!?][\"'”»)]))\s+|(?<=[。！？])|\n+|[•●▪◦✔✓|]\s*|\s[-–—]\s")
 _PLACE = "⟦s{}⟧"
 _PLACES = re.compile(r"⟦s(\d{1,4})⟧")
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)[^<>]*>")
@@ -114,11 +114,11 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     for match in _ENDS.finditer(text, start, end):
-        if text[start : match.start()].strip():
-            yield start, match.start()
+        if said := text[start : match.start()].rstrip():
+            yield start, start + len(said)
         start = match.end()
-    if text[start:end].strip():
-        yield start, end
+    if said := text[start:end].rstrip():
+        yield start, start + len(said)
 
 
 def _balanced(text: str) -> bool:
