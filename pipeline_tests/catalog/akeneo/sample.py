@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from copy import deepcopy
 from typing import Any
 
 from pipeline_tests.fakes.akeneo import FakeAkeneo, Record
@@ -121,7 +122,7 @@ def structure(fake: FakeAkeneo) -> FakeAkeneo:
         code: {"code": code, "parent": parent, "labels": {"en_US": code.capitalize()} if code != "hats" else {}}
         for code, parent in tree.items()
     }
-    fake.attributes = {record["code"]: record for record in ATTRIBUTES}
+    fake.attributes = {record["code"]: record for record in deepcopy(ATTRIBUTES)}
     fake.options = {
         code: {
             option: {"code": option, "attribute": code, "sort_order": _SIZES.get(option, place),
