@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.listings.categories.sureness import Evidence, sureness
-from pipeline.listings.categories.text import LONGEST, Query, Term, names_in, phrases, stem, words
+from pipeline.listings.categories.text import LONGEST, Query, Term, full_names, names_in, phrases, stem, words
 
 #: Bump when the same words are ranked otherwise.
 VERSION = "3"
@@ -120,6 +120,29 @@ class Index:
             )
             for place, row in enumerate(best[:most])
         ]
+
+    def named_below(self, row: int, query: Query, without: Collection[int] = ()) -> tuple[int, Term] | None:
+        """The category below another one that the product names in full and side by side, and the words that do; the lowest of
+        several in one branch. None where the product also says the name of one in another branch: nothing tells which it is."""
+        branch, terms = self._paths[row], {phrase: term for phrase, term in query.terms.items() if not term.implied}
+        said = {word for phrase in terms for word in phrase.split()}
+        posts = (found for word in said if (found := self._postings.get(word)) is not None)
+        below = {
+            one
+            for found in posts
+            for one in map(int, found.rows[found.naming])
+            if one != row and one not in without and self._paths[one][: len(branch)] == branch
+        }
+        names = {one: [name for name in full_names(self._paths[one][-1]) if said.issuperset(name)] for one in below}
+        lowest = max((one for one in below if names[one]), key=lambda one: len(self._paths[one]), default=None)
+        if lowest is None or any(names[one] and not self._in_branch(lowest, one) for one in below):
+            return None
+        joined = (" ".join(name[-LONGEST:]) for name in names[lowest])
+        return next(((lowest, terms[phrase]) for phrase in joined if phrase in terms), None)
+
+    def _in_branch(self, row: int, above: int) -> bool:
+        path = self._paths[above]
+        return self._paths[row][: len(path)] == path
 
     def _scores(self, terms: Mapping[str, Term]) -> npt.NDArray[np.float64]:
         """One of each category, by all words that are in its path."""

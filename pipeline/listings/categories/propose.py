@@ -22,13 +22,14 @@ from pipeline.listings.categories.text import Query, names_in, stem, words
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this module decides otherwise about the same product.
-VERSION = "3"
+VERSION = "4"
 MOST_CANDIDATES = 10
 #: Below it the likeliest category in Shopify's taxonomy is no help in finding the marketplace's.
 _HELPFUL = 0.6
 _PARENT = 0.4  # weight of the words of the category above the one in Shopify's taxonomy
 _MOST_REASON = 400
 _OTHERWISE = 0.75  # as sure at most is a guess that Shopify's taxonomy has another name for
+_FINER = 0.97  # as sure are words about what is below the category that the store says
 #: How sure the first of a marketplace's own suggestions is, alone and among others, where its name shares no word.
 _ALONE, _FIRST = 0.8, 0.5
 
@@ -133,7 +134,7 @@ class Proposer:
             return self._unknown()
         place = places[0] if places else None
         refused = self.decisions.refuses([*keys_of(product), *_taxonomy_keys(place)])
-        if (found := self._crossed(places, refused)) is not None:
+        if (found := self._crossed(query, places, refused)) is not None:
             return found
         suggested = [one for one in self.suggested.get(product["title"] or "", ()) if one not in refused][:MOST_CANDIDATES]
         if suggested:
@@ -154,24 +155,44 @@ class Proposer:
         it has nothing to mistake it for. And no more than a suggestion where that is called otherwise."""
         if place is None or self.ranker.weak(self.ranker.names):
             return match.confidence
-        said = {stem(word) for name in path for word in words(name)}
-        alike = any(stems[-1] in said for stems in names_in(self.ranker.names.paths[place.row][-1]))
+        alike = self._called(place) & {stem(word) for name in path for word in words(name)}
         return min(match.confidence, place.confidence, 1.0 if alike else _OTHERWISE)
 
-    def _crossed(self, places: Sequence[Place], refused: frozenset[str]) -> Proposal | None:
+    def _called(self, place: Place) -> set[str]:
+        """What it is in Shopify's taxonomy, in a word each."""
+        return {name[-1] for name in names_in(self.ranker.names.paths[place.row][-1])}
+
+    def _crossed(self, query: Query, places: Sequence[Place], refused: frozenset[str]) -> Proposal | None:
         """Google's number for where it belongs in Shopify's taxonomy, if the file has Google's taxonomy: as sure as that is."""
         file, google = self.file, shopify().google
         if file is None or not self._crosses or not places or google[places[0].row] not in file.by_id:
             return None
-        places = [one for one in places if google[one.row] in file.by_id and google[one.row] not in refused]
-        if not places:
+        left = [one for one in places if google[one.row] in file.by_id and google[one.row] not in refused]
+        candidates = [(key, file.full(file.by_id[key])) for key in dict.fromkeys(google[one.row] for one in left)]
+        if (finer := self._finer(file, query, places[0], refused)) is not None:
+            return self._judged(*finer, [finer[:2], *candidates][:MOST_CANDIDATES])
+        if not left:
             return None
-        first, number = places[0], google[places[0].row]
-        reason = f"Google's number for {shopify().full(first.row)}, where it belongs {_said(first)}"
-        if first.own:
-            return self._accepted(number, "taxonomy", reason)
-        candidates = [(key, file.full(file.by_id[key])) for key in dict.fromkeys(google[one.row] for one in places)]
-        return self._judged(*candidates[0], first.confidence, "lexical", reason, candidates)
+        reason = _number_of(left[0])
+        if left[0].own:
+            return self._accepted(candidates[0][0], "taxonomy", reason)
+        return self._judged(*candidates[0], left[0].confidence, "lexical", reason, candidates)
+
+    def _finer(
+        self, file: Taxonomy, query: Query, place: Place, refused: frozenset[str]
+    ) -> tuple[str, str, float, str, str] | None:
+        """Below the category that has Google's number, the one that the product names in full, if it is called what Shopify's is:
+        a pet bed is a dog bed there. Its key, name, confidence, engine and reason."""
+        rejected = {file.by_id[key] for key in refused if key in file.by_id}
+        named = file.index.named_below(file.by_id[shopify().google[place.row]], query, rejected)
+        sure = _FINER if place.own else place.confidence
+        if named is None or (place.own and sure < self.settings.category_confidence):
+            return None
+        row, term = named
+        called = self._called(place).union(stem(words(one)[-1]) for one in shopify().aliases.get(place.row, ()))
+        if called.isdisjoint(map(stem, words(file.paths[row][-1]))):
+            return None
+        return file.ids[row], file.full(row), sure, "lexical", f"{quoted([term])} in its words, below {_number_of(place)}"
 
     def _unknown(self) -> Proposal:
         name = f"name a file of them: pipeline connection set {self.store} {self.site} category_file=FILE"
@@ -249,6 +270,10 @@ def upwards(key: str) -> Iterator[str]:
     while key:
         yield key
         key = key.rpartition("-")[0]
+
+
+def _number_of(place: Place) -> str:
+    return f"Google's number for {shopify().full(place.row)}, where it belongs {_said(place)}"
 
 
 def _said(place: Place) -> str:

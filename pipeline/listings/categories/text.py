@@ -96,6 +96,12 @@ def names_in(name: str) -> list[list[str]]:
     return [one for one in found if one]
 
 
+def full_names(name: str) -> list[list[str]]:
+    """As `names_in`, with what the last one shares with those before it: "Shampoo & Conditioner Sets" are no shampoo."""
+    *before, last = names_in(name) or [[]]
+    return [*(one + last[-1:] if len(last) > 1 else one for one in before), last] if last else []
+
+
 def phrases(stems: Sequence[str]) -> Iterator[str]:
     """All phrases of two words and more."""
     for size in range(2, LONGEST + 1):

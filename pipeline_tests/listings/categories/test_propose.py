@@ -199,3 +199,52 @@ def test_the_whole_of_googles_taxonomy_is_known_as_such(tmp_path: Path) -> None:
     assert google.is_google and foreign.is_google
     tee = entry(title="Organic Cotton Crew Tee", category="aa-1-13-8")
     assert propose(tee, file=google).category == "212"
+
+
+PETS = """2 - Animals & Pet Supplies > Pet Supplies
+4 - Animals & Pet Supplies > Pet Supplies > Cat Supplies
+4433 - Animals & Pet Supplies > Pet Supplies > Cat Supplies > Cat Beds
+5 - Animals & Pet Supplies > Pet Supplies > Dog Supplies
+4434 - Animals & Pet Supplies > Pet Supplies > Dog Supplies > Dog Beds
+5094 - Animals & Pet Supplies > Pet Supplies > Dog Supplies > Dog Houses
+2441 - Health & Beauty > Personal Care > Hair Care > Shampoo & Conditioner
+543616 - Health & Beauty > Personal Care > Hair Care > Shampoo & Conditioner > Shampoo
+543617 - Health & Beauty > Personal Care > Hair Care > Shampoo & Conditioner > Shampoo & Conditioner Sets
+"""
+PET_BEDS = "Google's number for Animals & Pet Supplies > Pet Supplies > Pet Beds, where it belongs"
+
+
+def test_google_has_a_finer_category_than_shopify(tmp_path: Path) -> None:
+    pets = numbered(tmp_path, PETS)
+    bed = entry(title="Orthopedic Dog Bed Large")
+    found = propose(bed, file=pets)
+    assert (found.category, found.status, found.engine, found.google_category) == ("4434", "accepted", "lexical", "2")
+    assert found.confidence == found.taxonomy_confidence and list(found.candidates)[:2] == ["4434", "2"]
+    assert found.reason == f'"dog bed" in its words, below {PET_BEDS} because of "dog bed"'
+    assert propose(entry(title="Self-Warming Cat Bed"), file=pets).category == "4433"
+    assert propose(entry(title="Sulfate Free Shampoo Bar", product_type="Shampoo"), file=pets).category == "543616"  # no set
+    own = propose({**bed, "category": "ap-2-9"}, file=pets)  # what the store says is certain, the word for it is not
+    assert (own.category, own.engine, own.confidence) == ("4434", "lexical", 0.97)
+    assert own.reason == f'"dog bed" in its words, below {PET_BEDS} as the store says'
+    strict = propose({**bed, "category": "ap-2-9"}, file=pets, category_confidence=1)
+    assert (strict.category, strict.status, strict.engine) == ("2", "accepted", "taxonomy")
+    for finer in ({"4434"}, {"4434", "2"}):
+        rejected = Decisions({}, {("product", "7"): frozenset(finer)})
+        assert propose(bed, file=pets, decisions=rejected).category not in finer
+    coarse = Decisions({}, {("product", "7"): frozenset({"2"})})
+    assert (found := propose(bed, file=pets, decisions=coarse)).category == "4434" and "2" not in found.candidates
+
+
+@pytest.mark.parametrize(
+    ("title", "category"),
+    [
+        ("Cat & Dog Bed Round", None),  # of two branches
+        ("Pet Bed, Washable", None),
+        ("Orthopedic Bed, Waterproof, like a Dog", "ap-2-9"),  # its words are there, but not together
+        ("Cooling Pad for any Dog House", "ap-2-9"),  # not what Shopify calls it
+    ],
+)
+def test_what_is_not_named_stays_where_shopify_has_it(title: str, category: str | None, tmp_path: Path) -> None:
+    found = propose(entry(title=title, category=category), file=numbered(tmp_path, PETS))
+    assert (found.category, found.status) == ("2", "accepted")
+    assert found.reason.startswith(PET_BEDS)
