@@ -76,9 +76,7 @@ def estimate(
 
 def summary_of(current: Session, store: Store, outcome: Outcome) -> dict[str, Any]:
     """What one translation did and cost, and how far the languages are now."""
-    from collections import Counter
-
-    from pipeline.labels.summary import coverage
+    from pipeline.labels.summary import coverage, engines
     from pipeline.labels.translation import TASK
     from pipeline.language.asking.batches import waiting
     from pipeline.language.asking.ledger import dollars, spending
@@ -91,7 +89,7 @@ def summary_of(current: Session, store: Store, outcome: Outcome) -> dict[str, An
         "store": store.key,
         "run": outcome.run_id,
         "coverage": coverage(rows.to_dict("records")),
-        "engines": dict(Counter(rows["engine"])),
+        "engines": dict(engines(rows)),
         "calls": spent.calls,
         "tokens_in": spent.tokens_in,
         "tokens_out": spent.tokens_out,

@@ -122,7 +122,7 @@ def translate(
     _show_coverage(summary["coverage"], store)
     show_facts(
         {
-            "engines": summary["engines"],
+            "engines": summary["engines"] or "none",
             "spent": summary["spent"],
             **({"reserved": summary["reserved"]} if summary["reserved_usd"] else {}),
             "calls": summary["calls"],

@@ -13,7 +13,7 @@ from pipeline.labels.publish import published, shop_of
 from pipeline.labels.publishing import Publisher, rows_to_publish
 from pipeline.labels.reading import frames, label_rows, learn, rejected_rows
 from pipeline.labels.schema import PUBLISHED_LABELS, READ, TRANSLATED_LABELS
-from pipeline.labels.summary import coverage, untranslated_sample
+from pipeline.labels.summary import coverage, engines, untranslated_sample
 from pipeline.labels.work import carry_out, prepare
 from pipeline.language.asking.ledger import spending
 from pipeline.language.metadata import spent_metadata
@@ -141,7 +141,7 @@ def translated_labels(
         metadata={
             **prepared.metadata,
             "coverage": meta.table(coverage(rows.to_dict("records"))),
-            "by_engine": meta.counts(Counter(rows["engine"]), "engine"),
+            "by_engine": meta.counts(engines(rows), "engine"),
             "untranslated": meta.table(untranslated_sample(rows)),
             **spent_metadata(spent),
             "credits_deducted": credits,

@@ -59,6 +59,11 @@ def coverage(rows: Iterable[Mapping[Any, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def engines(rows: pd.DataFrame) -> Counter[str]:
+    """Texts that are done by who did them. Of an untranslated one the engine only says who refused it."""
+    return Counter(rows.loc[rows["state"] != "untranslated", "engine"])
+
+
 def untranslated_sample(rows: pd.DataFrame) -> pd.DataFrame:
     """Texts without a translation, each with the reason."""
     open_rows = rows[rows["state"] == "untranslated"].head(20)
