@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.options import Json, StoreKey
-from pipeline.cli.output import say, short, show_json, show_table
+from pipeline.cli.output import counted, say, short, show_json, show_table
 from pipeline.cli.session import Session, session
 
 if TYPE_CHECKING:
@@ -54,21 +54,28 @@ def import_(
         locale = normalize_tag(source or found.language)
         units, empty = _units(file, locale, only)
         name = plain_text(file.name, "the name of the file")
-        uses = uses_of(connection, current.settings, found, units)
+        units, uses = uses_of(connection, current.settings, found, units)
         done = import_units(connection, found.id, units, name, locale, only, uses)
-        users = list(_users(connection, found, [language for language, said in done.by_language.items() if _kept(said)]))
+        users, idle = _users(connection, found, done)
     if as_json:
         counts = {language: dict(said) for language, said in done.by_language.items() if language}
-        show_json({"store": store, "from": locale, "languages": counts, "empty": empty, "rows": done.rows, "next": users})
+        of = {"counted_as": done.counted, "empty": empty, "of_no_text": done.strangers, "next": users}
+        show_json({"store": store, "from": locale, "languages": counts, **of, "rows": done.rows})
         return
     _show(done, empty)
+    for spelled, language in done.counted.items():
+        too = " too" if spelled in done.by_language else ""
+        say(f"{spelled} counts as {language}{too}, which {store} uses")
     if users:
         say(f"what uses them next: {', '.join(users)}")
-    elif any(map(_kept, done.by_language.values())):
-        say(
-            f"nothing of {store} is translated into that yet; products are after: "
-            f"pipeline connection set {store} MARKETPLACE auto_translate=true"
-        )
+    if strangers := done.strangers:
+        are, them = ("is", "it") if strangers == 1 else ("are", "them")
+        say(f"{strangers} of these {are} no text of the store now, so nothing uses {them} yet")
+    for what, languages in idle.items():
+        command = f"connection set {store} MARKETPLACE auto_translate=true"
+        if what == "labels":
+            command = f"labels translate {store} --to {','.join(languages)}"
+        say(f"no {what} of {store} are translated into {', '.join(languages)} yet; they are after: pipeline {command}")
     if done.refused:
         say("nothing of the refused lines is remembered; mend them and import the file again")
 
@@ -133,15 +140,16 @@ def _export_open(current: Session, connection: Any, store: Store, language: str,
         show_json({"store": store.key, "language": language, "file": str(file) if texts else None, **counts})
         return
     if texts:
-        mend = f" ({refused} have the answer that was refused, to be mended)" if refused else ""
+        mend = f" ({refused} {'has' if refused == 1 else 'have'} the answer that was refused, to be mended)" if refused else ""
         say(
-            f"{file} has {texts} texts of {found.products} products; fill in the column target{mend}, "
+            f"{file} has {counted(texts, 'text')} of {counted(found.products, 'product')}; fill in the column target{mend}, "
             f"then: pipeline memory import {store.key} {file}"
         )
     else:
         say(f"no text of a product of {store.key} is left to translate into {language}")
     if found.too_long:
-        say(f"{found.too_long} products have a description that is too long to be translated; shorten it in the store")
+        have = f"{counted(found.too_long, 'product')} {'has' if found.too_long == 1 else 'have'}"
+        say(f"{have} a description that is too long to be translated; shorten it in the store")
 
 
 def _units(file: Path, source: str, only: Collection[str]) -> tuple[list[Unit | Bad], int]:
@@ -161,21 +169,26 @@ def _units(file: Path, source: str, only: Collection[str]) -> tuple[list[Unit | 
     return list(read_tmx(content, file.name)), 0
 
 
-def _users(connection: Any, store: Store, languages: Collection[str]) -> Iterator[str]:
-    """The commands that use translations into these languages."""
+def _users(connection: Any, store: Store, done: Imported) -> tuple[list[str], dict[str, list[str]]]:
+    """The commands that use what was remembered next; and of what nothing uses, though the store has the texts, the languages:
+    "products" or "labels" -> languages that none of them is translated into."""
     from pipeline.labels.translation import read_locales
     from pipeline.language.languages import base
     from pipeline.listings.localized.by_hand import translated_sites
 
-    sites = dict.fromkeys(site for language in languages for site in translated_sites(connection, store, language))
-    yield from (f"pipeline export {store.key} {site}" for site in sites)
     labels = read_locales(connection, store.id)
-    if any(language in (one, base(one)) for one in labels for language in languages):
-        yield f"pipeline labels translate {store.key}"
-
-
-def _kept(said: Any) -> int:
-    return int(said["new"] + said["changed"] + said["unchanged"])
+    users = set[str]()
+    idle: dict[str, list[str]] = {}
+    for language, of in sorted({(row.language, row.of) for row in done.rows if row.kept}):
+        found = []
+        if "products" in of:
+            found += [f"pipeline export {store.key} {site}" for site in translated_sites(connection, store, language)]
+        if "labels" in of and any(language in (one, base(one)) for one in labels):
+            found.append(f"pipeline labels translate {store.key}")
+        users.update(found)
+        if of and not found and language not in (*done.counted, *idle.setdefault(of[0], [])):
+            idle[of[0]].append(language)
+    return sorted(users), {what: languages for what, languages in idle.items() if languages}
 
 
 def _show(done: Imported, empty: int) -> None:
@@ -194,4 +207,6 @@ def _show(done: Imported, empty: int) -> None:
     if len(told) > _MOST_SHOWN:
         say(f"and {len(told) - _MOST_SHOWN} more; all rows, also the new ones, are in --json")
     if empty:
-        say(f"{empty} rows have no translation and were left alone")
+        say(
+            f"{counted(empty, 'row')} {'has no translation and was' if empty == 1 else 'have no translation and were'} left alone"
+        )

@@ -66,6 +66,11 @@ def say(sentence: str) -> None:
     print(clean(sentence))
 
 
+def counted(number: int, what: str) -> str:
+    """ "1 row", "2 rows"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def cell(value: Any) -> str:
     """A value as people read it: nothing for None, yes and no, local-looking UTC times, settings as JSON."""
     if value is None:

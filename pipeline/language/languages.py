@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,9 @@ from pipeline.model.errors import UsageError
 
 #: In the order in which files list them.
 CATEGORIES = ("zero", "one", "two", "few", "many", "other")
+_WITH_REGION = re.compile(r"[a-z]{2,3}-(?:[A-Z]{2}|[0-9]{3})")
+#: Regions where people write a language otherwise than it is meant without a region.
+_OTHER_SCRIPT = ("zh-TW", "zh-HK", "zh-MO")
 _TAG = re.compile(r"([A-Za-z]{2,3})((?:[-_][A-Za-z0-9]{2,8})*)")
 
 
@@ -39,6 +42,20 @@ def normalize_tag(text: str) -> str:
 def base(tag: str) -> str:
     """The language without country or script: `pt` of `pt-BR`."""
     return tag.split("-")[0].lower()
+
+
+def counted_as(found: Collection[str], used: Collection[str]) -> dict[str, str]:
+    """Languages of a file that stand for the same without a region, which is `used`: `de-DE` for `de`, whether or not it is used
+    itself. None where the file or the store has another region too, which it must not be mixed up with: `pt-BR` and `pt-PT`."""
+    regions = {tag for tag in (*found, *used) if tag != base(tag)}
+    return {
+        tag: base(tag)
+        for tag in found
+        if _WITH_REGION.fullmatch(tag)
+        and tag not in _OTHER_SCRIPT
+        and base(tag) in used
+        and not any(base(one) == base(tag) for one in regions - {tag})
+    }
 
 
 def plurals(tag: str) -> Plurals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
@@ -206,3 +207,70 @@ def test_what_a_model_made_of_an_order_is_not_given_to_people(place: Place, mode
     place.cli("memory", "import", "shop", fill_in(file, {row["source"]: target}), code=0)
     export(place)
     assert listing(place, "SKU-1")["description_html"] == target
+
+
+TMX = """<tmx version="1.4"><header srclang="en-US" datatype="plaintext"/><body>
+<tu><tuv xml:lang="en-US"><seg>Your cart</seg></tuv><tuv xml:lang="de-DE"><seg>Ihr Warenkorb</seg></tuv></tu>
+<tu><tuv xml:lang="en-US"><seg>Blue</seg></tuv><tuv xml:lang="de-DE"><seg>Blau</seg></tuv></tu>
+<tu><tuv xml:lang="en-US"><seg>Sold nowhere</seg></tuv><tuv xml:lang="de-DE"><seg>Nirgends verkauft</seg></tuv></tu>
+{more}</body></tmx>"""
+
+
+def tmx(folder: Path, more: str = "") -> str:
+    (folder / "agency.tmx").write_text(TMX.replace("{more}", more))
+    return str(folder / "agency.tmx")
+
+
+def test_what_translators_tools_write_is_used_for_labels(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
+    (tmp_path / "en.json").write_text('{"cart": "Your cart"}')
+    place.cli("labels", "import", "shop", str(tmp_path / "en.json"), "--locale", "en", code=0)
+    place.cli("labels", "translate", "shop", "--to", "de", "--max-usd", "0", code=0)
+    place.cli("connection", "set", "shop", SITE, "auto_translate=false", code=0)
+    said = place.cli("memory", "import", "shop", tmx(tmp_path), code=0).out
+    assert "de-DE counts as de, which shop uses" in said and "what uses them next: pipeline labels translate shop\n" in said
+    assert "1 of these is no text of the store now, so nothing uses it yet" in said
+    assert (
+        "no products of shop are translated into de yet; they are after: "
+        "pipeline connection set shop MARKETPLACE auto_translate=true" in said
+    )
+    model.requests.clear()
+    assert place.summary("labels", "translate", "shop")["engines"] == {"human": 1} and model.requests == []
+    place.cli("connection", "set", "shop", SITE, "auto_translate=true", code=0)
+    shown = place.cli("memory", "import", "shop", tmx(tmp_path), code=0).out
+    assert "de-DE counts as de too, which shop uses" in shown and "no labels of shop" not in shown
+    done = place.summary("memory", "import", "shop", tmx(tmp_path))
+    assert (done["counted_as"], done["of_no_text"]) == ({"de-DE": "de"}, 1)
+    assert done["languages"] == {"de": {"unchanged": 3}, "de-DE": {"unchanged": 3}}
+    assert done["next"] == [f"pipeline export shop {SITE}", "pipeline labels translate shop"]
+
+
+def test_the_stores_own_markup_counts_for_the_description(place: Place, tmp_path: Path) -> None:
+    """As an agency reads it from the store: with attributes, and what is shown to nobody."""
+    styled = HTML.replace("<p>", '<p style="color: red">').replace("<ul>", '<div></div><ul class="list">')
+    target = styled.replace("A <b>mug</b> for", "Ein <b>Becher</b> für").replace("fired twice", "zweimal gebrannt")
+    texts = [escape(text) for text in (styled, target.replace("Soft &amp; warm", "Weich &amp; warm"))]
+    unit = "".join(
+        f'<tuv xml:lang="{locale}"><seg>{text}</seg></tuv>' for locale, text in zip(("en", "de-DE"), texts, strict=True)
+    )
+    done = place.summary("memory", "import", "shop", tmx(tmp_path, f"<tu>{unit}</tu>"))
+    assert done["languages"] == {"de-DE": {"new": 4}} and done["of_no_text"] == 2
+    export(place)
+    description = listing(place, "SKU-1")["description_html"]
+    assert description.startswith("<p>Ein <b>Becher</b> für 300 ml") and "Weich &amp; warm" in description
+
+
+def test_a_reason_that_begins_with_a_quotation_is_no_formula(tmp_path: Path) -> None:
+    file = tmp_path / "open.csv"
+    write_open([Left("word", "a", "", "'assembled' is lost", ["1 One"]), Left("word", "b", "", "the next asks", [])], "de", file)
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        assert [row["why"] for row in csv.DictReader(opened)] == ["because 'assembled' is lost", "the next asks"]
+
+
+def test_one_is_not_several(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
+    export(place)
+    file = tmp_path / "open.csv"
+    said = place.cli("memory", "export", "shop", "--to", "de-DE", "--open", str(file), code=0).out
+    assert f"{file} has 1 text of 1 product; fill in" in said
+    file.write_text("source,target\nBlue,Blau\nGreen,\n")
+    said = place.cli("memory", "import", "shop", str(file), "--to", "de-DE", code=0).out
+    assert "1 row has no translation and was left alone" in said

@@ -126,7 +126,8 @@ def test_only_what_is_translated_counts_as_somebodys_work(shop: Shop) -> None:
         event = instance.get_latest_materialization_event(dg.AssetKey("translated_labels"))
     assert event is not None and event.asset_materialization is not None
     assert event.asset_materialization.metadata["by_engine"].value == "none"
-    assert ["engines", "none"] in [line.split() for line in shop.place.cli("labels", "translate", "shop", code=0).out.splitlines()]
+    shown = shop.place.cli("labels", "translate", "shop", code=0).out
+    assert ["engines", "none"] in [line.split() for line in shown.splitlines()]
     shop.model.say = lambda item, locale: "Packung mit 5"
     assert list(shop.translate("--again")["engines"].items()) == [("model:gpt-6-luna", 1)]
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.language import languages
-from pipeline.language.languages import CATEGORIES, language_name, normalize_tag, plurals, scripts
+from pipeline.language.languages import CATEGORIES, counted_as, language_name, normalize_tag, plurals, scripts
 from pipeline.language.translation.segments import Segment
 from pipeline.model.errors import UsageError
 
@@ -69,3 +69,30 @@ def test_one_form_for_many_numbers_must_have_the_number() -> None:
     assert segment.references("one", "de") == ["One item", "{n} items"]
     assert segment.references("one", "ru") == ["{n} items"]
     assert segment.references("few", "ru") == ["{n} items"]
+
+
+@pytest.mark.parametrize(
+    ("found", "used", "counted"),
+    [
+        (["de-DE", "fr"], ["de", "fr"], {"de-DE": "de"}),
+        (["de-DE"], ["de", "de-DE"], {"de-DE": "de"}),
+        (["de-DE"], ["de", "de-DE", "de-AT"], {}),
+        (["de-DE"], ["de-DE"], {}),
+        (["de-DE"], ["fr"], {}),
+        (["es-419"], ["es"], {"es-419": "es"}),
+        (["de", "de-DE"], ["de"], {"de-DE": "de"}),
+        (["pt-BR"], ["pt"], {"pt-BR": "pt"}),
+        (["pt-BR", "pt-PT"], ["pt"], {}),  # of two, which one is meant?
+        (["pt-PT"], ["pt", "pt-BR"], {}),  # what is remembered for pt is used for pt-BR
+        (["pt-PT"], ["pt", "pt-PT", "pt-BR"], {}),
+        (["zh-CN"], ["zh"], {"zh-CN": "zh"}),
+        (["zh-TW", "zh-Hant"], ["zh"], {}),
+        (["zh-TW"], ["zh"], {}),
+        (["zh-CN"], ["zh", "zh-TW"], {}),
+        (["sr-Latn"], ["sr"], {}),
+    ],
+)
+def test_a_region_stands_for_the_language_where_nothing_is_mixed_up(
+    found: list[str], used: list[str], counted: dict[str, str]
+) -> None:
+    assert counted_as(found, used) == counted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from uuid import UUID
 
 import psycopg
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.language.translation.exchange import Imported, export_tmx, import_units
-from pipeline.language.translation.memory import Translation, remember
+from pipeline.language.translation.exchange import Imported, Uses, export_tmx, import_units
+from pipeline.language.translation.memory import Translation, remember, text_hash
 from pipeline.language.translation.tmx import Unit, read_tmx, write_tmx
 from pipeline.model.errors import BadInputError
 from pipeline_tests.language.conftest import Desk
@@ -30,8 +31,8 @@ TMX = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def import_tmx(desk: Desk, content: bytes) -> Imported:
-    return import_units(desk.connection, desk.store_id, read_tmx(content, "agency.tmx"), "agency.tmx", "en")
+def import_tmx(desk: Desk, content: bytes, only: Sequence[str] = (), uses: Uses | None = None) -> Imported:
+    return import_units(desk.connection, desk.store_id, read_tmx(content, "agency.tmx"), "agency.tmx", "en", only, uses)
 
 
 def test_what_an_agency_hands_in_is_used_and_judged(desk: Desk) -> None:
@@ -43,6 +44,37 @@ def test_what_an_agency_hands_in_is_used_and_judged(desk: Desk) -> None:
     assert result is not None and (result.engine, result.forms) == ("human", {"": "Ajouter au panier"})
     again = import_tmx(desk, TMX.replace("In den Warenkorb", "In den Korb").encode("utf-16")).by_language
     assert again["de-DE"] == {"changed": 1, "unchanged": 1, "refused": 1} and again["fr"] == {"unchanged": 1}
+
+
+def used_in(*languages: str) -> Uses:
+    return Uses(labels={text_hash({"": "Add to cart"})}, languages=languages)
+
+
+def test_a_language_with_a_region_counts_for_the_one_that_is_used(desk: Desk) -> None:
+    done = import_tmx(desk, TMX.encode(), uses=used_in("de", "fr-CA"))
+    assert done.counted == {"de-DE": "de"}
+    assert done.by_language == {"": {"refused": 2}, "de": {"new": 2, "refused": 1}, "fr": {"new": 1}}
+    assert [(row.source, row.of) for row in done.rows if row.kept] == [
+        ("Add to cart", ("labels",)), ("Add to cart", ("labels",)), ("Hi {{ name }}!", ()),
+    ]  # fmt: skip
+    assert done.strangers == 1
+    result = desk.plan(["Add to cart"], "de").results[0]
+    assert result is not None and (result.engine, result.forms) == ("human", {"": "In den Warenkorb"})
+    for only in ("de", "de-DE"):  # as it is said or as it is written
+        again = import_tmx(desk, TMX.encode(), only=[only], uses=used_in("de"))
+        assert again.by_language["de"] == {"unchanged": 2, "refused": 1} and "fr" not in again.by_language
+
+
+def test_the_own_text_of_a_language_goes_before_a_regions(desk: Desk) -> None:
+    both = TMX.replace("FR", "de").replace("Ajouter au panier", "In den Korb")
+    import_tmx(desk, both.encode(), uses=used_in("de"))
+    result = desk.plan(["Add to cart"], "de").results[0]
+    assert result is not None and result.forms == {"": "In den Korb"}
+
+
+def test_languages_that_are_not_in_the_file_are_said(desk: Desk) -> None:
+    with pytest.raises(BadInputError, match="no translations into es, but into de-DE, fr, it; say one of these with --to"):
+        import_tmx(desk, TMX.encode(), only=["es"])
 
 
 def test_what_goes_out_comes_in_again(desk: Desk) -> None:

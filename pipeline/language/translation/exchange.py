@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
 
-from pipeline.language.languages import base
+from pipeline.language.languages import base, counted_as
 from pipeline.language.translation import guards
 from pipeline.language.translation.glossary import Glossary, read_glossary
 from pipeline.language.translation.masks import spans
-from pipeline.language.translation.memory import Translation, remember
+from pipeline.language.translation.memory import Translation, remember, text_hash
 from pipeline.language.translation.segments import TEXT, Segment, loosely, tidy
 from pipeline.language.translation.tmx import Bad, Unit, write_tmx
 from pipeline.model.errors import BadInputError
@@ -22,20 +22,28 @@ from pipeline.model.errors import BadInputError
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one text of a file in one language. `line` is 1-based; `reason` says why it is refused."""
+    """What became of one text of a file in one language, the one that it is remembered for. `line` is 1-based; `reason` says why
+    it is refused; `of`: products | labels of the store that have the text now."""
 
     line: int
     language: str
     source: str
     outcome: Literal["new", "changed", "unchanged", "refused"]
     reason: str = ""
+    of: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        return self.outcome != "refused"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A row for each translation of a file, and for what is none; in the order of the file."""
+    """A row for each translation of a file and each language that it is remembered for, and for what is none; in the order of the
+    file. `counted`: languages of the file -> those that they counted as, or counted as too."""
 
     rows: Sequence[Row]
+    counted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def by_language(self) -> dict[str, Counter[str]]:
@@ -47,16 +55,23 @@ class Imported:
 
     @property
     def refused(self) -> list[Row]:
-        return [row for row in self.rows if row.outcome == "refused"]
+        return [row for row in self.rows if not row.kept]
+
+    @property
+    def strangers(self) -> int:
+        """How many of the remembered are of no text that the store has."""
+        return len({(row.line, self.counted.get(row.language, row.language)) for row in self.rows if row.kept and not row.of})
 
 
 @dataclass(frozen=True)
 class Uses:
-    """Where the store uses texts: `loosely` -> as segments, so that a translation is judged as it will be when it is used.
-    `glossary` counts for these."""
+    """Where the store uses texts. Of products: `loosely` -> as segments, so that a translation is judged as it will be when it is
+    used; `glossary` counts for these. `labels`: hashes of texts. `languages`: that products or labels are translated into."""
 
     glossary: Glossary = field(default_factory=Glossary)
     segments: Mapping[str, Sequence[Segment]] = field(default_factory=dict)
+    labels: Collection[str] = ()
+    languages: Collection[str] = ()
 
 
 def import_units(
@@ -68,10 +83,18 @@ def import_units(
     only: Collection[str] = (),
     uses: Uses | None = None,
 ) -> Imported:
-    """Remember what a file translates from the source language into others (`only` these, empty: all).
+    """Remember what a file translates from the source language into others (`only` these, empty: all; one without a region is for
+    all regions).
 
     Raises BadInputError, and then the caller's transaction must be rolled back."""
     own, uses = read_glossary(connection, store_id), uses or Uses()
+    units = list(units)
+    spoken = {locale for unit in units if isinstance(unit, Unit) for locale in unit.texts if base(locale) != base(source_locale)}
+    wanted = {locale for locale in spoken if not only or locale in only or base(locale) in only}
+    if spoken and not wanted:
+        into, others = ", ".join(sorted(only)), ", ".join(sorted(spoken))
+        raise BadInputError(f"{name} has no translations into {into}, but into {others}; say one of these with --to, or none")
+    counted = counted_as(wanted, uses.languages)
     rows: list[Row] = []
     for unit in units:
         if isinstance(unit, Bad):
@@ -84,23 +107,34 @@ def import_units(
             rows.append(Row(unit.line, "", "", "refused", f"it has no text in {source_locale}"))
             continue
         used = uses.segments.get(loosely(source), ())
+        of = (*(["products"] if used else []), *(["labels"] if text_hash({TEXT: source}) in uses.labels else []))
         glossary, segments = (uses.glossary, used) if used else (own, [_alone(source)])
-        for locale, text in unit.texts.items():
-            if base(locale) == base(source_locale) or (only and locale not in only):
-                continue
-            row = Row(unit.line, locale, source, "unchanged")
+        for locale, text in _remembered_for(unit, wanted, counted, uses.languages):
+            row = Row(unit.line, locale, source, "unchanged", of=of)
             targets = [(each, {TEXT: tidy(each.forms[TEXT], text)}) for each in segments]
             judged = (guards.check(*each, source_locale, locale, glossary) for each in targets)
             if problems := next(filter(None, judged), None):
                 rows.append(replace(row, outcome="refused", reason="; ".join(problems[:3])))
                 continue
-            sources = dict.fromkeys(each.forms[TEXT] for each in segments)
+            sources = dict.fromkeys([*(each.forms[TEXT] for each in segments), *([source] if "labels" in of else [])])
             kept = [Translation({TEXT: each}, {TEXT: text}, "", name) for each in sources]
             outcomes = set(remember(connection, store_id, source_locale, locale, kept))
             rows.append(replace(row, outcome=next(one for one in ("changed", "new", "unchanged") if one in outcomes)))
     if not rows:
         raise BadInputError(f"{name} has no translations from {source_locale}; say its language with --from")
-    return Imported(rows)
+    return Imported(rows, counted)
+
+
+def _remembered_for(
+    unit: Unit, wanted: Collection[str], counted: Mapping[str, str], used: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """(language, text): as it is written, unless the store only uses the one that it counts as, of which the unit's own goes
+    first."""
+    for locale, text in unit.texts.items():
+        if locale in wanted and (locale not in counted or locale in used):
+            yield locale, text
+        if locale in wanted and locale in counted and counted[locale] not in unit.texts:
+            yield counted[locale], text
 
 
 def _alone(source: str) -> Segment:

@@ -6,7 +6,7 @@ The texts are told from the catalog, the memory and the answers as they are now;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,13 @@ from typing import Any
 import psycopg
 import pyarrow.compute as pc
 
+from pipeline.labels.groups import groups_of
+from pipeline.labels.schema import SCHEMAS as LABEL_SCHEMAS
+from pipeline.labels.translation import read_locales
 from pipeline.language.languages import base, normalize_tag
 from pipeline.language.translation.exchange import Uses
 from pipeline.language.translation.glossary import read_glossary
+from pipeline.language.translation.memory import text_hash
 from pipeline.language.translation.plan import Pair, make_plan
 from pipeline.language.translation.segments import TEXT, Result, Segment, loosely
 from pipeline.language.translation.tmx import MAX_BYTES, MAX_TEXT, Bad, Unit
@@ -28,6 +32,7 @@ from pipeline.marketplaces import find_site
 from pipeline.model.errors import BadInputError, PipelineError, UsageError
 from pipeline.platform.io_manager import stored_table
 from pipeline.platform.tables import Table
+from pipeline.quality.fixes.markup import cleaned
 from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS
 from pipeline.settings import Settings, model_endpoint
 from pipeline.stores.connections import list_connections
@@ -55,8 +60,10 @@ class Left:
         """A row of COLUMNS."""
         more = len(self.products) - _MOST_PRODUCTS
         named = [*self.products[:_MOST_PRODUCTS], *([f"and {more} more"] if more > 0 else [])]
+        # A sentence that begins with what it quotes would look like a guarded formula.
+        why = self.why if self.why[:1].isalnum() else f"because {self.why}"
         return {
-            "language": language, "text": self.text, "source": self.source, "target": self.target, "why": self.why,
+            "language": language, "text": self.text, "source": self.source, "target": self.target, "why": why,
             "products": "; ".join(named),
         }  # fmt: skip
 
@@ -171,12 +178,23 @@ def read_open(file: Path, source_locale: str, language: str | None) -> tuple[lis
     return found, empty
 
 
-def uses_of(connection: psycopg.Connection[Any], settings: Settings, store: Store, units: Iterable[Unit | Bad]) -> Uses:
-    """Where the store's products use the texts of some units."""
+def uses_of(
+    connection: psycopg.Connection[Any], settings: Settings, store: Store, units: Iterable[Unit | Bad]
+) -> tuple[list[Unit | Bad], Uses]:
+    """Where the store uses the texts of some units; and the units, those with a description as the store has it, with attributes
+    and all, as the description that its products have."""
+    given = list(units)
+    clean = [_cleaned(unit) for unit in given]
+    wanted = {loosely(text) for unit in (*given, *clean) if isinstance(unit, Unit) for text in unit.texts.values()}
+    connections = list_connections(connection, store_key=store.key)
+    sold = {find_site(one.site)[1].language for one in connections if one.export_settings.auto_translate}
+    languages = {one for one in sold if base(one) != base(store.language)}.union(read_locales(connection, store.id))
+    labels = stored_table(settings, "ui_labels", LABEL_SCHEMAS["ui_labels"], store.key)
+    groups = groups_of(labels.arrow().to_pylist()) if labels else ()
+    hashes = {text_hash(group.segment.forms) for group in groups if not group.problem}
     catalog = _catalog(settings, store)
-    wanted = {loosely(text) for unit in units if isinstance(unit, Unit) for text in unit.texts.values()}
     if catalog is None or not wanted:
-        return Uses()
+        return given, Uses(labels=hashes, languages=languages)
     found: dict[str, list[Segment]] = {}
     for batch in catalog.texts():
         for segment in (each for texts in batch for each in texts.segments):
@@ -184,7 +202,18 @@ def uses_of(connection: psycopg.Connection[Any], settings: Settings, store: Stor
                 kept = tuple(code for code in segment.kept if code in segment.forms[TEXT])
                 one, known = replace(segment, kept=kept, product=""), found.setdefault(key, [])
                 known.extend([one] if one not in known else [])
-    return Uses(with_brands(read_glossary(connection, store.id), catalog.products), found)
+    fitting = [two if _is_in(found, two) and not _is_in(found, one) else one for one, two in zip(given, clean, strict=True)]
+    return fitting, Uses(with_brands(read_glossary(connection, store.id), catalog.products), found, hashes, languages)
+
+
+def _cleaned(unit: Unit | Bad) -> Unit | Bad:
+    if isinstance(unit, Bad) or not any("<" in text for text in unit.texts.values()):
+        return unit
+    return replace(unit, texts={locale: cleaned(text) for locale, text in unit.texts.items()})
+
+
+def _is_in(texts: Mapping[str, Any], unit: Unit | Bad) -> bool:
+    return isinstance(unit, Unit) and any(loosely(text) in texts for text in unit.texts.values())
 
 
 def _catalog(settings: Settings, store: Store) -> _Catalog | None:

@@ -56,6 +56,11 @@ def sanitize(text: str, tags: frozenset[str] = TAGS) -> str:
     return (_inert(cleaned) if "&" in cleaned or "＜" in cleaned else cleaned).strip()
 
 
+def cleaned(text: str) -> str:
+    """One description as `markup` leaves it."""
+    return _without_empty(sanitize(re.sub(_BLOCK, r"<\1div>", without_hidden(text))))
+
+
 _NBSP = "(?:\u00a0|&nbsp;)"
 _INLINE = "b|strong|i|em|u|small|sub|sup"
 _BLOCKS = f"{_INLINE}|p|div|li|ul|ol|blockquote|h[1-6]"
