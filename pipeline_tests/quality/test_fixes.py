@@ -328,3 +328,14 @@ def test_repeated_items_are_those_that_stood_in_their_list_before(lists):
     values = pa.array(lists, pa.list_(pa.string()))
     found = repeated_items(pc.list_flatten(values), pc.list_parent_indices(values).to_numpy())
     assert found.tolist() == [item in items[:index] for items in lists for index, item in enumerate(items)]
+
+
+_PIECES = [
+    "Mug", " ", "\n", "&amp;", "&lt;b&gt;", "<p>", "<p style='color:red'>", "</p>", "<div></div>", "<section>", "</section>",
+    "<b>", "</b>", "<br>", "<span style='display:none'>x</span>", "<script>x</script>", "&nbsp;", "<a href='x'>y</a>", "＜",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_PIECES), min_size=1, max_size=8).map("".join))
+def test_one_description_is_cleaned_as_all_are(text):
+    assert markup.cleaned(text).strip() == (_fix("T06", text) or "").strip()
