@@ -170,7 +170,7 @@ class Proposer:
         left = [one for one in places if google[one.row] in file.by_id and google[one.row] not in refused]
         candidates = [(key, file.full(file.by_id[key])) for key in dict.fromkeys(google[one.row] for one in left)]
         if (finer := self._finer(file, query, places[0], refused)) is not None:
-            return self._judged(*finer, [finer[:2], *candidates][:MOST_CANDIDATES])
+            return self._judged(*finer, list(dict.fromkeys([finer[:2], *candidates]))[:MOST_CANDIDATES])
         if not left:
             return None
         reason = _number_of(left[0])
