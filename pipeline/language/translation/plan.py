@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 from uuid import UUID
@@ -130,7 +130,8 @@ class Plan:
             joined = apart_.joined(self.results[first : first + len(apart_.pieces)])
             if joined is not None and joined.state == "translated":
                 pair = self.pair
-                problems = guards.check(apart_.segment, joined.forms, pair.source_locale, pair.target_locale, pair.glossary)
+                locales = pair.source_locale, pair.target_locale
+                problems = guards.check(apart_.segment, joined.forms, *locales, pair.glossary, meaning=False)
                 refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
                 joined = refused if problems else joined
             found[index] = joined
@@ -261,8 +262,8 @@ def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Re
         return _copied(pair, segment)
     for found in sorted(remembered, key=lambda found: found.context != segment.context):
         forms = {form: tidy(segment.references(form, pair.target_locale)[-1], text) for form, text in found.target.items()}
-        # People know what they translate.
-        if not guards.check(replace(segment, remark=False), forms, pair.source_locale, pair.target_locale, pair.glossary):
+        # What it says was judged when it came in; people may insist.
+        if not guards.check(segment, forms, pair.source_locale, pair.target_locale, pair.glossary, meaning=False):
             return Result("translated", "human", forms)
     term = whole(segment.forms, pair.glossary, pair.target_locale)
     if term is not None:
