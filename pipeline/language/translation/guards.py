@@ -19,6 +19,7 @@ from pipeline.language.reading import (
     coverage,
     dimensions,
     enumerations,
+    makers,
     numbers,
     opposites,
     polarity,
@@ -106,6 +107,9 @@ def _meaning(source: str, target: str, segment: Segment, source_locale: str, tar
         yield from whole.compare(given, said, source_locale, target_locale)
     yield from _length(bare(source), bare(target), source_locale, target_locale)
     yield from _appeals(bare(source), said, source_locale, target_locale)
+    yield from makers.compare(given, said, base(source_locale), base(target_locale))
+    if segment.alone:
+        yield from coverage.one_by_one(given, said)
     if segment.remark:
         yield from apart.lost(given, said, source_locale, target_locale)
 

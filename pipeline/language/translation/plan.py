@@ -83,6 +83,10 @@ class Item:
         return any(use.segment.alone for use in self.uses)
 
     @property
+    def origin(self) -> str:
+        return self.uses[0].segment.origin
+
+    @property
     def characters(self) -> int:
         return sum(map(len, self.uses[0].masked.forms.values()))
 
@@ -188,12 +192,13 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
 
 
 def packs(items: Iterable[Item]) -> list[list[Item]]:
-    """Items of one pair in requests of a good size; each of those that are asked for alone in its own."""
+    """Items of one pair in requests of a good size: those of an origin together, and each one by itself that is to be alone."""
     found: list[list[Item]] = []
     texts = characters = 0
-    for item in sorted(items, key=lambda item: item.alone):
+    for item in sorted(items, key=lambda item: (item.alone, item.origin)):
         texts, characters = texts + len(item.wanted), characters + item.characters
-        if not found or texts > PACK_TEXTS or characters > PACK_CHARACTERS or item.alone:
+        more = texts > PACK_TEXTS or characters > PACK_CHARACTERS
+        if not found or more or item.alone or item.origin != found[-1][0].origin:
             found.append([])
             texts, characters = len(item.wanted), item.characters
         found[-1].append(item)

@@ -26,7 +26,6 @@ from pipeline.language.asking.batches import IN_BATCH, is_in_batch
 from pipeline.language.asking.ledger import Account
 from pipeline.language.asking.models import Model
 from pipeline.language.languages import base
-from pipeline.language.reading.disguises import unsmuggled
 from pipeline.language.translation import guards, prompts
 from pipeline.language.translation.batch_plans import unasked
 from pipeline.language.translation.glossary import Glossary, Term, read_glossary
@@ -62,9 +61,6 @@ _SIZE = re.compile(r"(?:\d{0,3}[A-Z]|\d?X{1,5}[SL])(?:[/-](?:\d{0,3}[A-Z]|\d?X{1
 #: A SKU or part number so short, or without a digit, may as well be a word of the title.
 _SHORTEST_CODE = 4
 _TAG_IS_CODE = re.compile(r"[:_=/]|^[\W\d]*$")
-#: Words that share a request: at most two, short, in the plain form of options and tags ("Navy Blue", "XL", "100 % Wool").
-_PLAIN_WORDS = re.compile(r"[\d\W_]*(?:[^\W\d_]{1,16}(?:[^\w\n:=!?()<>\[\]{}]{1,3}\d*)?){1,2}[\d%.]*")
-_LETTERS_OF_SIGNS = 6  # of scripts that write without spaces
 _MOST_PROBLEMS = 20
 _NOT_ASKED = "the model was not asked in this run"
 
@@ -99,12 +95,13 @@ class Texts:
     def segments(self) -> list[Segment]:
         """What is asked: the title, the description, then the words; without those that are empty."""
 
-        def segment(text: str, html: bool = False, alone: bool = True) -> Segment:
-            return Segment({TEXT: text}, html=html, kept=self.codes, product=self.product_id, alone=alone)
+        def segment(text: str, html: bool = False) -> Segment:
+            # Each in a request of its own: what a text says to a model must not reach another one.
+            return Segment({TEXT: text}, html=html, kept=self.codes, product=self.product_id, alone=True)
 
         title = [segment(self.title)] if self.title else []
         markup = [segment(self.markup, html=True)] if self.markup else []
-        return [*title, *markup, *(segment(word, alone=not _is_harmless(word)) for word in self.words)]
+        return [*title, *markup, *map(segment, self.words)]
 
     @property
     def names(self) -> list[str]:
@@ -115,14 +112,6 @@ class Texts:
     def revision(self, fingerprint: bytes) -> str:
         said = "\x1f".join((self.title, self.description_html, *self.words, *self.codes))
         return hashlib.blake2b(said.encode(), digest_size=16, key=fingerprint).hexdigest()
-
-
-def _is_harmless(word: str) -> bool:
-    """Whether a text says too little to be an order to a model, so that it may be asked for beside others."""
-    said = unsmuggled(word)
-    inner = any(part[1:] != part[1:].lower() and not part.isupper() for part in re.findall(r"[^\W\d_]+", said))
-    signs = sum(char.isalpha() and char.lower() == char.upper() for char in said)
-    return not inner and signs <= _LETTERS_OF_SIGNS and _PLAIN_WORDS.fullmatch(said) is not None
 
 
 @dataclass
