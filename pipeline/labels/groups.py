@@ -58,12 +58,12 @@ def make_group(
         try:
             message = icu.parse(only)
         except ValueError as error:
-            segment = Segment({TEXT: only}, html=html, context=context)
+            segment = Segment({TEXT: only}, html=html, context=context, origin=resource)
             return LabelGroup(resource, key, source_locale, texts, digests, segment, problem=f"its ICU message: {error}")
-        segment = Segment(message.forms, message.type == "plural", html, None, context)
+        segment = Segment(message.forms, message.type == "plural", html, None, context, origin=resource)
         return LabelGroup(resource, key, source_locale, texts, digests, segment, message)
     forms = {form or TEXT: text for form, text in texts.items()}
-    segment = Segment(forms, only is None, html, max_length, context)
+    segment = Segment(forms, only is None, html, max_length, context, origin=resource)
     return LabelGroup(resource, key, source_locale, texts, digests, segment)
 
 

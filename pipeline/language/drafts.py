@@ -6,14 +6,15 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 from pipeline.language.languages import base
 from pipeline.language.reading import claims, facts, grounding, hearsay
-from pipeline.language.reading.telling import telling
-from pipeline.language.reading.wording import folded, sentences, stem
+from pipeline.language.reading.negations import denials
+from pipeline.language.reading.telling import telling, tells
+from pipeline.language.reading.wording import WORD, both, fold, folded, lists, sentences, stem, visible
 from pipeline.language.translation.masks import spans
 
 #: In the order in which they are judged.
@@ -44,6 +45,8 @@ _PROMISES = ("certification", "country", "compatibility", "claim")
 _SEALS = ("certification",)
 #: What a doubt begins with.
 DOUBT = "a person must see"
+#: What a reason begins with for which only people accept a text, one by one or all at once.
+NEWS = "no policy accepts it"
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
@@ -148,7 +151,8 @@ def check(product: Product, brief: Brief, texts: Mapping[str, str]) -> tuple[dic
 
 def doubts(product: Product, brief: Brief, texts: Mapping[str, str], answer: Mapping[str, str]) -> dict[str, list[str]]:
     """By field: what is no fact that a list knows, and that the product does not say either, or only in passing. Not wrong, but
-    for a person to see: a buyer could take "vets recommend it" at its word. `answer` is all that was written with `texts`."""
+    for a person to see: a buyer could take "vets recommend it" at its word. A text without such a doubt may still have words
+    that are not the product's (`NEWS`). `answer` is all that was written with `texts`."""
     known, found = product.known(brief.brands), dict[str, list[str]]()
     own = facts.Known([product.title, *product.about.values()])
     for name, text in texts.items():
@@ -166,7 +170,25 @@ def doubts(product: Product, brief: Brief, texts: Mapping[str, str], answer: Map
             found.setdefault("keywords", []).append(f"{DOUBT}: neither the product nor the catalog says {new[0]!r}")
     for name, problems in _in_passing(product, brief, texts, answer, known).items():
         found.setdefault(name, []).extend(problems)
+    for name, text in texts.items():
+        if name not in found and (word := next(_news(text, known, brief.tongue), None)) is not None:
+            found[name] = [f"{NEWS}: the product does not say {word[:_MOST_SHOWN]!r}"]
     return found
+
+
+def _news(text: str, known: facts.Known, language: str) -> Iterator[str]:
+    """Words that tell something, or how much or how long, and denials, that the product does not have."""
+    for word in dict.fromkeys(WORD.findall(text)):
+        if (tells(word, language) or fold(word) in _quantities(language)) and not known.has_form(word):
+            yield word
+    for denial in denials(visible(text), both(language)):
+        if not denial.about <= known.denials:
+            yield denial.shown
+
+
+@cache
+def _quantities(language: str) -> frozenset[str]:
+    return frozenset(map(fold, str(lists("quantities").get(language, "")).split()))
 
 
 def _in_passing(

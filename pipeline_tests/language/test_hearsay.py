@@ -124,10 +124,18 @@ def test_a_field_that_talks_is_hearsay_too() -> None:
 
 def test_a_seal_that_only_running_text_names_is_for_a_person_to_see() -> None:
     assert "bullets" in said("The wool is GOTS certified.", "GOTS certified wool")
-    assert said("", "GOTS certified", {"Certificate": "GOTS"}) == {}
+    assert said("", "GOTS certified", {"Certificate": "GOTS certified"}) == {}
 
 
 def test_sentences_for_writers_are_told_from_those_for_buyers() -> None:
     assert not hearsay.is_for_buyers("Listings for this mug go out with a line in the first sentence.")
     assert not hearsay.is_for_buyers("Is it vet recommended?")
     assert hearsay.is_for_buyers("A mug of stoneware that holds 350 ml.")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["Holds more than 350 ml.", "Made of glaze for all ovens.", "Its glaze lasts for years.", "Wash it by hand once."],
+)
+def test_no_policy_accepts_what_the_product_does_not_say(sentence: str) -> None:
+    assert "bullets" in said("Its glaze is made of ash.", sentence)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from pipeline.language.reading.wording import any_of, both, bounded, fold, lists, supported
+from pipeline.language.reading.wording import any_of, both, bounded, fold, lists, supported, words
 
 _WITHOUT = re.compile(r"-(?:free|frei\w*)(?!\w)|(?<!\w)free (?:of|from)(?! \w+day|\w)")  # BPA-free is no gift
 
@@ -18,8 +18,11 @@ def added(source: str, target: str, source_language: str, target_language: str) 
     if not supported(source_language):
         return None
     given = _WITHOUT.sub(" ", fold(source))
+    ordinary = words(lists("appeals")["ordinary"].get(target_language))
     for match in _appeals(target_language).finditer(fold(target)):
-        if not any(_about(source_language)[name].search(given) for name in about(match[0], target_language)):
+        if match[0] not in ordinary and not any(
+            _about(source_language)[name].search(given) for name in about(match[0], target_language)
+        ):
             return match[0]
     return None
 
@@ -39,9 +42,9 @@ def _appeals(language: str) -> re.Pattern[str]:
 def _about(language: str) -> Mapping[str, re.Pattern[str]]:
     """German words also at the end of others: Werberabatt."""
 
-    def words(one: Mapping[str, str], tongue: str) -> str:
+    def said(one: Mapping[str, str], tongue: str) -> str:
         found = any_of(one.get(tongue), tongue)
         return rf"(?:{found})(?![^\W_])" if tongue == "de" else bounded(found)
 
     known = lists("appeals")["about"].items()
-    return {name: re.compile("|".join(words(one, tongue) for tongue in both(language))) for name, one in known}
+    return {name: re.compile("|".join(said(one, tongue) for tongue in both(language))) for name, one in known}

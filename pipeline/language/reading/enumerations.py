@@ -50,4 +50,6 @@ def _lists(language: str) -> re.Pattern[str]:
     last = rf",?\s(?:(?:{words['joints']})(?![^\W_])|&)\s{_ITEM}(?![\w-])"
     some, more = rf"{_ITEM}(?:,\s{_ITEM})*{last}", rf"{_ITEM}(?:,\s{_ITEM})+{last}"
     told = rf"(?<![^\W_])(?:{words['before']}):?\s(?P<told>{some})|(?P<said>{some})\s(?:{words['after']})(?![^\W_])"
-    return re.compile(rf"{told}|^(?P<first>{more})|(?P<last>{more})(?=[.!?;)]|$)")
+    return re.compile(
+        rf"{told}|^(?P<first>{more})|:\s(?P<row>{_ITEM}(?:,\s{_ITEM}){{2,}})(?=[.!?;)]|$)|(?P<last>{more})(?=[.!?;)]|$)"
+    )

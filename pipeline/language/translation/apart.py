@@ -20,11 +20,14 @@ from pipeline.language.translation.segments import TEXT, Result, Segment
 
 #: A sentence of so many words has at least this share of its letters in a translation; of 356 pairs of labels by people the
 #: lowest is 0.61.
-_FEWEST_WORDS, _LEAST = 4, 0.55
+_FEWEST_WORDS, _LEAST = 4, 0.45
+_MOST_SHOWN = 200  # so that a person can translate it alone
 #: "Please note" and "the text is printed" may be said without such words, what has more of them not.
 _MUCH_TALK = 3
 #: Also where the next one begins with a small letter, and at signs of lists.
-_ENDS = re.compile(r"(?:(?<=[^\W\d_]{2}[.!?])|(?<=>[.!?])|(?<=[.!?][\"'”»)]))\s+|(?<=[。！？])|\n+|[•●▪◦✔✓|]\s*|\s[-–—]\s")
+_ENDS = re.compile(
+    r"(?:(?<=[^\W\d_]{2}[.!?])|(?<=>[.!?])|(?<=[.!?][\"'”»)])|(?<=[\"'”»)][.!?]))\s+|(?<=[。！？])|\n+|[•●▪◦✔✓|]\s*|\s[-–—]\s"
+)
 _PLACE = "⟦s{}⟧"
 _PLACES = re.compile(r"⟦s(\d{1,4})⟧")
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)[^<>]*>")
@@ -50,7 +53,7 @@ class Apart:
         for piece, result in zip(self.pieces, found, strict=True):
             if result.state == "untranslated":
                 said = piece.forms[TEXT] if piece is not self.rest else ""
-                problems = tuple(f"{said[:60]!r}: {why}" if said else why for why in result.problems)
+                problems = tuple(f"{said[:_MOST_SHOWN]!r}: {why}" if said else why for why in result.problems)
                 return replace(result, problems=problems, refused={})  # of a part only
         if self.rest is None:
             return found[0]

@@ -19,6 +19,7 @@ from pipeline.language.reading import (
     coverage,
     dimensions,
     enumerations,
+    makers,
     numbers,
     opposites,
     polarity,
@@ -54,8 +55,17 @@ _JOINERS = {
 _QUOTES = ('""', "''", "“”", "„“", "«»", "‘’", "``")
 
 
-def check(segment: Segment, target: Mapping[str, str], source_locale: str, target_locale: str, glossary: Glossary) -> list[str]:
-    """Problems of a translation in sentences; empty if it may be used."""
+def check(
+    segment: Segment,
+    target: Mapping[str, str],
+    source_locale: str,
+    target_locale: str,
+    glossary: Glossary,
+    *,
+    meaning: bool = True,
+) -> list[str]:
+    """Problems of a translation in sentences; empty if it may be used. Without `meaning` only what must never break is judged:
+    placeholders, tags, codes, numbers, terms and form, not what lists of words say of the rest."""
     wanted = segment.wanted(target_locale)
     empty = not any(text.strip() for text in segment.forms.values())
     missing = [form for form in wanted if not empty and not target.get(form, "").strip()]
@@ -64,7 +74,10 @@ def check(segment: Segment, target: Mapping[str, str], source_locale: str, targe
     problems: dict[str, None] = {}
     for form in wanted:
         judged = [
-            _compare(source, target[form], segment, source_locale, target_locale, glossary)
+            [
+                *_compare(source, target[form], segment, source_locale, target_locale, glossary),
+                *(_meaning(source, target[form], segment, source_locale, target_locale) if meaning else ()),
+            ]
             for source in segment.references(form, target_locale)
         ]
         if all(judged):
@@ -78,15 +91,27 @@ def _compare(source: str, target: str, segment: Segment, source_locale: str, tar
         *_glued(source, target),
         *_tags(source, target, segment.html),
         *structure.compare(source, target),
-        *_said(_bare(source), _bare(target), source_locale, target_locale),
+        *_amounts(_bare(source), _bare(target), source_locale, target_locale),
         *_terms(source, target, glossary.kept(target_locale, segment.kept), glossary.preferred(target_locale)),
         *_characters(source, target, target_locale),
         *_shape(source, target, segment.max_length),
-        *_length(bare(source), bare(target), source_locale, target_locale),
-        *_appeals(bare(source), _bare(target), source_locale, target_locale),
         *_language(source, target, source_locale, target_locale),
-        *(apart.lost(_bare(source), _bare(target), source_locale, target_locale) if segment.remark else ()),
     ]
+
+
+def _meaning(source: str, target: str, segment: Segment, source_locale: str, target_locale: str) -> Iterable[str]:
+    given, said = _bare(source), _bare(target)
+    for of_words in (polarity, opposites, substances, enumerations, restated, tongues):
+        yield from of_words.compare(given, said, base(source_locale), base(target_locale))
+    for whole in (coverage, dimensions):
+        yield from whole.compare(given, said, source_locale, target_locale)
+    yield from _length(bare(source), bare(target), source_locale, target_locale)
+    yield from _appeals(bare(source), said, source_locale, target_locale)
+    yield from makers.compare(given, said, base(source_locale), base(target_locale))
+    if segment.alone:
+        yield from coverage.one_by_one(given, said)
+    if segment.remark:
+        yield from apart.lost(given, said, source_locale, target_locale)
 
 
 def _bare(text: str) -> str:
@@ -143,15 +168,11 @@ def _tags(source: str, target: str, html: bool) -> Iterable[str]:
             yield f"it has {mark} {found} times, the source {given} times"
 
 
-def _said(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:
-    """Numbers, units, facts, negations, language and size of texts without markup."""
-    yield from list(numbers.compare(source, target, source_locale, target_locale)) or units.compare(
+def _amounts(source: str, target: str, source_locale: str, target_locale: str) -> Iterable[str]:
+    """Numbers and units of texts without markup."""
+    return list(numbers.compare(source, target, source_locale, target_locale)) or units.compare(
         source, target, source_locale, target_locale
     )
-    for said in (polarity, opposites, substances, enumerations, restated, tongues):
-        yield from said.compare(source, target, base(source_locale), base(target_locale))
-    for whole in (coverage, dimensions):
-        yield from whole.compare(source, target, source_locale, target_locale)
 
 
 def _terms(source: str, target: str, kept: list[str], preferred: Mapping[str, str]) -> Iterable[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 from uuid import UUID
@@ -83,6 +83,10 @@ class Item:
         return any(use.segment.alone for use in self.uses)
 
     @property
+    def origin(self) -> str:
+        return self.uses[0].segment.origin
+
+    @property
     def characters(self) -> int:
         return sum(map(len, self.uses[0].masked.forms.values()))
 
@@ -130,7 +134,8 @@ class Plan:
             joined = apart_.joined(self.results[first : first + len(apart_.pieces)])
             if joined is not None and joined.state == "translated":
                 pair = self.pair
-                problems = guards.check(apart_.segment, joined.forms, pair.source_locale, pair.target_locale, pair.glossary)
+                locales = pair.source_locale, pair.target_locale
+                problems = guards.check(apart_.segment, joined.forms, *locales, pair.glossary, meaning=False)
                 refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
                 joined = refused if problems else joined
             found[index] = joined
@@ -187,12 +192,13 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
 
 
 def packs(items: Iterable[Item]) -> list[list[Item]]:
-    """Items of one pair in requests of a good size; each of those that are asked for alone in its own."""
+    """Items of one pair in requests of a good size: those of an origin together, and each one by itself that is to be alone."""
     found: list[list[Item]] = []
     texts = characters = 0
-    for item in sorted(items, key=lambda item: item.alone):
+    for item in sorted(items, key=lambda item: (item.alone, item.origin)):
         texts, characters = texts + len(item.wanted), characters + item.characters
-        if not found or texts > PACK_TEXTS or characters > PACK_CHARACTERS or item.alone:
+        more = texts > PACK_TEXTS or characters > PACK_CHARACTERS
+        if not found or more or item.alone or item.origin != found[-1][0].origin:
             found.append([])
             texts, characters = len(item.wanted), item.characters
         found[-1].append(item)
@@ -261,8 +267,8 @@ def _known(pair: Pair, segment: Segment, remembered: Sequence[Remembered]) -> Re
         return _copied(pair, segment)
     for found in sorted(remembered, key=lambda found: found.context != segment.context):
         forms = {form: tidy(segment.references(form, pair.target_locale)[-1], text) for form, text in found.target.items()}
-        # People know what they translate.
-        if not guards.check(replace(segment, remark=False), forms, pair.source_locale, pair.target_locale, pair.glossary):
+        # What it says was judged when it came in; people may insist.
+        if not guards.check(segment, forms, pair.source_locale, pair.target_locale, pair.glossary, meaning=False):
             return Result("translated", "human", forms)
     term = whole(segment.forms, pair.glossary, pair.target_locale)
     if term is not None:

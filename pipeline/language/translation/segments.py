@@ -15,7 +15,8 @@ TEXT = ""  # the form of a text that has only one
 class Segment:
     """`forms`: form -> source text. `context` names the place, for translations that people made for it alone. `kept`: what stays
     as it is here, besides the glossary's terms, such as the product's own numbers. `product`: whose text it is, if any's.
-    `alone`: asked for in a request of its own. `remark`: it may speak to whoever translates, so it is judged more strictly."""
+    `alone`: asked for in a request of its own; others share theirs with texts of the same `origin` only. `remark`: it may speak
+    to whoever translates, so it is judged more strictly."""
 
     forms: Mapping[str, str]
     plural: bool = False
@@ -25,6 +26,7 @@ class Segment:
     kept: tuple[str, ...] = ()
     product: str = ""
     alone: bool = False
+    origin: str = ""
     remark: bool = False
 
     def wanted(self, locale: str) -> tuple[str, ...]:

@@ -61,9 +61,6 @@ _SIZE = re.compile(r"(?:\d{0,3}[A-Z]|\d?X{1,5}[SL])(?:[/-](?:\d{0,3}[A-Z]|\d?X{1
 #: A SKU or part number so short, or without a digit, may as well be a word of the title.
 _SHORTEST_CODE = 4
 _TAG_IS_CODE = re.compile(r"[:_=/]|^[\W\d]*$")
-#: Texts with more words are asked for one by one: what a text says to a model must not reach another product, or another text
-#: of its own. Shorter ones, such as options and most tags, say too little for that.
-_MOST_WORDS_TOGETHER = 2
 _MOST_PROBLEMS = 20
 _NOT_ASKED = "the model was not asked in this run"
 
@@ -99,8 +96,8 @@ class Texts:
         """What is asked: the title, the description, then the words; without those that are empty."""
 
         def segment(text: str, html: bool = False) -> Segment:
-            alone = len(text.split()) > _MOST_WORDS_TOGETHER
-            return Segment({TEXT: text}, html=html, kept=self.codes, product=self.product_id, alone=alone)
+            # Each in a request of its own: what a text says to a model must not reach another one.
+            return Segment({TEXT: text}, html=html, kept=self.codes, product=self.product_id, alone=True)
 
         title = [segment(self.title)] if self.title else []
         markup = [segment(self.markup, html=True)] if self.markup else []

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pipeline.language.drafts import Brief, Product
 from pipeline.language.languages import base
 from pipeline.language.reading.hearsay import is_for_buyers
-from pipeline.language.reading.wording import fold, sentences, stem
+from pipeline.language.reading.polarity import denies
+from pipeline.language.reading.telling import tells
+from pipeline.language.reading.wording import fold, sentences, stem, supported
 from pipeline.marketplaces.options import concept, label
 from pipeline.quality.words import small_words
 
@@ -88,9 +90,10 @@ def _points(product: Product, bullets: Sequence[str], named: Sequence[str], told
 def _keywords(product: Product, tongue: str, statistics: Statistics, told: Sequence[str]) -> str:
     """The tags, the words of type and category, then the rarest of the sentences for buyers that the title does not say."""
     small = {fold(word) for word in small_words(tongue)}
+    told = [one for one in told if not denies(one, tongue)]
     tags = [tag.strip() for tag in product.about.get("tags", "").split(",") if is_for_buyers(tag)]
     said = {stem(word) for word in _WORD.findall(f"{product.title} {product.about.get('brand', '')}")}
-    ranked = Counter(_WORD.findall(" ".join(told)[:5_000]))
+    ranked = Counter(word for word in _WORD.findall(" ".join(told)[:5_000]) if tells(word, tongue) or not supported(tongue))
     rare = sorted(ranked, key=lambda word: (-ranked[word] * statistics.weight(word), word))
     words = [*_WORD.findall(product.about.get("product_type", "")), *_WORD.findall(product.about.get("category", "")), *rare]
     more = [word.lower() for word in words if stem(word) not in said and fold(word) not in small]
