@@ -39,6 +39,10 @@ def import_(
     to: Annotated[
         str | None, typer.Option("--to", help="Only these languages, comma-separated; the language of a CSV file without one.")
     ] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", help="Also what is refused for what it says: people have looked. Not what breaks a text."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Remember translations that people made. They go before a model's, for labels and for products."""
@@ -55,7 +59,7 @@ def import_(
         units, empty = _units(file, locale, only)
         name = plain_text(file.name, "the name of the file")
         units, uses = uses_of(connection, current.settings, found, units)
-        done = import_units(connection, found.id, units, name, locale, only, uses)
+        done = import_units(connection, found.id, units, name, locale, only, uses, meaning=not anyway)
         users, idle = _users(connection, found, done)
     if as_json:
         counts = {language: dict(said) for language, said in done.by_language.items() if language}
@@ -77,7 +81,8 @@ def import_(
             command = f"labels translate {store} --to {','.join(languages)}"
         say(f"no {what} of {store} are translated into {', '.join(languages)} yet; they are after: pipeline {command}")
     if done.refused:
-        say("nothing of the refused lines is remembered; mend them and import the file again")
+        insist = "" if anyway else "; if a translation is right as it is, import it with --anyway"
+        say(f"nothing of the refused lines is remembered; mend them and import the file again{insist}")
 
 
 @app.command(epilog="Example: pipeline memory export my-shop --to de --open my-shop.de.csv")

@@ -201,7 +201,7 @@ def test_what_a_model_made_of_an_order_is_not_given_to_people(place: Place, mode
     export(place)
     file = tmp_path / "open.csv"
     (row,) = open_texts(place, file).values()
-    assert said in row["source"] and "what the source says about texts or languages is lost" in row["why"]
+    assert said in row["source"] and f"{said!r}: " in row["why"]
     assert row["target"] == ""  # a part of it would be taken for people's
     target = "<p>Ein <b>Becher</b> für 300 ml. Beim Rendern sagen wir Kaschmir.</p><p>Warm.</p>"
     place.cli("memory", "import", "shop", fill_in(file, {row["source"]: target}), code=0)
@@ -274,3 +274,22 @@ def test_one_is_not_several(place: Place, model: FakeOpenAI, tmp_path: Path) -> 
     file.write_text("source,target\nBlue,Blau\nGreen,\n")
     said = place.cli("memory", "import", "shop", str(file), "--to", "de-DE", code=0).out
     assert "1 row has no translation and was left alone" in said
+
+
+def test_people_may_insist_on_what_a_translation_says_but_not_on_what_breaks_it(place: Place, tmp_path: Path) -> None:
+    export(place)
+    source = listing(place, "SKU-1")["description_html"]
+    file = tmp_path / "mine.csv"
+
+    def insist(target: str) -> Any:
+        with file.open("w", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows([("source", "target"), (source, target)])
+        return place.summary("memory", "import", "shop", str(file), "--to", "de-DE", "--anyway")
+
+    assert insist("<p>Ein <b>Becher</b> für 500 ml.</p>")["languages"] == {"de-DE": {"refused": 1}}
+    odd = "<p>Kein <b>Becher</b> für 300 ml.</p>"
+    shown = place.cli("memory", "import", "shop", str(file), "--to", "de-DE", code=0).out
+    assert "import it with --anyway" in shown
+    assert insist(odd)["languages"] == {"de-DE": {"new": 1}}
+    export(place)
+    assert listing(place, "SKU-1")["description_html"] == odd

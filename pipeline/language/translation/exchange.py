@@ -82,9 +82,11 @@ def import_units(
     source_locale: str,
     only: Collection[str] = (),
     uses: Uses | None = None,
+    *,
+    meaning: bool = True,
 ) -> Imported:
     """Remember what a file translates from the source language into others (`only` these, empty: all; one without a region is for
-    all regions).
+    all regions). Without `meaning` only what must never break is judged, see `guards.check`.
 
     Raises BadInputError, and then the caller's transaction must be rolled back."""
     own, uses = read_glossary(connection, store_id), uses or Uses()
@@ -112,7 +114,7 @@ def import_units(
         for locale, text in _remembered_for(unit, wanted, counted, uses.languages):
             row = Row(unit.line, locale, source, "unchanged", of=of)
             targets = [(each, {TEXT: tidy(each.forms[TEXT], text)}) for each in segments]
-            judged = (guards.check(*each, source_locale, locale, glossary) for each in targets)
+            judged = (guards.check(*each, source_locale, locale, glossary, meaning=meaning) for each in targets)
             if problems := next(filter(None, judged), None):
                 rows.append(replace(row, outcome="refused", reason="; ".join(problems[:3])))
                 continue

@@ -18,6 +18,7 @@ from pipeline.labels.groups import groups_of
 from pipeline.labels.schema import SCHEMAS as LABEL_SCHEMAS
 from pipeline.labels.translation import read_locales
 from pipeline.language.languages import base, normalize_tag
+from pipeline.language.translation.apart import apart
 from pipeline.language.translation.exchange import Uses
 from pipeline.language.translation.glossary import read_glossary
 from pipeline.language.translation.memory import text_hash
@@ -197,13 +198,20 @@ def uses_of(
         return given, Uses(labels=hashes, languages=languages)
     found: dict[str, list[Segment]] = {}
     for batch in catalog.texts():
-        for segment in (each for texts in batch for each in texts.segments):
+        for segment in (each for texts in batch for whole in texts.segments for each in _with_pieces(whole)):
             if (key := loosely(segment.forms[TEXT])) in wanted:
                 kept = tuple(code for code in segment.kept if code in segment.forms[TEXT])
-                one, known = replace(segment, kept=kept, product=""), found.setdefault(key, [])
+                one = replace(segment, kept=kept, product="", alone=False, remark=False)
+                known = found.setdefault(key, [])
                 known.extend([one] if one not in known else [])
     fitting = [two if _is_in(found, two) and not _is_in(found, one) else one for one, two in zip(given, clean, strict=True)]
     return fitting, Uses(with_brands(read_glossary(connection, store.id), catalog.products), found, hashes, languages)
+
+
+def _with_pieces(segment: Segment) -> list[Segment]:
+    """A text and the sentences of it that are asked for alone, which people may translate alone too."""
+    found = apart(segment)
+    return [segment, *(found.sentences if found else ())]
 
 
 def _cleaned(unit: Unit | Bad) -> Unit | Bad:
