@@ -162,6 +162,15 @@ def test_a_server_that_dies_is_given_up(desk: Desk, how: str, most: int, before:
     assert sum(call["spent"] for call in lost) <= 8 * max(call["reserved"] for call in desk.calls())
 
 
+def test_a_server_that_hangs_up_on_many_at_once_is_not_asked_on_and_on(desk: Desk) -> None:
+    """Nothing more is paid for while the last calls that were under way may still be answered."""
+    fails(desk, "hang up")
+    labels = [f"Text q{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(2000)]
+    desk.translate(labels, limiter=Limiter(start=16))
+    assert len(desk.model.requests) <= 100  # of about 50 packs, each of which can be halved six times
+    assert desk.work is not None and "run it again later" in str(desk.work.stopped)
+
+
 def test_answers_kept_from_a_reply_that_left_some_out(desk: Desk) -> None:
     forgetful = {"Label number three"}
 

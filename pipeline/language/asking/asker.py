@@ -35,6 +35,7 @@ _MAX_LOST = 2
 _GIVE_UP, _QUESTION, _PART = 6, 2, 1
 #: Answers in a row that are no JSON, after which it is asked for in a simpler way.
 _DEGRADE = 3
+_NO_ANSWER = ("overloaded", "lost", "unsupported", "unusable")
 _Judged = TypeVar("_Judged")
 _Text = TypeVar("_Text")
 
@@ -54,6 +55,7 @@ class Asker:
     stopped: str | None = None  # why nothing more is asked
     unusable: bool = False  # because no call can succeed: somebody has to change the settings
     _silent: int = 0
+    _silence: str = ""  # how the last question was not answered
     _invalid: int = 0
     _under_way: set[int] = field(default_factory=set)  # calls that are reserved and not closed
     _before: set[int] = field(default_factory=set)  # those that were when the silence began
@@ -82,6 +84,8 @@ class Asker:
                     reply = await self.client.ask(prompt)
                     point("llm_replied_unsaved")
                     judged = self._close(prompt, reply, reservation, judge)
+                    if reply.kind not in _NO_ANSWER:
+                        self._silent = 0
                 finally:
                     self._under_way.discard(reservation.call_id)
                     self._closed.set()
@@ -99,11 +103,13 @@ class Asker:
                 if attempt < MAX_ATTEMPTS:
                     await self.pause(wait)
             else:
-                self._silent = 0
                 self._watch(reply)
                 return reply, judged
         if self.stopped is None and (part or texts == 1 or not reply.in_doubt):  # else its parts will tell
-            self._unanswered(reply, _PART if once else _QUESTION)
+            if self._silent == 0:
+                self._before = set(self._under_way)
+            self._silent, self._silence = self._silent + (_PART if once else _QUESTION), reply.detail
+            self._may_go_on()
         return reply, None
 
     async def _reserve(self, prompt: Prompt) -> Reservation | None:
@@ -111,29 +117,28 @@ class Asker:
         call of ours is under way: each of them holds its worst case and gives back what it does not cost."""
         worst = self.price.most(prompt.most_tokens, prompt.max_tokens)
         async with self._paying:
-            while self.stopped is None:
+            while True:
                 self._closed.clear()
-                try:
-                    found = reserve(self.connection, self.account, worst, task=self.task, model=self.client.endpoint.model)
-                except BudgetExhausted as error:
-                    if self._under_way:
-                        await self._closed.wait()
+                if self._may_go_on():
+                    try:
+                        found = reserve(self.connection, self.account, worst, task=self.task, model=self.client.endpoint.model)
+                    except BudgetExhausted as error:
+                        if not self._under_way:
+                            self.stopped = str(error)
                     else:
-                        self.stopped = str(error)
-                else:
-                    self.calls += 1
-                    self._under_way.add(found.call_id)
-                    return found
-        return None
+                        self.calls += 1
+                        self._under_way.add(found.call_id)
+                        return found
+                if self.stopped is not None:
+                    return None
+                await self._closed.wait()
 
-    def _unanswered(self, reply: Reply, weight: int) -> None:
-        """A dead server is given up. One that still works on calls that were under way before the silence is not dead yet: it
-        may be slow with good texts and fail at once at others."""
-        if self._silent == 0:
-            self._before = set(self._under_way)
-        self._silent += weight
-        if self._silent >= _GIVE_UP and self._before.isdisjoint(self._under_way):
-            self.stopped = f"the model does not answer ({reply.detail}); run it again later"
+    def _may_go_on(self) -> bool:
+        """Not in a long silence. A server is dead and given up when also the calls have ended that were under way when it began:
+        it may be slow with good texts and fail at once at others."""
+        if self._silent >= _GIVE_UP and self.stopped is None and self._before.isdisjoint(self._under_way):
+            self.stopped = f"the model does not answer ({self._silence}); run it again later"
+        return self.stopped is None and self._silent < _GIVE_UP
 
     def _close(self, prompt: Prompt, reply: Reply, reservation: Reservation, judge: Callable[[Reply], _Judged]) -> _Judged | None:
         with self.connection.transaction():
