@@ -2,7 +2,7 @@
 
 Texts are data in the prompt, and whatever they say, only a candidate or none can come of it. Every answer is recorded with the
 settlement of its call and never paid again. A pack that fails as a whole is asked again product by product; directly, also where
-a batch answered it.
+a batch answered it. One that gets no answer is halved until the product that is to blame is alone; it stays for the next run.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from pipeline.language.asking.asker import Asker
+from pipeline.language.asking.asker import Asker, halves
 from pipeline.language.asking.batch_posts import post
 from pipeline.language.asking.batches import Answer, Request, asked, read
 from pipeline.language.asking.client import ModelClient, Prompt, Reply
@@ -196,11 +197,15 @@ def ask_choices(
     asyncio.run(work())
 
 
-async def _ask(asker: Asker, chooser: Chooser, choices: Sequence[Choice]) -> None:
+async def _ask(asker: Asker, chooser: Chooser, choices: Sequence[Choice], *, part: bool = False) -> None:
     numbered = [(chooser.question(choice), choice) for choice in choices]
     engine, last = f"model:{asker.client.endpoint.model}", len(choices) == 1
-    _, again = await asker.ask(_prompt(choices), lambda reply: _judge(asker, chooser, numbered, reply, engine, last=last))
-    await asyncio.gather(*(_ask(asker, chooser, [choice]) for choice in again or ()))
+    judge = partial(_judge, asker, chooser, numbered, engine=engine, last=last)
+    reply, again = await asker.ask(_prompt(choices), judge, texts=len(choices), part=part)
+    if again is None and reply.in_doubt and len(choices) > 1 and asker.stopped is None:
+        await asyncio.gather(*(_ask(asker, chooser, half, part=True) for half in halves(choices)))
+    else:
+        await asyncio.gather(*(_ask(asker, chooser, [choice]) for choice in again or ()))
 
 
 async def _receive(asker: Asker, chooser: Chooser, answer: Answer) -> None:

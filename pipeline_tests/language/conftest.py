@@ -52,6 +52,7 @@ class Desk:
         locale: str = "de",
         *,
         run: int = 10**9,
+        month: int = 10**12,
         run_id: str = "run",
         limiter: Limiter | None = None,
         environment: dict[str, str] | None = None,
@@ -60,7 +61,7 @@ class Desk:
         plan = self.plan(segments, locale)
         endpoint = model_endpoint(environment or self.model.environment())
         assert endpoint is not None
-        budgets = Budgets(run, 10**12, 10**12)
+        budgets = Budgets(run, 10**12, month)
 
         async def work() -> Work:
             async with ModelClient(endpoint) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.language.asking.asker import Asker
+from pipeline.language.asking.client import ModelClient
 from pipeline.language.asking.ledger import Account, Budgets
 from pipeline.language.asking.models import Model
-from pipeline.language.choices import Choice, Chooser, Chosen, _answer, ask_choices, estimate_choices, plan_choices
+from pipeline.language.choices import Choice, Chooser, Chosen, _answer, _ask, ask_choices, estimate_choices, plan_choices
 from pipeline.settings import model_endpoint
 from pipeline_tests.fakes.openai_server import FakeOpenAI, running
 from pipeline_tests.language.conftest import PRICE, Desk
@@ -169,6 +172,32 @@ def test_one_that_spoils_every_pack_is_found(table: Asked) -> None:
     before = len(table.fake.requests)
     table.ask(mug(1), mug(2), mug(3))
     assert len(table.fake.requests) == before
+
+
+@pytest.mark.parametrize("how", ["fail", "hang up"])
+def test_one_at_which_the_server_fails_is_left_open_alone(table: Asked, desk: Desk, how: str) -> None:
+    if how == "fail":
+        table.fake.fail(500, times=None, text="Mug 2 ")
+    else:
+        table.fake.spoil("disconnect", times=None, text="Mug 2 ")
+    endpoint = model_endpoint(table.fake.environment())
+    assert endpoint is not None
+    found = Chooser(table.store_id, "category", endpoint.model)
+    choices = [mug(number, color="red", title=f"Mug {number} red") for number in range(10)]
+    plan_choices(table.connection, found, choices)
+
+    async def ask() -> str | None:
+        async with ModelClient(endpoint) as client:
+            account = Account(table.store_id, "shop", "run", Budgets(10**9, 10**12, 10**12))
+            asker = Asker(client, table.connection, account, PRICE, "category", pause=desk.pause)
+            await _ask(asker, found, choices)
+            return asker.stopped
+
+    assert asyncio.run(ask()) is None
+    assert found.found.keys() == {str(number) for number in range(10)} - {"2"}
+    assert (found.left, found.unanswered) == (1, 0)
+    table.fake.clear()
+    assert len(table.ask(*choices).found) == 10 and len(table.fake.requests) == 1
 
 
 def test_the_budget_is_never_exceeded(table: Asked, desk: Desk) -> None:

@@ -148,10 +148,44 @@ _RAISE = "raise it with: pipeline language budget"
 def test_what_helps_is_said(connection: psycopg.Connection, store_id: UUID, budgets: Budgets, before: int, said: str) -> None:
     payer = Account(store_id, "shop", "r", budgets)
     if before:
-        take(connection, payer, before)
+        ledger.settle(connection, take(connection, payer, before), before, Usage(1, 1), "ok")
     with pytest.raises(BudgetExhausted) as refused:
         take(connection, payer, 10)
     assert str(refused.value).endswith(said)
+
+
+def test_what_others_have_reserved_is_no_reason_to_wait_for_a_month(connection: psycopg.Connection, store_id: UUID) -> None:
+    payer, other = account(store_id, month=15), account(store_id, run_id="other")
+    ledger.settle(connection, take(connection, other, 4), 4, Usage(1, 1), "ok")
+    take(connection, other, 7)
+    said = (
+        r"does not cover another call now: \$0\.000007 of it is reserved for other calls that are not answered yet; "
+        r"run it again when they are, or raise it with: pipeline language budget --month USD$"
+    )
+    with pytest.raises(BudgetExhausted, match=said):
+        take(connection, payer, 10)
+    with pytest.raises(BudgetExhausted, match=r"go on next month$"):  # it would not be enough without them
+        take(connection, payer, 12)
+    connection.execute("UPDATE language_calls SET reserved_at = reserved_at - interval '1 hour' WHERE state = 'reserved'")
+    with pytest.raises(BudgetExhausted, match=r"go on next month$"):  # their process died
+        take(connection, payer, 10)
+
+
+def test_what_a_batch_has_reserved_is_given_back_later(connection: psycopg.Connection, store_id: UUID) -> None:
+    call = take(connection, account(store_id, run_id="other"), 7).call_id
+    connection.execute("UPDATE language_calls SET reserved_at = reserved_at - interval '1 hour'")
+    connection.execute(
+        "INSERT INTO language_batches (run_key, store_id, task, model, base_url, sha256, requests)"
+        " VALUES ('b', %s, 'label', 'm', 'http://x', %s, 1)",
+        (store_id, "0" * 64),
+    )
+    connection.execute(
+        "INSERT INTO language_batch_requests (custom_id, run_key, keys, about, product_ids, call_id)"
+        " VALUES ('b-0', 'b', '{}', '[]', '{}', %s)",
+        (call,),
+    )
+    with pytest.raises(BudgetExhausted, match="not answered yet; run it again when they are"):
+        take(connection, account(store_id, store_month=15), 10)
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pipeline.language.reading.facts import visible
 from pipeline.language.translation.memory import Translation, remember
 from pipeline.language.translation.segments import Segment
 from pipeline.model.errors import PipelineError
+from pipeline.platform.database import Database
 from pipeline_tests.fakes.openai_server import KEY, source_of, translated
 from pipeline_tests.language.conftest import Desk
 from pipeline_tests.language.test_optimize import attacks
@@ -86,6 +88,87 @@ def test_one_poisonous_text_does_not_take_the_others_with_it(desk: Desk, how: st
     desk.model.clear()
     assert states(desk.translate(TEN)) == states(results)
     assert desk.model.requests == []  # also what was set aside is not paid again
+
+
+def fails(desk: Desk, how: str, text: str = "") -> None:
+    """From now on the server fails, or hangs up, whenever it sees the text."""
+    if how == "hang up":
+        desk.model.spoil("disconnect", times=None, text=text)
+    else:
+        desk.model.fail(500, times=None, text=text)
+
+
+@pytest.mark.parametrize("how", ["fail", "hang up"])
+def test_a_text_at_which_the_server_fails_does_not_take_the_others_with_it(desk: Desk, how: str) -> None:
+    fails(desk, how, "seven")
+    results = desk.translate(TEN)
+    assert [i for i, result in enumerate(results) if result.state != "translated"] == [6]
+    assert results[6].engine == "none" and results[6].problems[0].startswith("the model did not answer (")
+    assert results[6].problems[0].endswith("; run it again")
+    assert desk.work is not None and (desk.work.pending, desk.work.stopped) == (1, None)
+    assert len(desk.model.requests) <= 17  # the pack and the text are tried to the end, the parts between them once
+    assert desk.booked() >= desk.real_cost()
+    desk.model.requests.clear()
+    desk.translate(TEN)  # nothing was given up for good, and only that text is asked for
+    assert {source_of(item) for item in desk.model.items} == {"Label number seven"}
+    desk.model.clear()
+    assert states(desk.translate(TEN)) == ["translated"] * 10
+
+
+@pytest.mark.parametrize("how", ["fail", "hang up"])
+@pytest.mark.parametrize("at_once", [1, 4, 16])
+def test_such_a_text_in_every_pack(desk: Desk, how: str, at_once: int) -> None:
+    """No question is answered as a whole; the server is alive all the same."""
+    labels = [f"Text q{chr(97 + i % 26)}{chr(97 + i // 26)}{' seven' * (i % 40 == 5)}" for i in range(200)]
+    fails(desk, how, "seven")
+    results = desk.translate(labels, limiter=Limiter(start=at_once))
+    assert [i for i, result in enumerate(results) if result.state != "translated"] == [5, 45, 85, 125, 165]
+
+
+@pytest.mark.parametrize("how", ["fail", "hang up"])
+def test_two_such_texts_in_one_pack(desk: Desk, how: str) -> None:
+    fails(desk, how, "two")
+    fails(desk, how, "seven")
+    results = desk.translate(TEN)
+    assert [i for i, result in enumerate(results) if result.state != "translated"] == [1, 6]
+
+
+def test_what_a_busy_server_does_not_take_is_not_taken_apart(desk: Desk) -> None:
+    desk.model.fail(429, times=None)
+    assert states(desk.translate(TEN)) == ["untranslated"] * 10
+    assert len(desk.model.requests) == 5 and len(desk.model.items) == 50
+
+
+@pytest.mark.parametrize(("how", "most"), [("fail", 16), ("hang up", 10)])
+@pytest.mark.parametrize("before", [0, 5])
+def test_a_server_that_dies_is_given_up(desk: Desk, how: str, most: int, before: int) -> None:
+    """Also with packs that could be taken apart, and with answers before it. Each time that it hangs up counts as spent."""
+
+    def say(item: dict, locale: str) -> str:
+        if desk.model.answered == before - 1 and not desk.model.faults:
+            fails(desk, how)
+        return translated(item, locale)
+
+    desk.model.say = say
+    if not before:
+        fails(desk, how)
+    labels = [f"Text q{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(1000)]
+    results = desk.translate(labels, limiter=Limiter(start=1))
+    assert states(results).count("translated") == 40 * before
+    assert len(desk.model.requests) - desk.model.answered <= most
+    assert desk.work is not None and "run it again later" in str(desk.work.stopped)
+    lost = [call for call in desk.calls() if call["outcome"] == "the connection broke"]
+    assert all(call["spent"] == call["reserved"] for call in lost)
+    assert sum(call["spent"] for call in lost) <= 8 * max(call["reserved"] for call in desk.calls())
+
+
+def test_a_server_that_hangs_up_on_many_at_once_is_not_asked_on_and_on(desk: Desk) -> None:
+    """Nothing more is paid for while the last calls that were under way may still be answered."""
+    fails(desk, "hang up")
+    labels = [f"Text q{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(2000)]
+    desk.translate(labels, limiter=Limiter(start=16))
+    assert len(desk.model.requests) <= 100  # of about 50 packs, each of which can be halved six times
+    assert desk.work is not None and "run it again later" in str(desk.work.stopped)
 
 
 def test_answers_kept_from_a_reply_that_left_some_out(desk: Desk) -> None:
@@ -170,11 +253,36 @@ def test_a_budget_is_never_exceeded_and_the_rest_waits(desk: Desk, at_once: int)
     done = states(results).count("translated")
     assert 0 < done < 200
     assert desk.real_cost() <= desk.booked() <= budget
+    worst = max(call["reserved"] for call in desk.calls())
+    assert budget - desk.booked() < worst  # what calls under way do not cost in the end is spent, too
+    assert desk.work is not None and desk.work.calls > budget // worst
     waiting = next(result for result in results if result.state == "untranslated")
     assert "budget of $0.01 for one run" in waiting.problems[0] and waiting.engine == "none"
     results = desk.translate(labels, run_id="next")
     assert states(results) == ["translated"] * 200  # the next run goes on where this one stopped
     assert len(desk.model.items) == 200
+
+
+def test_two_processes_spend_the_budget_of_a_month_to_its_end(desk: Desk, database: Database) -> None:
+    """Each waits for its own calls, and goes on with what they leave; who has none under way stops."""
+    budget, stopped = 20_000, dict[str, str | None]()
+
+    def run(name: str) -> None:
+        with database.connect(autocommit=True) as connection:
+            mine = Desk(connection, desk.store_id, desk.model)
+            labels = [f"{name} {chr(97 + i % 26)}{chr(97 + i // 26)} " + "word " * 60 for i in range(200)]
+            mine.translate(labels, month=budget, run_id=name, limiter=Limiter(start=8))
+            stopped[name] = mine.work.stopped if mine.work is not None else None
+
+    workers = [threading.Thread(target=run, args=(name,)) for name in ("Text", "Label")]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    worst = max(call["reserved"] for call in desk.calls())
+    assert budget - worst < desk.booked() <= budget
+    assert all("does not cover another call" in str(why) for why in stopped.values()) and len(stopped) == 2
+    assert any(str(why).endswith("go on next month") for why in stopped.values())  # of the last one it is true
 
 
 def test_a_model_that_cannot_do_it_is_not_paid_to_the_end(desk: Desk) -> None:

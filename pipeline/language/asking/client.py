@@ -65,13 +65,20 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Reply:
-    """How a request ended. `usage` is there when the server worked on it; `detail` is a short sentence without secrets."""
+    """How a request ended. `usage` is there when the server worked on it; `detail` is a short sentence without secrets; `failed`
+    when the server said that it failed (5xx), and not when to come back."""
 
     kind: Kind
     value: Any = None
     usage: Usage | None = None
     detail: str = ""
     retry_after: float | None = None
+    failed: bool = False
+
+    @property
+    def in_doubt(self) -> bool:
+        """No answer, and what was asked may be the reason: some text that the server cannot take."""
+        return self.failed or self.kind == "lost"
 
 
 @dataclass
@@ -143,7 +150,8 @@ class ModelClient:
         if (why := unusable(self.endpoint, status, code, detail)) is not None:
             return Reply("unusable", detail=why)
         if status in (408, 409, 429) or status >= 500:
-            return Reply("overloaded", detail=f"HTTP {status}", retry_after=retry_after(error.response.headers))
+            pause = retry_after(error.response.headers)
+            return Reply("overloaded", detail=f"HTTP {status}", retry_after=pause, failed=status >= 500 and pause is None)
         if status == 400:
             about = f"{error.param or ''} {error.message}".lower()
             refused = next((name for name in sorted(sent & _OPTIONAL) if name in about), None)

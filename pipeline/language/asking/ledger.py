@@ -11,6 +11,7 @@ processes cannot both take the last cent. All money is micro-USD.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from pipeline.language.asking.prices import Usage, default_budgets
 from pipeline.model.errors import PipelineError
 
 _EACH_RUN, _NEXT_MONTH = "run it again: each run has its own", "go on next month"
+#: A call that is not in a batch and not settled after so long never will be: its process died.
+_LONGEST_CALL = timedelta(minutes=10)
 
 
 class BudgetExhausted(PipelineError):
@@ -157,9 +160,31 @@ def _take(connection: psycopg.Connection[Any], scope: str, usd_micro: int, limit
         "UPDATE language_spend SET usd_micro = usd_micro + %s WHERE scope = %s AND usd_micro + %s <= %s",
         (usd_micro, scope, usd_micro, limit.usd_micro),
     )
-    if taken.rowcount != 1:
-        few, otherwise = ("a single", "") if usd_micro > limit.usd_micro else ("another", f", or {limit.otherwise}")
-        raise BudgetExhausted(f"{limit.name} does not cover {few} call; {limit.more}{otherwise}")
+    if taken.rowcount == 1:
+        return
+    if usd_micro > limit.usd_micro:
+        raise BudgetExhausted(f"{limit.name} does not cover a single call; {limit.more}")
+    held = _held(connection, scope, limit.usd_micro - usd_micro) if limit.otherwise == _NEXT_MONTH else 0
+    if held:
+        why = f"{dollars(held)} of it is reserved for other calls that are not answered yet"
+        raise BudgetExhausted(f"{limit.name} does not cover another call now: {why}; run it again when they are, or {limit.more}")
+    raise BudgetExhausted(f"{limit.name} does not cover another call; {limit.more}, or {limit.otherwise}")
+
+
+def _held(connection: psycopg.Connection[Any], scope: str, enough: int) -> int:
+    """What calls under way have reserved of a month's budget; 0 where more than `enough` would be gone also without them."""
+    parts = scope.split(":")
+    values = {"scope": scope, "month": parts[-1], "store": parts[1] if parts[0] == "store" else None, "long": _LONGEST_CALL}
+    row = connection.execute(
+        "SELECT (SELECT usd_micro FROM language_spend WHERE scope = %(scope)s), coalesce(sum(reserved_usd_micro), 0)::bigint"
+        " FROM language_calls AS call WHERE state = 'reserved' AND month = %(month)s"
+        " AND (%(store)s::uuid IS NULL OR spender = %(store)s)"
+        " AND (reserved_at > clock_timestamp() - %(long)s OR EXISTS"
+        " (SELECT FROM language_batch_requests WHERE call_id = call.id AND reply IS NULL))",
+        values,
+    ).fetchone()
+    taken, held = row or (0, 0)
+    return int(held) if taken - held <= enough else 0
 
 
 def settle(connection: psycopg.Connection[Any], reservation: Reservation, usd_micro: int, usage: Usage, outcome: str) -> None:

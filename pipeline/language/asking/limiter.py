@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 _STEP = 20
 
 
 class Limiter:
-    """An asynchronous context manager around each call; entering gives the round that `overloaded` wants to know."""
+    """Gives each call its turn."""
 
     def __init__(self, start: int = 4, most: int = 16) -> None:
         self.limit, self._most = start, most
         self._busy = self._succeeded = self.round = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._first: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
 
-    async def __aenter__(self) -> int:
+    @asynccontextmanager
+    async def turn(self, *, first: bool = False) -> AsyncIterator[int]:
+        """Around a call; gives the round that `overloaded` wants to know. `first`: before those that wait and are not."""
         while self._busy >= self.limit:
             turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
+            (self._first if first else self._others).append(turn)
             await turn
         self._busy += 1
-        return self.round
-
-    async def __aexit__(self, *_: object) -> None:
-        self._busy -= 1
-        self._wake()
+        try:
+            yield self.round
+        finally:
+            self._busy -= 1
+            self._wake()
 
     def succeeded(self) -> None:
         self._succeeded += 1
@@ -40,8 +45,8 @@ class Limiter:
 
     def _wake(self) -> None:
         free = self.limit - self._busy
-        while self._waiting and free > 0:
-            turn = self._waiting.popleft()
+        while (waiting := self._first or self._others) and free > 0:
+            turn = waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 free -= 1

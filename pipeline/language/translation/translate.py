@@ -1,7 +1,8 @@
 """Asking a model for the texts of plans: packs in parallel, each answer judged by the guards and recorded as it arrives.
 
 A pack that the server or the model refuses as a whole is halved until the text that is to blame is alone; that one is set aside
-with its reason, and the others go on. A text whose answer fails the guards is asked once more with the problems named.
+with its reason, and the others go on. So is a pack at which the server fails or hangs up; that text is left for the next run. A
+text whose answer fails the guards is asked once more with the problems named.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from pipeline.language.asking.asker import Asker
+from pipeline.language.asking.asker import Asker, halves
 from pipeline.language.asking.batches import read
 from pipeline.language.asking.client import Reply
 from pipeline.language.asking.results import Status, record
@@ -86,24 +88,27 @@ class _Worker:
         self.silent: str | None = None
         self.failure: BaseException | None = None
 
-    async def pack(self, items: list[Item], *, last: bool = False, room: int = 1) -> None:
-        """Ask for some items. `last`: what is wrong with the answer now is final."""
+    async def pack(self, items: list[Item], *, last: bool = False, room: int = 1, part: bool = False) -> None:
+        """Ask for some items. `last`: what is wrong with the answer now is final. `part`: of a pack that got no answer."""
         pair = items[0].pair
         prompt = prompts.translation([item.ask for item in items], pair.source_locale, pair.target_locale, room)
         numbers = first_numbers(items)
-        reply, judged = await self.asker.ask(prompt, lambda reply: self._judge(items, numbers, reply, last))
+        judge = partial(self._judge, items, numbers, last=last)
+        reply, judged = await self.asker.ask(prompt, judge, texts=len(items), part=part)
         await self._follow(items, reply, judged, last, room)
 
     async def receive(self, received: Received) -> None:
         """Read an answer that is there and paid."""
         with self.asker.connection.transaction():
-            judged = self._judge(received.items, received.numbers, received.answer.reply, False)
+            judged = self._judge(received.items, received.numbers, received.answer.reply, last=False)
             read(self.asker.connection, received.answer, {item.question.key for item in received.items})
         await self._follow(received.items, received.answer.reply, judged, False, 1)
 
     async def _follow(self, items: list[Item], reply: Reply, judged: _Judged | None, last: bool, room: int) -> None:
         """Ask again for what is not good."""
-        if judged is None:
+        if judged is None and reply.in_doubt and len(items) > 1 and self.asker.stopped is None:
+            await _all(self.pack(half, last=last, room=room, part=True) for half in halves(items))
+        elif judged is None:
             if self.asker.stopped is None:
                 self.silent = f"the model did not answer ({reply.detail}); run it again"
             self._leave(items, self.asker.stopped or self.silent or "")
@@ -120,10 +125,9 @@ class _Worker:
             return []
         if of == 1:
             return [self.pack(items, last=True, room=room)]
-        middle = (len(items) + 1) // 2
-        return [self.pack(half, last=last, room=room) for half in (items[:middle], items[middle:]) if half]
+        return [self.pack(half, last=last, room=room) for half in halves(items)]
 
-    def _judge(self, items: list[Item], numbers: list[int], reply: Reply, last: bool) -> _Judged:
+    def _judge(self, items: list[Item], numbers: list[int], reply: Reply, *, last: bool) -> _Judged:
         """Record what is final of a reply, whose texts have `numbers`; in the transaction that settles its call."""
         judged = _Judged()
         if reply.kind != "ok":
