@@ -281,15 +281,17 @@ def test_people_may_insist_on_what_a_translation_says_but_not_on_what_breaks_it(
     source = listing(place, "SKU-1")["description_html"]
     file = tmp_path / "mine.csv"
 
-    def insist(target: str) -> Any:
+    def give(target: str, *options: str) -> tuple[Any, str]:
         with file.open("w", encoding="utf-8", newline="") as out:
             csv.writer(out).writerows([("source", "target"), (source, target)])
-        return place.summary("memory", "import", "shop", str(file), "--to", "de-DE", "--anyway")
+        command = ("memory", "import", "shop", str(file), "--to", "de-DE", *options)
+        shown = place.cli(*command, code=0).out
+        return place.summary(*command)["languages"]["de-DE"], shown
 
-    assert insist("<p>Ein <b>Becher</b> für 500 ml.</p>")["languages"] == {"de-DE": {"refused": 1}}
-    odd = "<p>Kein <b>Becher</b> für 300 ml.</p>"
-    shown = place.cli("memory", "import", "shop", str(file), "--to", "de-DE", code=0).out
-    assert "import it with --anyway" in shown
-    assert insist(odd)["languages"] == {"de-DE": {"new": 1}}
+    assert give(source.replace("300", "500"), "--anyway")[0] == {"refused": 1}
+    odd = source.replace(" <b>mug</b>", "uch kein <b>Becher</b>")
+    refused, shown = give(odd)
+    assert refused == {"refused": 1} and "import it with --anyway" in shown
+    assert give(odd, "--anyway")[0] == {"unchanged": 1}  # the second time
     export(place)
     assert listing(place, "SKU-1")["description_html"] == odd
