@@ -181,6 +181,8 @@ def _news(text: str, known: facts.Known, language: str) -> Iterator[str]:
     for word in dict.fromkeys(WORD.findall(text)):
         if (tells(word, language) or fold(word) in _quantities(language)) and not known.has_form(word):
             yield word
+    for sentence in sentences(text):
+        yield from grounding.affirmed(sentence, known.texts, language)
     for denial in denials(visible(text), both(language)):
         if not denial.about <= known.denials:
             yield denial.shown

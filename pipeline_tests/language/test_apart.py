@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,31 @@ def test_a_person_translates_such_a_text_as_a_whole_or_its_sentence(desk: Desk) 
     desk.people(text, "Becher. Bitte beachten. Warm.")
     [result] = desk.translate([whole])
     assert (result.engine, result.forms) == ("human", {TEXT: "Becher. Bitte beachten. Warm."})
+
+
+def test_people_are_told_of_sentences_and_not_of_tokens() -> None:
+    found = split("Oak. Please note this. Warm.")
+    assert found is not None
+    refused = Result("untranslated", "model:x", problems=("the token ⟦s0⟧ is missing",))
+    joined = found.joined([refused, Result("translated", "model:x", {TEXT: "Bitte beachten."})])
+    assert joined is not None and joined.problems == ("the sentence 'Please note this.' is missing",)
+
+
+@pytest.mark.parametrize(
+    ("added", "fine"),
+    [("", True), (" Von Zwilling.", False), (" Handgeschmiedet.", False), (" Bleibt immer scharf.", False)],
+)
+def test_a_model_adds_no_sentence(added: str, fine: bool) -> None:
+    source = "Knife of 20 cm. Handle of walnut (oiled): for chefs. Holds 31 cm."
+    target = f"Messer von 20 cm. Griff aus Walnuss (geölt): für Köche. Fasst 31 cm.{added}"
+    alone = Segment({TEXT: source}, product="p", alone=True)
+    assert (guards.check(alone, {TEXT: target}, "en", "de", Glossary()) == []) == fine
+
+
+def test_a_text_of_two_files_shares_no_request_with_either(desk: Desk) -> None:
+    texts = [("Add to cart", "theme"), ("Add to cart", "app"), ("Your bowl", "theme"), ("All bowls are Denby", "app")]
+    desk.translate([Segment({TEXT: text}, context=f"{origin}:{text}", origin=origin) for text, origin in texts])
+    asked = sorted(
+        [item["text"] for item in json.loads(request["messages"][-1]["content"])["items"]] for request in desk.model.requests
+    )
+    assert asked == [["Add to cart"], ["All bowls are Denby"], ["Your bowl"]]

@@ -16,13 +16,11 @@ _SENTENCE_ENDS = re.compile(r"(?<=[^\W_]{3}[.!?])\s+(?=\W?[^\W\d_])")
 _TARGET_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 #: Where a source may be cut into sentences.
 _CLAUSE = re.compile(r"[.!?:;。！？\n,、–—(]\s*")
-#: Where a source is cut for good.
-_STRONG = re.compile(r"(?<=[.!?:;])\s+|(?<=[。！？])|\n|\s[–—-]\s|[•|]")
 #: A stop after these ends no sentence.
 _SHORTENED = re.compile(
     r"(?i)(?<!\w)(?:inkl|incl|exkl|excl|zzgl|max|min|ca|approx|aprox|env|bzw|ggf|evtl|art|ref|no|nr|núm|usw|etc|vol|máx|mín)\."
 )
-_ADDED = re.compile(r"(?<=[^\W\d_]{3}[.!?])\s+")
+_STOP = re.compile(r"(?<=[.!?…])[\"'”»)]*\s+|(?<=[。！？])|\n+|[•|]")
 _QUOTED = re.compile('["“”„«‘‚]([^"“”„«»‘‚]{3,})["“”»’]')
 #: A source of so many words has at least this share of its letters in a translation; shorter ones may be a single word.
 _SHARES = ((6, 0.34), (4, 0.25))
@@ -51,7 +49,7 @@ def compare(source: str, target: str, source_locale: str, target_locale: str) ->
 
 def one_by_one(source: str, target: str) -> Iterator[str]:
     """That a translation has a sentence more than its source, which people do now and then, and a model that adds one does."""
-    told, given = _count(_ADDED, _SHORTENED.sub(" ", target)), _count(_STRONG, source)
+    given, told = (_count(_STOP, _SHORTENED.sub(" ", text)) for text in (source, target))
     if told > max(1, given):
         yield f"it has {told} sentences, the source {given}"
 

@@ -53,7 +53,7 @@ class Apart:
         for piece, result in zip(self.pieces, found, strict=True):
             if result.state == "untranslated":
                 said = piece.forms[TEXT] if piece is not self.rest else ""
-                problems = tuple(f"{said[:_MOST_SHOWN]!r}: {why}" if said else why for why in result.problems)
+                problems = tuple(f"{said[:_MOST_SHOWN]!r}: {why}" if said else self._named(why) for why in result.problems)
                 return replace(result, problems=problems, refused={})  # of a part only
         if self.rest is None:
             return found[0]
@@ -61,6 +61,11 @@ class Apart:
         text = _PLACES.sub(lambda match: texts[int(match[1])], found[0].forms[TEXT])
         engine = next((each.engine for each in found if each.engine.startswith("model:")), found[0].engine)
         return Result("translated", engine, {TEXT: text})
+
+    def _named(self, problem: str) -> str:
+        """For people, who know no tokens."""
+        texts = [sentence.forms[TEXT] for sentence in self.sentences]
+        return _PLACES.sub(lambda match: repr(texts[int(match[1])][:_MOST_SHOWN]), problem.replace("the token ", "the sentence "))
 
 
 def apart(segment: Segment) -> Apart | None:

@@ -84,7 +84,8 @@ class Item:
 
     @property
     def origin(self) -> str:
-        return self.uses[0].segment.origin
+        """Where it is from; a text of several origins shares its request with such texts only."""
+        return "\x1f".join(sorted({use.segment.origin for use in self.uses}))
 
     @property
     def characters(self) -> int:
