@@ -82,7 +82,7 @@ def import_(
         say(f"no {what} of {store} are translated into {', '.join(languages)} yet; they are after: pipeline {command}")
     if done.refused:
         insist = "" if anyway else "; if a translation is right as it is, import it with --anyway"
-        say(f"nothing of the refused lines is remembered; mend them and import the file again{insist}")
+        say(f"the refused lines change nothing; mend them and import the file again{insist}")
 
 
 @app.command(epilog="Example: pipeline memory export my-shop --to de --open my-shop.de.csv")

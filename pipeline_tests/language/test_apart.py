@@ -127,7 +127,7 @@ def test_people_are_told_of_sentences_and_not_of_tokens() -> None:
 def test_a_model_adds_no_sentence(added: str, fine: bool) -> None:
     source = "Knife of 20 cm. Handle of walnut (oiled): for chefs. Holds 31 cm."
     target = f"Messer von 20 cm. Griff aus Walnuss (geölt): für Köche. Fasst 31 cm.{added}"
-    alone = Segment({TEXT: source}, product="p", alone=True)
+    alone = Segment({TEXT: source}, product="p")
     assert (guards.check(alone, {TEXT: target}, "en", "de", Glossary()) == []) == fine
 
 

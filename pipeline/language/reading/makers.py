@@ -16,7 +16,7 @@ _BY = {
     "es": re.compile(rf"(?<!\w)(?i:por|de la marca|marca)\s{_NAME}"),
 }
 _MOST_WORDS = 8  # of a title or a short sentence; in more, "von Köchen" is no name
-_OF = re.compile(r"(?i)(?<!\w)(?:by|of|from|for|von|vom|aus|des|der|par|de|du|d['’]|por|del|di|da|van)(?!\w)|['’]s?(?!\w)")
+_OF = re.compile(r"(?i)(?<!\w)(?:by|of|from|for|von|vom|aus|des|der|par|de|du|por|del|di|da|van)(?!\w)|(?<!\w)d['’]|['’]s?(?!\w)")
 
 
 def compare(source: str, target: str, source_language: str, target_language: str) -> Iterator[str]:

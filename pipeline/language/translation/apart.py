@@ -16,6 +16,7 @@ from pipeline.language.languages import base, density
 from pipeline.language.reading import hearsay
 from pipeline.language.reading.disguises import INLINE
 from pipeline.language.reading.wording import WORD, supported
+from pipeline.language.translation.masks import nested
 from pipeline.language.translation.segments import TEXT, Result, Segment
 
 #: A sentence of so many words has at least this share of its letters in a translation; of 356 pairs of labels by people the
@@ -79,11 +80,11 @@ def apart(segment: Segment) -> Apart | None:
     rest, alone, at = "", list[Segment](), 0
     for start, end in places:
         rest += text[at:start] + _PLACE.format(len(alone))
-        alone.append(replace(segment, forms={TEXT: text[start:end]}, alone=True, remark=True))
+        alone.append(replace(segment, forms={TEXT: text[start:end]}, remark=True))
         at = end
     rest += text[at:]
     if "⟦" in text or (len(alone) == 1 and not any(map(str.isalnum, _plain(_PLACES.sub("", rest))))):
-        return Apart(segment, None, (replace(segment, alone=True, remark=True),))
+        return Apart(segment, None, (replace(segment, remark=True),))
     return Apart(segment, replace(segment, forms={TEXT: rest}), tuple(alone))
 
 
@@ -105,7 +106,7 @@ def _places(text: str, html: bool) -> Iterator[tuple[int, int]]:
         within = list(_sentences(text, start, end))
         if not any(hearsay.speaks(_plain(text[one:other]), running=html) for one, other in within):
             continue
-        if not all(_balanced(text[one:other]) for one, other in within):
+        if not all(nested(text[one:other]) for one, other in within):
             within = [(start, end)]
         yield from (place for place in within if hearsay.speaks(_plain(text[slice(*place)]), running=html))
 
@@ -127,16 +128,6 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         start = match.end()
     if said := text[start:end].rstrip():
         yield start, start + len(said)
-
-
-def _balanced(text: str) -> bool:
-    open_ = list[str]()
-    for tag in _TAG.finditer(text):
-        if not tag[1]:
-            open_.append(tag[2])
-        elif not open_ or open_.pop() != tag[2]:
-            return False
-    return not open_
 
 
 def _plain(markup: str) -> str:

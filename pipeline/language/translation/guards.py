@@ -30,12 +30,11 @@ from pipeline.language.reading import (
 )
 from pipeline.language.translation import apart, structure
 from pipeline.language.translation.glossary import Glossary
-from pipeline.language.translation.masks import bare, even, find_terms, spans
+from pipeline.language.translation.masks import VOID, bare, even, find_terms, nested, spans
 from pipeline.language.translation.segments import Segment
 
 #: Part of the key of every recorded answer: raise it when the rules change so that rejected texts deserve another try.
 VERSION = 5
-_VOID = {"br", "hr", "img", "input", "wbr", "meta", "link", "source", "area", "col", "embed"}
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)")
 _ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w*);")
 _DOUBLE_ENTITY = re.compile(r"&amp;(?:#\d+|#x[0-9a-f]+|\w+);", re.IGNORECASE)
@@ -150,7 +149,7 @@ def _tags(source: str, target: str, html: bool) -> Iterable[str]:
     yield from _difference(before, after, "tag")
     if before == after or Counter(before) != Counter(after):
         pass
-    elif _nested(source) and not _nested(target):
+    elif nested(source) and not nested(target):
         yield "its tags are not nested as in the source"
     if _DOUBLE_ENTITY.search(target) and not _DOUBLE_ENTITY.search(source):
         yield "an entity is escaped twice"
@@ -252,20 +251,7 @@ def _difference(before: list[str], after: list[str], what: str) -> Iterable[str]
 
 def _even_tag(tag: str) -> str:
     text = re.sub(r"\s+", " ", tag)
-    return re.sub(r"\s*/?>$", ">", text) if (m := _TAG.match(text)) and m[2].lower() in _VOID else re.sub(r"\s+>$", ">", text)
-
-
-def _nested(text: str) -> bool:
-    stack: list[str] = []
-    for span in spans(text):
-        match = _TAG.match(span.text) if span.kind == "tag" else None
-        if match is None or match[2].lower() in _VOID or span.text.endswith("/>"):
-            continue
-        if not match[1]:
-            stack.append(match[2].lower())
-        elif not stack or stack.pop() != match[2].lower():
-            return False
-    return not stack
+    return re.sub(r"\s*/?>$", ">", text) if (m := _TAG.match(text)) and m[2].lower() in VOID else re.sub(r"\s+>$", ">", text)
 
 
 def _contains(target: str, wanted: str) -> bool:

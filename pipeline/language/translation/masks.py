@@ -60,7 +60,10 @@ _SPANS = re.compile(
     _GRAMMAR.replace("MIXED", _MIXED).replace("DOMAIN", _DOMAINS).replace("CASED", _CASED).replace("LATIN", _LATIN),
     re.VERBOSE | re.DOTALL,
 )
+#: Tags without an end.
+VOID = {"br", "hr", "img", "input", "wbr", "meta", "link", "source", "area", "col", "embed"}
 _TAG_NAME = re.compile(r"</?([A-Za-z][\w:-]*)")
+_OPEN_OR_CLOSE = re.compile(r"<(/?)([A-Za-z][\w:-]*)")
 _PLAIN_TAG = re.compile(r"</?[A-Za-z][\w:-]*\s*/?>")
 _TOKEN = re.compile(r"⟦(\d{1,4})⟧")
 
@@ -172,3 +175,17 @@ def _whole(term: str) -> str:
     left = r"(?<!\w)" if term[0].isalnum() else ""
     right = r"(?!\w)" if term[-1].isalnum() else ""
     return f"{left}{re.escape(term)}{right}"
+
+
+def nested(text: str) -> bool:
+    """Whether its tags are closed in order."""
+    stack: list[str] = []
+    for span in spans(text):
+        match = _OPEN_OR_CLOSE.match(span.text) if span.kind == "tag" else None
+        if match is None or match[2].lower() in VOID or span.text.endswith("/>"):
+            continue
+        if not match[1]:
+            stack.append(match[2].lower())
+        elif not stack or stack.pop() != match[2].lower():
+            return False
+    return not stack

@@ -15,8 +15,8 @@ TEXT = ""  # the form of a text that has only one
 class Segment:
     """`forms`: form -> source text. `context` names the place, for translations that people made for it alone. `kept`: what stays
     as it is here, besides the glossary's terms, such as the product's own numbers. `product`: whose text it is, if any's.
-    `alone`: asked for in a request of its own; others share theirs with texts of the same `origin` only. `remark`: it may speak
-    to whoever translates, so it is judged more strictly."""
+    `origin`: only texts of the same one share a request. `remark`: it may speak to whoever translates, so it is judged more
+    strictly."""
 
     forms: Mapping[str, str]
     plural: bool = False
@@ -25,9 +25,13 @@ class Segment:
     context: str = ""
     kept: tuple[str, ...] = ()
     product: str = ""
-    alone: bool = False
     origin: str = ""
     remark: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has a request of its own: what a product's text says to a model must not reach another one."""
+        return bool(self.product)
 
     def wanted(self, locale: str) -> tuple[str, ...]:
         """The forms that a translation has: the target language's categories in place of the source's; the rest as they are."""

@@ -96,8 +96,7 @@ class Texts:
         """What is asked: the title, the description, then the words; without those that are empty."""
 
         def segment(text: str, html: bool = False) -> Segment:
-            # Each in a request of its own: what a text says to a model must not reach another one.
-            return Segment({TEXT: text}, html=html, kept=self.codes, product=self.product_id, alone=True)
+            return Segment({TEXT: text}, html=html, kept=self.codes, product=self.product_id)
 
         title = [segment(self.title)] if self.title else []
         markup = [segment(self.markup, html=True)] if self.markup else []

@@ -201,7 +201,7 @@ def uses_of(
         for segment in (each for texts in batch for whole in texts.segments for each in _with_pieces(whole)):
             if (key := loosely(segment.forms[TEXT])) in wanted:
                 kept = tuple(code for code in segment.kept if code in segment.forms[TEXT])
-                one = replace(segment, kept=kept, product="", alone=False, remark=False)
+                one = replace(segment, kept=kept, product="", remark=False)
                 known = found.setdefault(key, [])
                 known.extend([one] if one not in known else [])
     fitting = [two if _is_in(found, two) and not _is_in(found, one) else one for one, two in zip(given, clean, strict=True)]
