@@ -195,7 +195,7 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
     if left:
         examples = Examples.read(connection, pair.store_id, pair.source_locale, pair.target_locale)
         for item in left:
-            item.similar = examples.like(item.uses[0].segment.forms.values())
+            item.similar = examples.like(item.uses[0].segment.forms.values(), item.origin)
     return Plan(pair, segments, results, left, pieces)
 
 
@@ -305,12 +305,15 @@ def _command(pair: Pair) -> str:
 
 
 def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator[tuple[int, Result]]:
-    """Results from what a model said before; none if the question is still open."""
+    """Results from what a model said before; none if the question is still open, if for the second time with what was wrong."""
     for row in recorded:
         if row.status == "accepted":
             if not item.check(row.answer):
                 yield from item.results(row.answer, row.engine)
                 return
+        elif row.key == item.question.key and row.status == "refused":
+            item.rejected, item.problems = dict(row.answer), list(row.problems)
+            return
         elif row.key == item.question.key and not again:
             refused = _refused(item, recorded)
             for use in item.uses:
@@ -322,7 +325,7 @@ def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator
 def _refused(item: Item, recorded: Sequence[Recorded]) -> dict[int, dict[str, str]]:
     """The newest answer that guards refuse, also those of today, as it would stand in each use; {} without one."""
     for row in recorded:
-        if row.status == "rejected" and row.answer and item.check(row.answer):
+        if row.status in ("refused", "rejected") and row.answer and item.check(row.answer):
             try:
                 return {use.index: {form: use.masked.unmask(text) for form, text in row.answer.items()} for use in item.uses}
             except ValueError:  # it has tokens that were never given
