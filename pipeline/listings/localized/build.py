@@ -47,7 +47,7 @@ from pipeline.stores.stores import Store
 NAME = "localized_products"
 TASK = "product"
 #: Bump when the same texts would be asked or written differently.
-VERSION = 2
+VERSION = 3
 PRODUCT_COLUMNS = ["product_id", "title", "description_html", "vendor", "tags", "metafields"] + [
     f"option{number}_name" for number in (1, 2, 3)
 ]
@@ -319,7 +319,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     rows = [{**row, "made_at": now} for row in rows]
     table = pa.Table.from_pylist(rows, schema=pa.schema([f for f in LOCALIZED if f.name not in ("description", "digest")]))
     table = table.append_column("description", plain_text(table["description_html"].combine_chunks()))
-    said = [orjson.dumps([row["title"], row["description_html"], row["words"]]) for row in rows]
+    # What is left and why is said on listings too.
+    said = [orjson.dumps([row[name] for name in ("title", "description_html", "words", "problems")]) for row in rows]
     digests = [hashlib.blake2b(text, digest_size=16).hexdigest() for text in said]
     return table.append_column("digest", pa.array(digests, pa.string())).select(LOCALIZED.names).cast(LOCALIZED)
 

@@ -50,7 +50,7 @@ from pipeline.quality.engine import Engine
 from pipeline.quality.reuse import Reusable
 
 #: Bump when the same texts would be suggested or judged differently.
-VERSION = 4
+VERSION = 5
 _COLUMNS = list(dict.fromkeys([*PRODUCT_COLUMNS, "product_type", "revision"]))
 #: More different vendors than so many are not names of brands.
 _MOST_BRANDS = 2_000

@@ -72,7 +72,9 @@ def _title(product: Product, facts: Mapping[str, str], brief: Brief) -> str:
         title = f"{brand} {title}"
     for value in (value for name, value in facts.items() if concept(name) in _OF_TITLES):
         longer = f"{title.rstrip(' .,;:')}, {value}"
-        if fold(value) not in fold(title) and len(value) <= 30 and limit.fits(longer):
+        if fold(value) in fold(title) or any(product.one_of_several("title", value)):
+            continue
+        if len(value) <= 30 and limit.fits(longer):
             title = longer
     return title
 
