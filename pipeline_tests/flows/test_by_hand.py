@@ -244,6 +244,14 @@ def test_what_translators_tools_write_is_used_for_labels(place: Place, model: Fa
     assert done["next"] == [f"pipeline export shop {SITE}", "pipeline labels translate shop"]
 
 
+def test_it_does_not_matter_whether_labels_or_translations_come_first(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
+    (tmp_path / "en.json").write_text('{"cart": "Your cart"}')
+    place.cli("labels", "import", "shop", str(tmp_path / "en.json"), "--locale", "en", code=0)
+    place.cli("memory", "import", "shop", tmx(tmp_path), code=0)
+    model.requests.clear()
+    assert place.summary("labels", "translate", "shop", "--to", "de")["engines"] == {"human": 1} and model.requests == []
+
+
 def test_the_stores_own_markup_counts_for_the_description(place: Place, tmp_path: Path) -> None:
     """As an agency reads it from the store: with attributes, and what is shown to nobody."""
     styled = HTML.replace("<p>", '<p style="color: red">').replace("<ul>", '<div></div><ul class="list">')

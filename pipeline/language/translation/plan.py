@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -48,6 +48,7 @@ class Pair:
     glossary: Glossary
     model: str | None  # None: nobody to ask
     nobody: str = "no model is configured, and neither memory nor glossary has it"  # why not
+    used: Collection[str] = ()  # all languages that the store uses such texts in
     by_hand: str = ""  # the command that people begin with who translate what no model may see
 
 
@@ -258,7 +259,7 @@ class _Questions:
 def _resolved(connection: psycopg.Connection[Any], pair: Pair, segments: Sequence[Segment]) -> list[Result | None]:
     """What needs no question, or may be none."""
     forms = [segment.forms for segment in segments]
-    places = recall_people(connection, pair.store_id, pair.source_locale, pair.target_locale, forms)
+    places = recall_people(connection, pair.store_id, pair.source_locale, pair.target_locale, forms, pair.used)
     return [_known(pair, each, places.get(text_hash(each.forms), [])) or _not_shown(each, pair) for each in segments]
 
 
