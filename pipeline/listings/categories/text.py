@@ -6,11 +6,9 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
-from pipeline.language.reading.claims import listed, stated
+from pipeline.language.reading.claims import listed
 from pipeline.language.reading.telling import tells
-from pipeline.language.reading.wording import folded
 
 #: Longest phrase that is looked up, in words.
 LONGEST = 3
@@ -131,13 +129,11 @@ def phrases(stems: Sequence[str]) -> Iterator[str]:
             yield " ".join(stems[start : start + size])
 
 
-@lru_cache(maxsize=65_536)
 def is_stuff(word: str) -> bool:
     """Whether it is a material or a color, which may stand behind what it is said of: "mug ceramic"."""
-    return next(stated(folded(word), "en", ("material", "color")), None) is not None
+    return listed(word, "en", ("material", "color"))
 
 
-@lru_cache(maxsize=65_536)
 def is_spelled(word: str) -> bool:
     """Whether it is an English word that good copy uses of anything, or one that says a fact: "quiet" is no misspelled quilt."""
     return not tells(word, "en") or listed(word, "en")
