@@ -301,5 +301,7 @@ def test_people_may_insist_on_what_a_translation_says_but_not_on_what_breaks_it(
     refused, shown = give(odd)
     assert refused == {"refused": 1} and "import it with --anyway" in shown
     assert give(odd, "--anyway")[0] == {"unchanged": 1}  # the second time
+    assert give(odd)[0] == {"unchanged": 1}  # people said so, and it is in use
+    assert give(odd.replace("uch kein", "uch nie ein"))[0] == {"refused": 1}  # another one
     export(place)
     assert listing(place, "SKU-1")["description_html"] == odd

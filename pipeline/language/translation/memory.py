@@ -71,6 +71,18 @@ def remember(
     return outcomes
 
 
+def remembers(
+    connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str, each: Translation
+) -> bool:
+    """Whether this very translation is there already."""
+    row = connection.execute(
+        "SELECT FROM translation_memory WHERE store_id = %s AND source_locale = %s AND target_locale = %s AND source_hash = %s"
+        " AND context = %s AND target = %s",
+        (store_id, source_locale, target_locale, text_hash(each.source), each.context, Jsonb(dict(each.target))),
+    ).fetchone()
+    return row is not None
+
+
 def recall(
     connection: psycopg.Connection[Any],
     store_id: UUID,
