@@ -157,7 +157,8 @@ class _Worker:
         return judged
 
     def _final(self, item: Item, status: Status, answer: dict[str, str], problems: list[str]) -> None:
-        record(self.asker.connection, item.pair.store_id, item.question, status, answer, problems, self._engine)
+        question, piece = item.question, item.piece
+        record(self.asker.connection, item.pair.store_id, question, status, answer, problems, self._engine, piece=piece)
         setattr(self, status, getattr(self, status) + 1)
         results = self._plans[id(item.pair)].results
         if status == "accepted":
