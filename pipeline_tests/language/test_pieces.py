@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,16 @@ def test_it_is_paid_once_as_a_whole_also_by_the_next_run(credits: Desk) -> None:
     # The run dies here: the answers are recorded, the text is not joined yet.
     pay_for_answers(desk.connection, desk.store_id, "label", "run")
     assert spent(desk) == 2
+
+
+def test_it_is_paid_too_where_people_look_before_it_is_used(credits: Desk) -> None:
+    desk = credits
+    desk.translate([text()])
+    plan = desk.plan([text()])
+    plan.pair = replace(plan.pair, review=True)
+    assert [result.state for result in plan.finished() if result] == ["untranslated"]
+    record_whole(desk.connection, [plan])
+    assert unpaid_answers(desk.connection, desk.store_id, "label") == 1
 
 
 def test_what_is_refused_in_the_end_costs_nothing(credits: Desk) -> None:

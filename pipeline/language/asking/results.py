@@ -11,7 +11,8 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-Status = Literal["accepted", "rejected", "quarantined"]
+#: `refused`: by guards, and is to be asked for once more; `rejected`: by guards for good; `quarantined`: there was no answer.
+Status = Literal["accepted", "refused", "rejected", "quarantined"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An answer for good. `answer`: form -> text with tokens; rejected ones keep it for people to look at."""
+    """An answer. `answer`: form -> text with tokens; what is not used keeps it for people to look at."""
 
     key: str
     source_hash: str

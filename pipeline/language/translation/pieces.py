@@ -17,9 +17,8 @@ from pipeline.language.translation.plan import Item, Plan
 def record_whole(connection: psycopg.Connection[Any], plans: Iterable[Plan]) -> None:
     """The texts of the plans that a model translated in pieces, also those of a run that died."""
     for plan in plans:
-        finished = plan.finished() if plan.pieces else []
-        for index, one in plan.pieces.items():
-            result = finished[index]
+        for one in plan.pieces.values():
+            result = plan.joined(one)
             if one.apart.rest is None or result is None or result.state != "translated" or not result.engine.startswith("model:"):
                 continue
             if are_pieces(connection, plan.pair.store_id, one.questions):  # else they were paid as texts

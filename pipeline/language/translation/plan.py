@@ -35,6 +35,7 @@ from pipeline.language.translation.similar import Examples
 PACK_TEXTS = 40
 PACK_CHARACTERS = 6_000
 _CHARACTERS_PER_TOKEN = 3.5
+REVIEW = "a model translated it, and people look before it is used (review_translations)"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Pair:
     nobody: str = "no model is configured, and neither memory nor glossary has it"  # why not
     used: Collection[str] = ()  # all languages that the store uses such texts in
     by_hand: str = ""  # the command that people begin with who translate what no model may see
+    review: bool = False  # what a model says waits for people
 
 
 @dataclass(frozen=True)
@@ -163,15 +165,23 @@ class Plan:
         """One result a segment, empty where it was not asked for or not answered."""
         found = self.results[: len(self.segments)]
         for index, one in self.pieces.items():
-            joined = one.apart.joined([self.results[place] for place in one.places])
-            if joined is not None and joined.state == "translated":
-                pair = self.pair
-                locales = pair.source_locale, pair.target_locale
-                problems = guards.check(one.apart.segment, joined.forms, *locales, pair.glossary, meaning=False)
-                refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
-                joined = refused if problems else joined
-            found[index] = joined
-        return found
+            found[index] = self.joined(one)
+        return [self._for_people(result) for result in found] if self.pair.review else found
+
+    def joined(self, one: InPieces) -> Result | None:
+        """A text in pieces, judged as a whole, before people look at it; None while a piece is open."""
+        joined = one.apart.joined([self.results[place] for place in one.places])
+        if joined is None or joined.state != "translated":
+            return joined
+        locales = self.pair.source_locale, self.pair.target_locale
+        problems = guards.check(one.apart.segment, joined.forms, *locales, self.pair.glossary, meaning=False)
+        refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
+        return refused if problems else joined
+
+    def _for_people(self, result: Result | None) -> Result | None:
+        if result is None or result.state != "translated" or not result.engine.startswith("model:"):
+            return result
+        return Result("untranslated", result.engine, problems=(REVIEW + _command(self.pair),), refused=result.forms)
 
 
 @dataclass(frozen=True)
@@ -221,7 +231,7 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
     if left:
         examples = Examples.read(connection, pair.store_id, pair.source_locale, pair.target_locale)
         for item in left:
-            item.similar = examples.like(item.uses[0].segment.forms.values())
+            item.similar = examples.like(item.uses[0].segment.forms.values(), item.origin)
     return Plan(pair, segments, results, left, pieces)
 
 
@@ -327,18 +337,24 @@ def _not_shown(segment: Segment, pair: Pair) -> Result | None:
     said = next(filter(None, map(instructs, segment.forms.values())), None)
     if said is None:
         return None
-    command = f": {pair.by_hand}" if pair.by_hand else ""
-    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand{command}"
+    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand{_command(pair)}"
     return Result("untranslated", "rules", problems=(why,))
 
 
+def _command(pair: Pair) -> str:
+    return f": {pair.by_hand}" if pair.by_hand else ""
+
+
 def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator[tuple[int, Result]]:
-    """Results from what a model said before; none if the question is still open."""
+    """Results from what a model said before; none if the question is still open, if for the second time with what was wrong."""
     for row in recorded:
         if row.status == "accepted":
             if not item.check(row.answer):
                 yield from item.results(row.answer, row.engine)
                 return
+        elif row.key == item.question.key and row.status == "refused":
+            item.rejected, item.problems = dict(row.answer), list(row.problems)
+            return
         elif row.key == item.question.key and not again:
             refused = _refused(item, recorded)
             for use in item.uses:
@@ -350,7 +366,7 @@ def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator
 def _refused(item: Item, recorded: Sequence[Recorded]) -> dict[int, dict[str, str]]:
     """The newest answer that guards refuse, also those of today, as it would stand in each use; {} without one."""
     for row in recorded:
-        if row.status == "rejected" and row.answer and item.check(row.answer):
+        if row.status in ("refused", "rejected") and row.answer and item.check(row.answer):
             try:
                 return {use.index: {form: use.masked.unmask(text) for form, text in row.answer.items()} for use in item.uses}
             except ValueError:  # it has tokens that were never given
