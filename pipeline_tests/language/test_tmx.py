@@ -66,6 +66,19 @@ def test_a_language_with_a_region_counts_for_the_one_that_is_used(desk: Desk) ->
         assert again.by_language["de"] == {"unchanged": 2, "refused": 1} and "fr" not in again.by_language
 
 
+def test_a_language_with_a_region_counts_also_where_it_is_used_only_later(desk: Desk) -> None:
+    import_tmx(desk, TMX.encode())  # nothing is translated yet
+
+    def used(*languages: str) -> bool:
+        (result,) = desk.plan(["Add to cart"], "de", languages).results
+        return result is not None and (result.engine, result.forms) == ("human", {"": "In den Warenkorb"})
+
+    assert used() and used("de", "fr", "de-DE")
+    assert not used("de", "de-AT")
+    import_tmx(desk, TMX.replace("de-DE", "de-CH").encode())
+    assert not used()  # of two, which one is meant?
+
+
 def test_the_own_text_of_a_language_goes_before_a_regions(desk: Desk) -> None:
     both = TMX.replace("FR", "de").replace("Ajouter au panier", "In den Korb")
     import_tmx(desk, both.encode(), uses=used_in("de"))

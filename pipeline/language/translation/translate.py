@@ -175,7 +175,8 @@ class _Worker:
             )
 
     def _record(self, item: Item, status: Status, answer: dict[str, str], problems: list[str]) -> None:
-        record(self.asker.connection, item.pair.store_id, item.question, status, answer, problems, self._engine)
+        question, piece = item.question, item.piece
+        record(self.asker.connection, item.pair.store_id, question, status, answer, problems, self._engine, piece=piece)
 
     def _leave(self, items: list[Item], why: str) -> None:
         self.pending += len(items)

@@ -326,10 +326,25 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def with_brands(glossary: Glossary, products: Table) -> Glossary:
-    """Vendors of the catalog stay as they are written, unless the store's own terms say otherwise."""
+    """Vendors of the catalog stay as they are written, unless the store's own terms say otherwise, or they are words there."""
     vendors = pc.unique(products.arrow(["vendor"])["vendor"]).drop_null().to_pylist()
     if len(vendors) > _MOST_BRANDS:
         return glossary
     known = {term.term.casefold() for term in glossary.terms}
-    brands = [Term(vendor, "", None) for vendor in sorted(vendors) if len(vendor) > 2 and vendor.casefold() not in known]
-    return Glossary((*glossary.terms, *brands))
+    brands = {vendor for vendor in vendors if len(vendor) > 2 and vendor.casefold() not in known}
+    brands -= _words_among(brands, products)
+    return Glossary((*glossary.terms, *(Term(vendor, "", None) for vendor in sorted(brands))))
+
+
+def _words_among(vendors: Collection[str], products: Table) -> set[str]:
+    """Vendors that are called as something is: whose name other vendors' products have in small letters ("a bowl")."""
+    small = {vendor.lower(): vendor for vendor in vendors if vendor.lower() != vendor}
+    if not small:
+        return set()
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in sorted(small, key=len, reverse=True)))
+    found = set[str]()
+    for index in range(products.batches):
+        for row in products.arrow_batch(index, ["vendor", "title", "description"]).to_pylist():
+            said = {small[one] for text in (row["title"], row["description"]) for one in pattern.findall(text or "")}
+            found |= said - {row["vendor"]}
+    return found
