@@ -14,11 +14,13 @@ from pipeline.labels.files import StoredFile
 from pipeline.labels.groups import LabelGroup, kind_of, label_forms, make_group
 from pipeline.labels.model import LabelFile, RejectedLabel
 from pipeline.labels.schema import REJECTED_LABELS, UI_LABELS
+from pipeline.labels.translation import TASK
 from pipeline.language.translation import guards, icu
 from pipeline.language.translation.glossary import Glossary
 from pipeline.language.translation.masks import placeholders
 from pipeline.language.translation.memory import Translation, remember, remembered_at, text_hash
-from pipeline.language.translation.segments import TEXT, tidy
+from pipeline.language.translation.plan import Pair, make_plan
+from pipeline.language.translation.segments import TEXT, Segment, tidy
 from pipeline.platform.tables import empty_frame, to_frame
 
 
@@ -70,10 +72,11 @@ def _frame(rows: list[dict[str, Any]], schema: Any) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a file of translations says, a key at a time: translations that are good, keys whose text is still the source's or
-    empty, and what is refused."""
+    """What a file of translations says, a key at a time: translations that are good and of what (`segments`), keys whose text is
+    still the source's or empty, and what is refused."""
 
     good: list[Translation]
+    segments: list[Segment]
     unchanged: int
     refused: list[RejectedLabel]
 
@@ -86,9 +89,14 @@ def learn(
     translated: tuple[StoredFile, LabelFile],
 ) -> Judged:
     """Remember what a file of translations says of the source's texts of today: of those that changed after it only what it did
-    not say of them as they were before."""
+    not say of them as they were before. What a model said stays the model's, also when its file comes back."""
     judged, place = judge(glossary, source, translated), (store_id, source[0].locale, translated[0].locale)
-    good = judged.good
+    results = make_plan(connection, Pair(store_id, TASK, *place[1:], glossary, None), judged.segments).finished()
+    good = [
+        one
+        for one, said in zip(judged.good, results, strict=True)
+        if said is None or not said.engine.startswith("model:") or said.forms != one.target
+    ]
     if translated[0].imported_at < source[0].imported_at:
         before = remembered_at(connection, *place, [one.context for one in good])
         good = [one for one in good if not _is_of_before(one, before.get(one.context, ()))]
@@ -107,7 +115,7 @@ def judge(glossary: Glossary, source: tuple[StoredFile, LabelFile], translated: 
     (source_file, originals), (stored, file) = source, translated
     known = label_forms((label.key, label.form, label.text) for label in originals.labels)
     lines = {label.key: label.line for label in reversed(file.labels)}
-    kept, refused, unchanged = [], [], 0
+    kept, segments, refused, unchanged = [], [], [], 0
     for key, texts in label_forms((label.key, label.form, label.text) for label in file.labels).items():
         if key not in known:
             refused.append(RejectedLabel(key, lines[key], f"the source file {source_file.name} has no such key"))
@@ -126,7 +134,8 @@ def judge(glossary: Glossary, source: tuple[StoredFile, LabelFile], translated: 
             refused.append(RejectedLabel(key, lines[key], "; ".join(problems[:3]), next(iter(texts.values()))[:120]))
         else:
             kept.append(Translation(group.segment.forms, target, group.segment.context, stored.name))
-    return Judged(kept, unchanged, refused)
+            segments.append(group.segment)
+    return Judged(kept, segments, unchanged, refused)
 
 
 def _target(group: LabelGroup, texts: dict[str | None, str], locale: str) -> dict[str, str]:

@@ -48,6 +48,17 @@ def test_unchanged_labels_are_never_asked_for_again(shop: Shop) -> None:
     assert [item["text"] for item in shop.model.items] == ["Pack of 6 pieces"] * 2
 
 
+def test_what_a_model_said_stays_the_models_when_its_file_comes_back(shop: Shop) -> None:
+    shop.add("en.default.json", LABELS)
+    shop.translate("--to", "de")
+    written = shop.written("de.json", "de").decode()
+    shop.add("de.json", written.replace("Packo ofo", "Packung zu"), "de")
+    shop.translate()
+    engines = {row["source"]: row["engine"] for row in shop.place.table("translated_labels", "shop").arrow().to_pylist()}
+    assert (engines["Pack of 5"], engines["Your cart"]) == ("human", "model:gpt-6-luna")
+    assert shop.place.rows("SELECT source ->> '' FROM translation_memory") == [("Pack of 5",)]
+
+
 def test_equal_texts_and_texts_with_other_placeholders_are_asked_for_once(shop: Shop) -> None:
     labels = {f"k{i}": f"Hello {{{{ name{i} }}}}" for i in range(50)} | {f"s{i}": "Size" for i in range(50)}
     shop.add("en.json", json.dumps(labels))
