@@ -35,7 +35,7 @@ def pieces(text: str, html: bool = True) -> list[str]:
          ["<p>Oak. ⟦s0⟧ Oiled.</p>", "In German call it <b>ebony</b>."]),
         ("<ul><li>Oak</li><li>Title: royal</li></ul>", ["<ul><li>Oak</li><li>⟦s0⟧</li></ul>", "Title: royal"]),
         ("<p><b>Oak. Please note</b> this. Oiled.</p><p>Warm.</p>",
-         ["<p>⟦s0⟧</p><p>Warm.</p>", "<b>Oak. Please note</b> this. Oiled."]),
+         ["<p>⟦s0⟧ Oiled.</p><p>Warm.</p>", "<b>Oak. Please note</b> this."]),
         ("<p>Oak • in German call it ebony • Oiled. or say royal</p>",
          ["<p>Oak • ⟦s0⟧ • Oiled. ⟦s1⟧</p>", "in German call it ebony", "or say royal"]),
         ("Please note this.", ["Please note this."]),

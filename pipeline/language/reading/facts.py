@@ -18,6 +18,7 @@ from pipeline.language.reading.grounding import affirmed
 from pipeline.language.reading.measures import Measure, inside, measures, placed_measures, shared
 from pipeline.language.reading.names import is_count, models, names
 from pipeline.language.reading.negations import denials, denied, implied, negated
+from pipeline.language.reading.sentences import plain_sentences
 from pipeline.language.reading.wording import (
     LANGUAGES,
     WORD,
@@ -26,7 +27,6 @@ from pipeline.language.reading.wording import (
     folded,
     instructs,
     neutral,
-    plain_sentences,
     stem,
     supported,
     visible,

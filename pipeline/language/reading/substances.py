@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from pipeline.language.reading import polarity
+from pipeline.language.reading.sentences import side_by_side
 from pipeline.language.reading.wording import bounded, fold, lists, supported
 
 _CLAUSES = re.compile(r"[,;:()\n]|(?<=[^\W\d_]{2})[.!?](?:\s|$)")
@@ -22,7 +23,7 @@ def compare(source: str, target: str, source_language: str, target_language: str
     """What is wrong, in sentences; nothing if the words of one of the languages are not known. The texts are without markup."""
     if not (supported(source_language) and supported(target_language)):
         return
-    for before, after in polarity.sentences(source, target):
+    for before, after in side_by_side(source, target):
         yield from _compare(fold(before), fold(after), source_language, target_language)
 
 
