@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
+from pipeline.language.reading.sentences import CLAUSE_END
 from pipeline.language.reading.telling import telling
 from pipeline.language.reading.wording import WORD, any_of, bounded, fold, folded, lists, neutral, stem, words
 
@@ -22,7 +23,7 @@ _NOT_FREE = frozenset(
 )  # fmt: skip
 #: Where what a negation is of ends: after so many words, or with its clause.
 _CLAUSE = re.compile(
-    r"[.;:!?\n()]|,(?!\s*(?:which|that|die|der|das|qui|que)(?!\w))|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks|while|wahrend|tandis|mientras)(?!\w)"
+    rf"{CLAUSE_END}|[()\[\]{{}}]|,(?!\s*(?:which|that|die|der|das|qui|que)(?!\w))|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks|while|wahrend|tandis|mientras)(?!\w)"
 )
 #: And where it begins, if what is denied stands before: "washable and not for dryers".
 _BEGIN = re.compile(rf"{_CLAUSE.pattern}|(?<!\w)(?:and|so|or|und|oder|also|et|ou|donc|y|o|asi)(?!\w)")

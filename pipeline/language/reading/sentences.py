@@ -13,9 +13,9 @@ from functools import cache, lru_cache
 
 from pipeline.language.reading.wording import bounded, fold, instructs, lists, visible, words
 
-#: What no clause goes beyond, for patterns that look on from a word of a folded text. There, a shortening is not told from the
-#: end of a sentence.
-CLAUSE_END = r"[.!?…。！？;:\n()\[\]{}|•]|\s[-–—]\s"
+#: What no clause goes beyond, for patterns that look on from a word of a folded text: without its capitals a
+#: shortening is not told from the end of a sentence.
+CLAUSE_END = r"[.!?…。！？;:\n|•●▪◦✔✓]|\s[-–—]\s"
 _CLOSED = r"(?:(?:[\"'”’“»›)\]}*_]|[ \u00a0\u202f]»)[.!?…]*)*"
 _END = rf"(?P<stop>[.!?…]+)(?P<closed>{_CLOSED})(?P<space>[^\S\n]*)|(?P<full>[。！？]+[」』）”\"]*)|\n|[•●▪◦✔✓]"
 _ENDS = re.compile(_END)
@@ -25,7 +25,7 @@ _WORD = re.compile(r"(?P<number>\d\s?|/)?(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)*)
 _ORDINAL = re.compile(r"(?:^|(?<!\w)(?:der|die|das|dem|den|des|im|am|zum|zur|vom)\s)\d{1,2}$", re.IGNORECASE)
 _DAY = re.compile(r"(?<![\w.,])\d{1,2}$")
 _LONGEST_UNIT, _LOOKED_BACK = 3, 40
-_INITIAL = re.compile(r"(?:^|\.\s?|(?<!\w)(?:by|von|par|por)\s)[^\W\d_]$")
+_INITIAL = re.compile(r"(?:^|\.\s?|(?<!\w)(?:by|von|par|por)\s)[^\W\d_]$", re.IGNORECASE)
 _HALF_OF_DAY = re.compile(r"[ap]\.?\s?m$", re.IGNORECASE)
 
 
