@@ -18,7 +18,8 @@ _MODEL = re.compile(
 _COUNT = re.compile(r"[x×]\d+|\d+[x×]", re.IGNORECASE)
 _INNER = re.compile(r"(?<!\w)[^\W\d_]+[a-zäöüßéè][A-ZÄÖÜÉ][^\W_]*")
 _BEGIN = re.compile(rf"(?:^|{CLAUSE_END}|[-–—]\s)\s*[\"'“„«(]*$")
-_CAPITAL = re.compile(r"(?<![\w'’])[A-ZÄÖÜÉÈÀÁÍÓÚÑÇ][^\W\d_]+(?:['’][^\W\d_]+)?(?![\w'’])")
+#: No abbreviation of three letters, which is one of `models`, or a known mark.
+_CAPITAL = re.compile(r"(?<![\w'’])(?![A-ZÄÖÜÉÈ]{2,3}(?![^\W\d_]))[A-ZÄÖÜÉÈÀÁÍÓÚÑÇ][^\W\d_]+(?:['’][^\W\d_]+)?(?![\w'’])")
 
 
 def models(text: str) -> Iterator[str]:
