@@ -35,6 +35,7 @@ from pipeline.language.translation.similar import Examples
 PACK_TEXTS = 40
 PACK_CHARACTERS = 6_000
 _CHARACTERS_PER_TOKEN = 3.5
+REVIEW = "a model translated it, and people look before it is used (review_translations)"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Pair:
     model: str | None  # None: nobody to ask
     nobody: str = "no model is configured, and neither memory nor glossary has it"  # why not
     by_hand: str = ""  # the command that people begin with who translate what no model may see
+    review: bool = False  # what a model says waits for people
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,12 @@ class Plan:
                 refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
                 joined = refused if problems else joined
             found[index] = joined
-        return found
+        return [self._for_people(result) for result in found] if self.pair.review else found
+
+    def _for_people(self, result: Result | None) -> Result | None:
+        if result is None or result.state != "translated" or not result.engine.startswith("model:"):
+            return result
+        return Result("untranslated", result.engine, problems=(REVIEW + _command(self.pair),), refused=result.forms)
 
 
 @dataclass(frozen=True)
@@ -289,9 +296,12 @@ def _not_shown(segment: Segment, pair: Pair) -> Result | None:
     said = next(filter(None, map(instructs, segment.forms.values())), None)
     if said is None:
         return None
-    command = f": {pair.by_hand}" if pair.by_hand else ""
-    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand{command}"
+    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand{_command(pair)}"
     return Result("untranslated", "rules", problems=(why,))
+
+
+def _command(pair: Pair) -> str:
+    return f": {pair.by_hand}" if pair.by_hand else ""
 
 
 def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator[tuple[int, Result]]:

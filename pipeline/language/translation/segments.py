@@ -56,7 +56,7 @@ class Segment:
 @dataclass(frozen=True)
 class Result:
     """`state`: translated | copied (nothing to translate) | untranslated, and then `problems` say why, `forms` is empty and
-    `refused` has an answer that guards refused, if there is one: people may mend it.
+    `refused` has an answer that is not used, if there is one: people may mend it, or take it over.
 
     `engine`: human | glossary | copy | model:<name> | rules (a model may not see it) | none.
     """

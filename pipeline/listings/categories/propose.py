@@ -63,13 +63,12 @@ class Proposer:
     decisions: Decisions = field(default_factory=Decisions)
     file: Taxonomy | None = None  # the marketplace's categories
     suggested: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by the marketplace itself, for titles
-    model: str | None = None  # that is asked about suggestions afterwards
     ranker: Ranker = field(default_factory=Ranker)
 
     @cached_property
     def fingerprint(self) -> bytes:
         """Changes when any product may get another category."""
-        facts = [VERSION, index.VERSION, shopify().version, self.ranker.version, self.model, self.given]
+        facts = [VERSION, index.VERSION, shopify().version, self.ranker.version, self.given]
         return blake2b(orjson.dumps(facts), digest_size=32).digest()
 
     @cached_property

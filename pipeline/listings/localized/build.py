@@ -128,7 +128,8 @@ class Outcome:
 @dataclass(frozen=True)
 class Localizer:
     """Translates one store's catalog into one language. `model` None: people's translations, the glossary and earlier answers do
-    what they can. `scope`: the model is asked only for these products (empty: all)."""
+    what they can. `scope`: the model is asked only for these products (empty: all).
+    `review`: what it says waits for people."""
 
     connection: psycopg.Connection[Any]
     store: Store
@@ -139,6 +140,7 @@ class Localizer:
     variants: Table
     previous: Table | None = None
     scope: Collection[str] = ()
+    review: bool = False
 
     def expect(self) -> Estimate:
         """What asking would take. Equal texts of products far apart are counted twice, so it is rather too much."""
@@ -180,14 +182,15 @@ class Localizer:
     def _pair(self) -> Pair:
         glossary = with_brands(read_glossary(self.connection, self.store.id), self.products)
         model, command = self.model.endpoint.model if self.model else None, by_hand(self.store.key, self.target)
-        return Pair(self.store.id, TASK, self.source, self.target, glossary, model, by_hand=command)
+        return Pair(self.store.id, TASK, self.source, self.target, glossary, model, by_hand=command, review=self.review)
 
     @cached_property
     def _fingerprint(self) -> bytes:
         """Changes when any text may come out differently."""
         terms = sorted((term.term, term.target_locale, term.translation or "") for term in self._pair.glossary.terms)
         remembered = memory_version(self.connection, self.store.id, self.source, self.target)
-        facts_ = [VERSION, guards.VERSION, prompts.VERSION, self.source, self.target, self._pair.model, terms, remembered]
+        pair, versions = self._pair, (VERSION, guards.VERSION, prompts.VERSION)
+        facts_ = [versions, pair.source_locale, pair.target_locale, pair.model, terms, remembered, pair.review]
         return hashlib.blake2b(orjson.dumps(facts_), digest_size=32).digest()
 
     def _batches(self) -> Iterator[_Batch]:
