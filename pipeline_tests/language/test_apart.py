@@ -122,7 +122,13 @@ def test_people_are_told_of_sentences_and_not_of_tokens() -> None:
 
 @pytest.mark.parametrize(
     ("added", "fine"),
-    [("", True), (" Von Zwilling.", False), (" Handgeschmiedet.", False), (" Bleibt immer scharf.", False)],
+    [
+        ("", True),
+        (" Von Zwilling.", False),
+        (" Handgeschmiedet.", False),
+        (" Bleibt immer scharf.", False),
+        (" | Geschmiedet", False),
+    ],
 )
 def test_a_model_adds_no_sentence(added: str, fine: bool) -> None:
     source = "Knife of 20 cm. Handle of walnut (oiled): for chefs. Holds 31 cm."

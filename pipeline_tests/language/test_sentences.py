@@ -23,7 +23,7 @@ from pipeline.language.reading.sentences import clauses, sentences, side_by_side
         "Am 3. Mai, bis 24. 12., im 18. Jahrhundert. / Ende",
         "1. Rinse well. / 2. Dry.",
         "12 in. wide, 5 oz. cup. / 5 l. / Hose of 6 m. / 420 l/h. / Fits",
-        "Open from 9 a.m. to 5 p.m. / Closed on Sunday",
+        "Open from 9 a.m. to 5 p.m. / Closed on Sunday. / Care with steam. / oven safe",
         "Cups, plates etc. and more. / Cups, plates etc. / Made in Spain",
         "By J. Smith. / It doesn't. / Version 2.5 is at shop.example now",
     ],

@@ -26,7 +26,7 @@ _ORDINAL = re.compile(r"(?:^|(?<!\w)(?:der|die|das|dem|den|des|im|am|zum|zur|vom
 _DAY = re.compile(r"(?<![\w.,])\d{1,2}$")
 _LONGEST_UNIT, _LOOKED_BACK = 3, 40
 _INITIAL = re.compile(r"(?:^|\.\s?|(?<!\w)(?:by|von|par|por)\s)[^\W\d_]$", re.IGNORECASE)
-_HALF_OF_DAY = re.compile(r"[ap]\.?\s?m$", re.IGNORECASE)
+_HALF_OF_DAY = re.compile(r"(?<![^\W\d_])[ap]\.?\s?m$", re.IGNORECASE)
 
 
 def sentences(text: str) -> list[str]:
