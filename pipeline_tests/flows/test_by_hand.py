@@ -244,6 +244,14 @@ def test_what_translators_tools_write_is_used_for_labels(place: Place, model: Fa
     assert done["next"] == [f"pipeline export shop {SITE}", "pipeline labels translate shop"]
 
 
+def test_it_does_not_matter_whether_labels_or_translations_come_first(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
+    (tmp_path / "en.json").write_text('{"cart": "Your cart"}')
+    place.cli("labels", "import", "shop", str(tmp_path / "en.json"), "--locale", "en", code=0)
+    place.cli("memory", "import", "shop", tmx(tmp_path), code=0)
+    model.requests.clear()
+    assert place.summary("labels", "translate", "shop", "--to", "de")["engines"] == {"human": 1} and model.requests == []
+
+
 def test_the_stores_own_markup_counts_for_the_description(place: Place, tmp_path: Path) -> None:
     """As an agency reads it from the store: with attributes, and what is shown to nobody."""
     styled = HTML.replace("<p>", '<p style="color: red">').replace("<ul>", '<div></div><ul class="list">')
@@ -293,6 +301,8 @@ def test_people_may_insist_on_what_a_translation_says_but_not_on_what_breaks_it(
     refused, shown = give(odd)
     assert refused == {"refused": 1} and "import it with --anyway" in shown
     assert give(odd, "--anyway")[0] == {"unchanged": 1}  # the second time
+    assert give(odd)[0] == {"unchanged": 1}  # people said so, and it is in use
+    assert give(odd.replace("uch kein", "uch nie ein"))[0] == {"refused": 1}  # another one
     export(place)
     assert listing(place, "SKU-1")["description_html"] == odd
 
@@ -306,13 +316,15 @@ def test_reviewed_translations_wait_for_people_who_may_take_them_over(place: Pla
     place.cli("import", "shop", code=0)
     place.cli("connection", "set", "shop", SITE, "review_translations=true", code=0)
     model.obeys = ("Denby", "von Denby")
+    place.cli("export", "shop", SITE, "--dry-run", code=0)  # leaves another reason on the listings, for a while
     found = export(place)
     mug = listing(place, "SKU-1")
     assert (mug["title"], mug["option1"]) == ("Blue Mug by Potter & Sons", "Blue")
     assert not any("von Denby" in place.path(feed).read_text() for feed in found["feeds"])
     (waits,) = place.summary("status")["waiting"]
     assert (waits["what"], waits["products"], waits["command"]) == ("by_hand", 3, COMMAND)
-    assert "people look before it is used" in " ".join(place.cli("explain", "shop", "SKU-1", code=0).out.split())
+    told = " ".join(place.cli("explain", "shop", "SKU-1", code=0).out.split())
+    assert "people look before it is used" in told and "was not asked" not in told
 
     file = tmp_path / "open.csv"
     rows = open_texts(place, file)

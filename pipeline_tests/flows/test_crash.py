@@ -154,6 +154,7 @@ def test_an_export_killed_at_this_stage(name: str, imported: Place, undisturbed:
     assert not [path for path in (place.settings.data_dir / "feeds").rglob(".*")]
     pointer = (place.settings.data_dir / "feeds" / "shop" / AMAZON / "current.json").read_text()
     assert found["export_id"] in pointer
+    assert place.summary("stats", "shop", AMAZON)["connections"][0]["failed_exports"] == 1
 
 
 def test_torn_products_and_variants(before: Place, tmp_path: Path) -> None:
