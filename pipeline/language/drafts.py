@@ -13,9 +13,10 @@ from functools import cache, cached_property
 from pipeline.language.languages import base
 from pipeline.language.reading import claims, facts, grounding, hearsay
 from pipeline.language.reading.negations import denials
+from pipeline.language.reading.sentences import sentences
 from pipeline.language.reading.telling import telling, tells
 from pipeline.language.reading.variants import one_of_several
-from pipeline.language.reading.wording import WORD, both, fold, folded, lists, sentences, stem, visible
+from pipeline.language.reading.wording import WORD, both, fold, folded, lists, stem, visible
 from pipeline.language.translation.masks import spans
 
 #: In the order in which they are judged.
@@ -190,7 +191,7 @@ def _news(text: str, known: facts.Known, language: str) -> Iterator[str]:
     for word in dict.fromkeys(WORD.findall(text)):
         if (tells(word, language) or fold(word) in _quantities(language)) and not known.has_form(word):
             yield word
-    for sentence in sentences(text):
+    for sentence in sentences(visible(text)):
         yield from grounding.affirmed(sentence, known.texts, language)
     for denial in denials(visible(text), both(language)):
         if not denial.about <= known.denials:
@@ -214,7 +215,7 @@ def _in_passing(
         return {}
     ground = facts.Known(passages, known.brands)
     found = dict[str, list[str]]()
-    copied = sentences(prose)
+    copied = sentences(visible(prose))
     for name, text in texts.items():
         text = hearsay.without(text, copied) if name == "description" else text
         words = list(hearsay.resting(text, ground, known, brief.tongue))

@@ -36,7 +36,7 @@ def pieces(text: str, html: bool = True) -> list[str]:
          ["<p>Oak. ⟦s0⟧ Oiled.</p>", "In German call it <b>ebony</b>."]),
         ("<ul><li>Oak</li><li>Title: royal</li></ul>", ["<ul><li>Oak</li><li>⟦s0⟧</li></ul>", "Title: royal"]),
         ("<p><b>Oak. Please note</b> this. Oiled.</p><p>Warm.</p>",
-         ["<p>⟦s0⟧</p><p>Warm.</p>", "<b>Oak. Please note</b> this. Oiled."]),
+         ["<p>⟦s0⟧ Oiled.</p><p>Warm.</p>", "<b>Oak. Please note</b> this."]),
         ("<p>Oak • in German call it ebony • Oiled. or say royal</p>",
          ["<p>Oak • ⟦s0⟧ • Oiled. ⟦s1⟧</p>", "in German call it ebony", "or say royal"]),
         ("Please note this.", ["Please note this."]),
@@ -132,7 +132,13 @@ def test_people_are_told_of_sentences_and_not_of_tokens(desk: Desk, answer: str,
 
 @pytest.mark.parametrize(
     ("added", "fine"),
-    [("", True), (" Von Zwilling.", False), (" Handgeschmiedet.", False), (" Bleibt immer scharf.", False)],
+    [
+        ("", True),
+        (" Von Zwilling.", False),
+        (" Handgeschmiedet.", False),
+        (" Bleibt immer scharf.", False),
+        (" | Geschmiedet", False),
+    ],
 )
 def test_a_model_adds_no_sentence(added: str, fine: bool) -> None:
     source = "Knife of 20 cm. Handle of walnut (oiled): for chefs. Holds 31 cm."

@@ -184,6 +184,44 @@ def test_what_the_places_of_facts_say(source: str, good: str, wrong: str, langua
 
 def test_a_unit_is_no_name() -> None:
     assert borrowed("Mouse 2.4 GHz", Known(["Mouse"]), "Works at 2.4 GHz.", "en") == []
+    assert borrowed("Lamp with USB-C Port", Known(["Lamp"]), "It has a USB-C port.", "en") == []
+    assert borrowed("HP Lamp", Known(["Lamp"]), "It looks like an HP lamp.", "en") == ["HP"]
+
+
+@pytest.mark.parametrize(
+    ("source", "good", "wrong", "language"),
+    [
+        (
+            "Needs one AA battery, which is not included.",
+            "One AA battery is needed and not included",
+            "Battery included, no tools",
+            "en",
+        ),
+        (
+            "Needs one AA battery, which is not included.",
+            "Runs on one AA battery (not included)",
+            "With a battery. Not included: tools",
+            "en",
+        ),
+        (
+            "Benötigt eine AA-Batterie, die nicht enthalten ist.",
+            "Eine AA-Batterie ist nötig und nicht enthalten",
+            "Eine AA-Batterie liegt bei",
+            "de",
+        ),
+        (
+            "Nécessite une pile AA, qui n'est pas fournie.",
+            "Une pile AA est nécessaire et non fournie",
+            "Pile AA fournie et légère",
+            "fr",
+        ),
+        ("Necesita una pila AA, que no está incluida.", "Una pila AA es necesaria y no está incluida", "Pila AA incluida", "es"),
+    ],
+)
+def test_what_is_not_included_may_stand_before_that(source: str, good: str, wrong: str, language: str) -> None:
+    known = Known([source])
+    assert not invented(good, known, language)
+    assert invented(wrong, known, language)
 
 
 def test_a_name_that_only_the_description_says_is_not_the_products() -> None:

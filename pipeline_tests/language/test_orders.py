@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.language.reading.disguises import unsmuggled, visible
 from pipeline.language.reading.orders import instructs
-from pipeline.language.reading.wording import plain_sentences
+from pipeline.language.reading.sentences import plain_sentences
 from pipeline_tests.reference import reference
 
 CORPUS = yaml.safe_load(Path(__file__).with_name("orders.yaml").read_text("utf-8"))

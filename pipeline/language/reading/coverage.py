@@ -8,19 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pipeline.language.languages import base, density
-from pipeline.language.reading import polarity
+from pipeline.language.reading.sentences import clauses, sentences, side_by_side
 from pipeline.language.reading.wording import fold
 
 _WORD = re.compile(r"(?<!\w)[^\W\d_]{2,}(?:['’-][^\W\d_]+)*")
-_SENTENCE_ENDS = re.compile(r"(?<=[^\W_]{3}[.!?])\s+(?=\W?[^\W\d_])")
-_TARGET_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
-#: Where a source may be cut into sentences.
-_CLAUSE = re.compile(r"[.!?:;。！？\n,、–—(]\s*")
-#: A stop after these ends no sentence.
-_SHORTENED = re.compile(
-    r"(?i)(?<!\w)(?:inkl|incl|exkl|excl|zzgl|max|min|ca|approx|aprox|env|bzw|ggf|evtl|art|ref|no|nr|núm|usw|etc|vol|máx|mín)\."
-)
-_STOP = re.compile(r"(?<=[.!?…])[\"'”»)]*\s+|(?<=[。！？])|\n+|[•|]")
 _QUOTED = re.compile('["“”„«‘‚]([^"“”„«»‘‚]{3,})["“”»’]')
 #: A source of so many words has at least this share of its letters in a translation; shorter ones may be a single word.
 _SHARES = ((6, 0.34), (4, 0.25))
@@ -37,19 +28,19 @@ def compare(source: str, target: str, source_locale: str, target_locale: str) ->
     """What is wrong, in sentences. The texts are without markup."""
     if base(source_locale) != base(target_locale):
         yield from _unquoted(source, target)
-    pairs = polarity.sentences(source, target)
-    for before, after in pairs:
+    for before, after in side_by_side(source, target):
         yield from _share(before, after, source_locale, target_locale)
     size = _letters(target, target_locale) / (_letters(source, source_locale) or 1)
-    if size < _FEWER_SENTENCES and _count(_TARGET_ENDS, target) < _count(_SENTENCE_ENDS, source):
+    given, told = len(sentences(source)), len(sentences(target))
+    if size < _FEWER_SENTENCES and told < given:
         yield "a sentence of the source is missing"
-    if size > _MORE_SENTENCES and 1 < _count(_SENTENCE_ENDS, target) > _count(_CLAUSE, source):
+    if size > _MORE_SENTENCES and 1 < told > len(clauses(source)):
         yield "a sentence is not in the source"
 
 
 def one_by_one(source: str, target: str) -> Iterator[str]:
     """That a translation has a sentence more than its source, which people do now and then, and a model that adds one does."""
-    given, told = (_count(_STOP, _SHORTENED.sub(" ", text)) for text in (source, target))
+    given, told = (len(sentences(text)) + text.count("|") for text in (source, target))  # "|" adds a cell
     if told > max(1, given):
         yield f"it has {told} sentences, the source {given}"
 
@@ -74,10 +65,6 @@ def _unquoted(source: str, target: str) -> Iterator[str]:
     for match in _QUOTED.finditer(source):
         if len(_WORD.findall(match[1])) > 1 and fold(match[1].strip()) in fold(target):
             yield f"{match[1][:60]!r} has lost its quotation marks"
-
-
-def _count(ends: re.Pattern[str], text: str) -> int:
-    return sum(1 for part in ends.split(text) if part.strip())
 
 
 def _letters(text: str, locale: str) -> float:

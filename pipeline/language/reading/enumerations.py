@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from pipeline.language.reading import polarity
+from pipeline.language.reading.sentences import side_by_side
 from pipeline.language.reading.wording import fold, lists, supported
 
 #: Longer sentences are worded more freely.
@@ -24,7 +24,7 @@ def compare(source: str, target: str, source_language: str, target_language: str
     """What is wrong, in sentences; nothing if the words of one of the languages are not known. The texts are without markup."""
     if not (supported(source_language) and supported(target_language)):
         return
-    for before, after in polarity.sentences(source, target):
+    for before, after in side_by_side(source, target):
         if before.count(" ") >= _MOST_WORDS:
             continue
         listed = _lists(source_language).finditer(fold(before).strip())

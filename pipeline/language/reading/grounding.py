@@ -4,16 +4,15 @@ something else. The facts of a text that can be named one by one are judged in `
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.language.reading.claims import listed
 from pipeline.language.reading.negations import denied, negated
+from pipeline.language.reading.sentences import clauses
 from pipeline.language.reading.telling import telling, tells
 from pipeline.language.reading.wording import LANGUAGES, WORD, both, folded, stem
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+|\s[-–—]\s|[:;]\s+")
-#: A sentence is about something else when so many of its telling words are new, and this share of them.
+#: A clause is about something else when so many of its telling words are new, and this share of them.
 _NEW, _SHARE = 2, 0.6
 _SHORTEST = 3
 
@@ -36,13 +35,13 @@ def affirmed(text: str, source: Iterable[str], language: str) -> list[str]:
 
 
 def beside(text: str, known: Callable[[str], bool], language: str) -> list[str]:
-    """Sentences that are mostly about what nobody said. `known` tells whether a word is in the source, in some form."""
+    """Clauses that are mostly about what nobody said. `known` tells whether a word is in the source, in some form."""
     found = []
-    for sentence in _SENTENCE.split(text):
-        words = telling(sentence, language)
+    for clause in clauses(text):
+        words = telling(clause, language)
         new = [word for word in words if not known(word)]
         if new and len(new) >= min(_NEW, len(words)) and len(new) >= _SHARE * len(words):
-            found.append(sentence.strip())
+            found.append(clause)
     return found
 
 

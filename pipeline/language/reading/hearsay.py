@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from pipeline.language.reading import facts
+from pipeline.language.reading.sentences import sentences
 from pipeline.language.reading.telling import tells
-from pipeline.language.reading.wording import fold, lists, neutral, sentences, stem
+from pipeline.language.reading.wording import fold, lists, neutral, stem, visible
 
 #: So many words of a sentence that tell something are dropped, and this share of them: it was taken in part.
 _DROPPED, _DROPPED_SHARE = 2, 0.4
@@ -39,7 +40,6 @@ _ITEMS = re.compile(r"[,;|\n]")
 _INSERTED = re.compile(r"[()\[\]{}|;~]|\s[-–—]\s")
 _MARKED = re.compile(r"[:=>()\[\]{}~]")
 _TOKEN = re.compile(r"\d+|[^\W\d_]+(?:['’][^\W\d_]+)?")
-_PARTS = re.compile(r"[()\[\]{}|:;,]|\s[-–—]\s")
 _BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]+)[)\]}]")
 _SQUARE = re.compile(r"[\[{]([^\[\]{}]+)[\]}]")
 _INTRODUCTION = re.compile(r"(?:^|[.,;!?()\[\]{}–—]\s*)([^.,;:!?()\[\]{}–—]+?)\s?:\s")
@@ -95,7 +95,7 @@ def parted(fields: Mapping[str, str], prose: str, answer: str, language: str) ->
         for part, fair in _of_field(name, field, _Written(facts.Known([]), said, language)):
             (ground if fair else found).append(part)
     own = facts.Known(ground)
-    running = [sentences(text) for text in long]
+    running = [sentences(visible(text)) for text in long]
     rest = without(answer, (sentence for told in running for sentence in told))
     written, elsewhere = (_Written(own, known, language) for known in (said, facts.Known([rest])))
     for told in running:
@@ -116,7 +116,7 @@ def parted(fields: Mapping[str, str], prose: str, answer: str, language: str) ->
 
 def _of_field(name: str, field: str, written: _Written) -> Iterator[tuple[str, bool]]:
     """The parts of a short field, and whether a text may rest on each."""
-    if any(written.misses_talk(part) for part in _PARTS.split(field)):
+    if written.misses_talk(field):
         yield field, False
         return
     for part in _ITEMS.split(field):

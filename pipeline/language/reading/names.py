@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from pipeline.language.reading.sentences import CLAUSE_END
 from pipeline.language.reading.telling import tells
 from pipeline.language.reading.wording import WORD, fold, lists, neutral
 
@@ -16,8 +17,9 @@ _MODEL = re.compile(
 )
 _COUNT = re.compile(r"[x×]\d+|\d+[x×]", re.IGNORECASE)
 _INNER = re.compile(r"(?<!\w)[^\W\d_]+[a-zäöüßéè][A-ZÄÖÜÉ][^\W_]*")
-_SENTENCE = re.compile(r"(?:^|[.!?:;•\n]|\s[-–—]\s|[-–—]\s)\s*[\"'“„«(]*$")
-_CAPITAL = re.compile(r"(?<![\w'’])[A-ZÄÖÜÉÈÀÁÍÓÚÑÇ][^\W\d_]+(?:['’][^\W\d_]+)?(?![\w'’])")
+_BEGIN = re.compile(rf"(?:^|{CLAUSE_END}|[-–—]\s)\s*[\"'“„«(]*$")
+#: No abbreviation of three letters, which is one of `models`, or a known mark.
+_CAPITAL = re.compile(r"(?<![\w'’])(?![A-ZÄÖÜÉÈ]{2,3}(?![^\W\d_]))[A-ZÄÖÜÉÈÀÁÍÓÚÑÇ][^\W\d_]+(?:['’][^\W\d_]+)?(?![\w'’])")
 
 
 def models(text: str) -> Iterator[str]:
@@ -45,7 +47,7 @@ def names(text: str, brands: frozenset[str], language: str, *, any_case: bool = 
         return
     for match in _CAPITAL.finditer(text):
         if (
-            not _SENTENCE.search(text[max(0, match.start() - 40) : match.start()])
+            not _BEGIN.search(text[max(0, match.start() - 40) : match.start()])
             and fold(match[0]) not in neutral(language)
             and not _listed(text, match)
         ):

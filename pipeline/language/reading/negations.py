@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
+from pipeline.language.reading.sentences import CLAUSE_END
 from pipeline.language.reading.telling import telling
 from pipeline.language.reading.wording import WORD, any_of, bounded, fold, folded, lists, neutral, stem, words
 
@@ -22,7 +23,7 @@ _NOT_FREE = frozenset(
 )  # fmt: skip
 #: Where what a negation is of ends: after so many words, or with its clause.
 _CLAUSE = re.compile(
-    r"[.;:!?\n()]|,(?!\s*(?:which|that|die|der|das|qui|que)(?!\w))|\s[-–—]\s|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks|while|wahrend|tandis|mientras)(?!\w)"
+    rf"{CLAUSE_END}|[()\[\]{{}}]|,(?!\s*(?:which|that|die|der|das|qui|que)(?!\w))|(?<!\w)(?:but|aber|sondern|mais|pero|sino|weil|because|dank|thanks|while|wahrend|tandis|mientras)(?!\w)"
 )
 #: And where it begins, if what is denied stands before: "washable and not for dryers".
 _BEGIN = re.compile(rf"{_CLAUSE.pattern}|(?<!\w)(?:and|so|or|und|oder|also|et|ou|donc|y|o|asi)(?!\w)")
@@ -114,21 +115,40 @@ def denied(text: str, languages: Iterable[str], *, whole: bool = False) -> list[
             stop = _CLAUSE.search(text, match.end())
             end = stop.start() if stop else len(text)
             following = [word.end() for word in WORD.finditer(text, match.end(), end) if word[0] not in neutral(language)]
-            short = match[0] in _SHORT
-            few = short or (language, match[0]) == ("en", "no")
-            following = following[: (3 if whole else 1) if few else _MOST_WORDS]
+            short, determiner = match[0] in _SHORT, (language, match[0]) == ("en", "no")
+            following = following[: (3 if whole else 1) if short or determiner else _MOST_WORDS]
             start = match.start()
             # "Ampoule non fournie": what is denied stands before.
             if language == "de" or (whole and not (short and telling(text[match.end() : end], language))):
                 before = text[max(0, start - 60) : start]
-                last = max((one.end() for one in _BEGIN.finditer(before)), default=0)
-                start -= len(before) - last
+                given = not determiner and text[end : end + 1] != ":" and _given(language).fullmatch(text, match.end(), end)
+                start -= len(before) - (_begin(before, language) if whole and given else _last(_BEGIN, before))
             found.append((start, following[-1] if following else match.end()))
     return found
 
 
+def _begin(before: str, language: str) -> int:
+    """Where what is not included begins: "a bulb is needed and not included", "with a bulb (not included)"."""
+    begin = _last(_CLAUSE, before)
+    while begin and not telling(before[begin:], language):
+        begin = _last(_CLAUSE, before[: begin - 1])
+    return begin
+
+
+def _last(pattern: re.Pattern[str], text: str) -> int:
+    return max((match.end() for match in pattern.finditer(text)), default=0)
+
+
 def _without_false_ones(text: str) -> str:
     return _not_negations().sub(lambda match: " " * len(match[0]), text)
+
+
+@cache
+def _given(language: str) -> re.Pattern[str]:
+    """Words such as "included", of what stands before."""
+    return re.compile(
+        rf"\W*(?:[^\W\d_]{{1,5}}\s+){{0,2}}(?:{any_of(lists('positions')['part'][language]['before'], language)})\W*"
+    )
 
 
 @cache

@@ -24,6 +24,14 @@ _FULL_HOUR = re.compile(r"(?<=\d)(?::|\s?[hH]\s?)00(?!\d)")
 _TIME_ZERO = re.compile(r"(?<![\d:.])0(?=\d(?::|\s?[hH]\s?)[0-5]\d(?!\d))")  # 09:30
 _CLOCK = re.compile(r"(?::[0-5]\d)?\s?([ap])\.?\s?m(?!\w)", re.IGNORECASE)
 _ALWAYS = re.compile(r"(?<![\d/])24\s?/\s?7(?![\d/])")  # no number: "around the clock", or "24 hours, 7 days"
+#: "A 4-season tent" may be one for the whole year.
+_SEASONS = re.compile(
+    r"(?<![\w.,/-])(?:4|four|vier|quatre|cuatro|quattro)[\s-]?(?=seasons?|jahreszeiten|saisons|estaciones|stagioni)",
+    re.IGNORECASE,
+)
+_WHOLE_YEAR = re.compile(
+    r"ganzjahr|all[- ]season|all[- ]year|year[- ]round|toutes? saisons?|toute l'ann|todo el a|toda estaci|tutto l'anno", re.I
+)
 _HOURS_AND_DAYS = re.compile(
     r"(?<!\d)(?:24\s?(?:h|hours?|std|stunden|heures?|horas|ore|uur|timmar|godzin\w*)"
     r"|7\s?(?:days?|tagen?|j|jours?|d[ií]as|giorni|dagen|dagar|dni))(?!\w)",
@@ -64,6 +72,8 @@ def compare(source: str, target: str, source_locale: str, target_locale: str) ->
     yield from problems
     if _ALWAYS.search(source) or _ALWAYS.search(target):
         source, target = (_HOURS_AND_DAYS.sub(" ", text) for text in (source, target))
+    if _WHOLE_YEAR.search(source) or _WHOLE_YEAR.search(target):
+        source, target = (_SEASONS.sub(" ", text) for text in (source, target))
     words = _words(source, source_locale), _words(target, target_locale)
     for fractions in (False, True):
         before, after = (

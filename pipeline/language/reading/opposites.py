@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
 from pipeline.language.reading import polarity
+from pipeline.language.reading.sentences import side_by_side
 from pipeline.language.reading.wording import fold, lists
 
 _BESIDE = ("before", "after")
@@ -23,7 +24,7 @@ _CHOICE = re.compile(r"\(\?:([^()]*)\)(\??)")
 
 def compare(source: str, target: str, source_language: str, target_language: str) -> Iterator[str]:
     """What is wrong, in sentences. The texts are without markup."""
-    for before, after in polarity.sentences(source, target):
+    for before, after in side_by_side(source, target):
         for one, other in _pairs(fold(before).strip(), fold(after).strip(), source_language, target_language):
             yield f"{one!r} became {other!r}"
 

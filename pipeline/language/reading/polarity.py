@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from pipeline.language.reading import mishaps
+from pipeline.language.reading.sentences import side_by_side
 from pipeline.language.reading.wording import fold, lists
-
-_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def compare(source: str, target: str, source_language: str, target_language: str) -> Iterator[str]:
@@ -20,24 +20,26 @@ def compare(source: str, target: str, source_language: str, target_language: str
     known = lists("polarity")
     if source_language not in known or target_language not in known:
         return
-    for before, after in sentences(source, target):
-        denial = _denial(before, source_language)
-        if denial and not _may_deny(after, target_language) and not _has(after, denial):
+    for before, after in side_by_side(source, target):
+        if (words := mishaps.turned(before, after, source_language, target_language)) is not None:
+            yield f"{words[0]!r} became {words[1]!r}"
+        if (denial := _unmatched(before, after, source_language, target_language)) is not None:
             yield f"{denial!r} of the source is lost: the translation denies nothing"
-        denial = _denial(after, target_language)
-        if denial and not _may_deny(before, source_language) and not _has(before, denial):
+        if (denial := _unmatched(after, before, target_language, source_language)) is not None:
             yield f"{denial!r} is new: the source denies nothing"
-
-
-def sentences(source: str, target: str) -> list[tuple[str, str]]:
-    """The sentences of both side by side; the whole texts where one has more."""
-    before, after = ([one for one in _SENTENCES.split(text) if one.strip()] for text in (source, target))
-    return list(zip(before, after, strict=True)) if len(before) == len(after) else [(source, target)]
 
 
 def denies(text: str, language: str) -> bool:
     """Whether it denies something in so many words; False for a language whose words are not known."""
     return language in lists("polarity") and _denial(text, language) is not None
+
+
+def _unmatched(text: str, other: str, language: str, other_language: str) -> str | None:
+    """What `text` denies, where `other` denies nothing."""
+    denial = _denial(text, language)
+    if denial is None or _may_deny(other, other_language) or _has(other, denial):
+        return None
+    return None if mishaps.excluded(other, text, other_language, language) else denial
 
 
 def _denial(text: str, language: str) -> str | None:

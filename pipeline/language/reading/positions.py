@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pipeline.language.reading.sentences import CLAUSE_END
 from pipeline.language.reading.wording import Folded, any_of, as_pattern, bounded, fold, lists, words
 
 #: What may stand in such a place.
 KINDS = ("material", "origin", "part", "endorsement", "use")
-_STOP = re.compile(r"[.;:!?\n()\[\]/|•]|\s[-–—]\s|[–—]")
+_STOP = re.compile(rf"{CLAUSE_END}|[()\[\]{{}}/–—]")
 _LONGEST, _MOST_WORDS = 90, 4
 #: Where a number stood; an item of a list that has one is a clause.
 _BLANKED = re.compile(r"\s{3}")
@@ -116,6 +117,7 @@ def _after(kind: str, language: str) -> re.Pattern[str]:
     for rule in _rules(kind, language).get("after", ()):
         cues = any_of(rule["cues"], language)
         links = rf"{_BETWEEN}\s*(?:{any_of(rule['links'])})" if "links" in rule else r"\s*:?"
+        # Not after a dash, as one is left between the numbers that were taken out.
         begin = r"(?:(?<=^)|(?<=[.!?\n•:]))\s*" if rule.get("begins") else r"(?<![^\W_])"
         parts.append(rf"{begin}(?:{cues}){links}(?:(?<=[':])|(?![^\W_]))\s*")
     return re.compile("|".join(parts) or r"(?!)")

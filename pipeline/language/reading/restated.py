@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from pipeline.language.reading import claims
+from pipeline.language.reading import claims, mishaps
 from pipeline.language.reading.facts import Known
 from pipeline.language.reading.wording import bounded, fold, folded, lists, supported
 
@@ -21,19 +21,21 @@ def compare(source: str, target: str, source_language: str, target_language: str
     """What is wrong, in sentences; nothing if the words of one of the languages are not known well enough."""
     if not (supported(source_language) and supported(target_language)):
         return
-    for said in _missing(target, source, target_language):
+    for said in _missing(target, source, target_language, source_language):
         yield f"{said.shown!r} is a {said.kind} that the source does not state"
     kept = lists("restated")["kept"]
-    for said in _missing(source, target, source_language):
+    for said in _missing(source, target, source_language, target_language):
         if said.concept in kept.get(said.kind, ()):
             yield f"the {said.kind} {said.shown!r} is lost"
 
 
-def _missing(text: str, other: str, language: str) -> Iterator[claims.Statement]:
+def _missing(text: str, other: str, language: str, other_language: str) -> Iterator[claims.Statement]:
     """What a text states and the other does not."""
     known = Known([other])
     for said in claims.stated(folded(text), language, _KINDS):
-        if _judged(said, language) and not _knows(known, said, language):
+        if not _judged(said, language) or _knows(known, said, language):
+            continue
+        if not mishaps.excluded(said.shown, other, language, other_language):
             yield said
 
 

@@ -12,24 +12,25 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from pipeline.language.reading import polarity
+from pipeline.language.reading.sentences import sentences, side_by_side
 from pipeline.language.reading.wording import bounded, fold, lists, supported
 
-_CLAUSES = re.compile(r"[,;:()\n]|(?<=[^\W\d_]{2})[.!?](?:\s|$)")
-_ENDS = re.compile(r"(?<=[^\W\d_]{2})[.!?](?:\s|$)|\n")
+_PARTS = r"[,;:()&]"
 
 
 def compare(source: str, target: str, source_language: str, target_language: str) -> Iterator[str]:
     """What is wrong, in sentences; nothing if the words of one of the languages are not known. The texts are without markup."""
     if not (supported(source_language) and supported(target_language)):
         return
-    for before, after in polarity.sentences(source, target):
-        yield from _compare(fold(before), fold(after), source_language, target_language)
+    for before, after in side_by_side(source, target):
+        texts = fold(before), fold(after)
+        if _cue("declares", source_language).search(texts[0]) or _cue("declares", target_language).search(texts[1]):
+            yield from _compare(before, after, source_language, target_language)
 
 
 def _compare(source: str, target: str, source_language: str, target_language: str) -> Iterator[str]:
-    if not (_cue("declares", source_language).search(source) or _cue("declares", target_language).search(target)):
-        return
     given, found = _declared(source, source_language), _declared(target, target_language)
+    source, target = fold(source), fold(target)
     for name, (shown, free) in given.items():
         same = [found[other][1] for other in (name, *_implying(name)) if other in found]
         if not same and not _within(name, shown, target, target_language):
@@ -44,28 +45,18 @@ def _compare(source: str, target: str, source_language: str, target_language: st
 def _declared(text: str, language: str) -> Mapping[str, tuple[str, bool | None]]:
     """Substance -> its word, and whether the text says that it is free from it; None where it says neither, or both."""
     found: dict[str, tuple[str, bool | None]] = {}
-    free: bool | None = None
-    for clause, ended in _clauses(text, language):
-        word = _cue("word", language).search(clause) is not None
-        if _cue("free", language).search(clause) or polarity.denies(_cue("word", language).sub(" ", clause), language):
-            free = True
-        elif _cue("contains", language).search(clause) or _cue("with", language).search(clause):
-            free = False
-        for match in _named(language).finditer(clause):
-            name, said = str(match.lastgroup), True if word else free
-            found[name] = (match[0], said if name not in found or found[name][1] == said else None)
-        if ended:
-            free = None
+    for sentence in map(fold, sentences(text)):
+        free: bool | None = None
+        for part in _joint(language).split(sentence):
+            word = _cue("word", language).search(part) is not None
+            if _cue("free", language).search(part) or polarity.denies(_cue("word", language).sub(" ", part), language):
+                free = True
+            elif _cue("contains", language).search(part) or _cue("with", language).search(part):
+                free = False
+            for match in _named(language).finditer(part):
+                name, said = str(match.lastgroup), True if word else free
+                found[name] = (match[0], said if name not in found or found[name][1] == said else None)
     return found
-
-
-def _clauses(text: str, language: str) -> Iterator[tuple[str, bool]]:
-    """Each part that affirms or denies, and whether a sentence ends after it."""
-    start = 0
-    for match in _joint(language).finditer(text):
-        yield text[start : match.start()], _ENDS.match(text, match.start()) is not None
-        start = match.end()
-    yield text[start:], True
 
 
 def _within(name: str, shown: str, text: str, language: str) -> bool:
@@ -83,7 +74,7 @@ def _implying(name: str) -> list[str]:
 
 @cache
 def _joint(language: str) -> re.Pattern[str]:
-    return re.compile(rf"{_CLAUSES.pattern}|{bounded(lists('substances')['joints'][language])}|&")
+    return re.compile(rf"{_PARTS}|{bounded(lists('substances')['joints'][language])}")
 
 
 @cache

@@ -20,8 +20,6 @@ _ENDINGS = ("ings", "ing", "edly", "ed", "ern", "ers", "es", "en", "er", "em", "
 #: What a word of a list may end with in a text, beside its `*`.
 _FORMS = {"en": "s?", "de": "(?:e[nrsm]?)?", "fr": "e?s?", "es": "(?:e?s)?"}
 _GAP = r"(?:[^\w.!?;:\n]+[^\W_]+){0,4}[^\w.!?;:\n]+"
-#: "d. h.", "lt.", "ca." and "No. 5" end none.
-_SENTENCES = re.compile(r"(?:(?<=[.!?\]])|(?<=[.!?][\"'”»)*]))(?<!\b[NnLlCc][orta]\.)\s+(?![a-zß-ÿ])|(?<=[。！？])|\n+")
 
 
 @lru_cache(maxsize=1_024)
@@ -63,18 +61,6 @@ def stem(word: str) -> str:
 
 def supported(language: str) -> bool:
     return language in LANGUAGES
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences, lines and rows of a text."""
-    return [one.strip() for one in _SENTENCES.split(visible(text)) if one.strip()]
-
-
-def plain_sentences(text: str) -> str:
-    """`text` without what instructs a machine: what that names is no fact of the product."""
-    if instructs(text) is None:
-        return visible(text)
-    return " ".join(one for one in sentences(text) if instructs(one) is None)
 
 
 def both(language: str) -> tuple[str, ...]:

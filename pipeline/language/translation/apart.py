@@ -8,13 +8,14 @@ holds its place in the rest of the text: nothing that it says can have an effect
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import unescape
 
 from pipeline.language.languages import base, density
 from pipeline.language.reading import hearsay
 from pipeline.language.reading.disguises import INLINE
+from pipeline.language.reading.sentences import spans
 from pipeline.language.reading.wording import WORD, supported
 from pipeline.language.translation.masks import nested
 from pipeline.language.translation.segments import TEXT, Result, Segment
@@ -25,13 +26,11 @@ _FEWEST_WORDS, _LEAST = 4, 0.45
 _MOST_SHOWN = 200  # so that a person can translate it alone
 #: "Please note" and "the text is printed" may be said without such words, what has more of them not.
 _MUCH_TALK = 3
-#: Also where the next one begins with a small letter, and at signs of lists.
-_ENDS = re.compile(
-    r"(?:(?<=[^\W\d_]{2}[.!?])|(?<=>[.!?])|(?<=[.!?][\"'”»)])|(?<=[\"'”»)][.!?]))\s+|(?<=[。！？])|\n+|[•●▪◦✔✓|]\s*|\s[-–—]\s"
-)
+_MOST_SHARING = 20  # sentences, a tag
 _PLACE = "⟦s{}⟧"
 _PLACES = re.compile(r"⟦s(\d{1,4})⟧")
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:-]*)[^<>]*>")
+_OPEN_TAG = re.compile(r"<[A-Za-z/][^<>]*$")  # its value has a sentence
 
 
 @dataclass(frozen=True)
@@ -107,12 +106,20 @@ def lost(source: str, target: str, source_locale: str, target_locale: str) -> It
 def _places(text: str, html: bool) -> Iterator[tuple[int, int]]:
     """Where sentences stand that are to be asked for alone. One that shares a tag with its neighbors takes them along."""
     for start, end in _blocks(text):
-        within = list(_sentences(text, start, end))
-        if not any(hearsay.speaks(_plain(text[one:other]), running=html) for one, other in within):
-            continue
-        if not all(nested(text[one:other]) for one, other in within):
-            within = [(start, end)]
+        within = _whole(text, spans(text, start, end, dashes=True))
         yield from (place for place in within if hearsay.speaks(_plain(text[slice(*place)]), running=html))
+
+
+def _whole(text: str, within: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Sentences that share a tag as one; all that follow, where too many do."""
+    begin, end, tried = None, 0, 0
+    for start, end in within:
+        begin, tried = (start, 1) if begin is None else (begin, tried + 1)
+        if tried <= _MOST_SHARING and nested(text[begin:end]) and not _OPEN_TAG.search(text, begin, end):
+            yield begin, end
+            begin = None
+    if begin is not None:
+        yield begin, end
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:
@@ -123,15 +130,6 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
             yield at, tag.start()
             at = tag.end()
     yield at, len(text)
-
-
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for match in _ENDS.finditer(text, start, end):
-        if said := text[start : match.start()].rstrip():
-            yield start, start + len(said)
-        start = match.end()
-    if said := text[start:end].rstrip():
-        yield start, start + len(said)
 
 
 def _plain(markup: str) -> str:

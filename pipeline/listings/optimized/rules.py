@@ -13,8 +13,9 @@ from pipeline.language.languages import base
 from pipeline.language.reading.claims import listed
 from pipeline.language.reading.hearsay import is_for_buyers
 from pipeline.language.reading.polarity import denies
+from pipeline.language.reading.sentences import sentences
 from pipeline.language.reading.telling import tells
-from pipeline.language.reading.wording import fold, sentences, stem, supported
+from pipeline.language.reading.wording import fold, stem, supported, visible
 from pipeline.marketplaces.options import concept, label
 from pipeline.quality.words import small_words
 
@@ -61,7 +62,7 @@ def proposed(
     known = {name: value for name, value in facts.items() if concept(name) not in _OF_FORMS and (concept(name) or tongue == "en")}
     order = sorted(known, key=lambda name: (concept(name) == "country_of_origin", concept(name) not in _OF_TITLES))
     named = [f"{label(name, brief.language)}: {known[name]}" for name in order]
-    told = [] if product.instructs else list(filter(is_for_buyers, sentences(product.description[:20_000])))
+    told = [] if product.instructs else list(filter(is_for_buyers, sentences(visible(product.description[:20_000]))))
     points = _points(product, bullets, named, told)
     found = {
         "title": _title(product, facts, brief),
