@@ -88,6 +88,7 @@ def _template(server: Database) -> str:
     """A migrated database to clone; nobody may stay connected to it."""
     database = new_database(server)
     migrate(database)
+    database.close()
     return database.name
 
 

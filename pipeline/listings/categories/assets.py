@@ -89,7 +89,7 @@ def _let_choose(
 ) -> tuple[StagedTable, dict[str, Any]]:
     """The table with what the model chose of its suggestions, and what that cost. A dry run asks nothing new."""
     alone = nullcontext() if options.dry_run else asking(context, workspace, f"categories of {cell.store.key}")
-    with alone, workspace.database.connect(autocommit=True) as connection:
+    with alone, workspace.database.autocommit() as connection:
         chooser = choosing.prepare(connection, cell.store, model, table, products, frozenset(options.product_ids))
         expected = estimate_choices(chooser, model.asking_price)
         seen: dict[str, Any] = {
