@@ -48,7 +48,7 @@ def new_imports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     from pipeline.settings import Settings
 
     settings = Settings.load()
-    with Database.open(settings) as database, database.connect(autocommit=True) as connection:
+    with Database.open(settings) as database, database.autocommit() as connection:
         found = tick(connection, context.instance, settings)
     unknown = sorted(set(found.stores) - set(context.instance.get_dynamic_partitions(str(stores.name))))
     requests = [
