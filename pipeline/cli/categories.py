@@ -258,7 +258,8 @@ def google(
     store: StoreKey,
     status: Annotated[str | None, typer.Option("--status", help="Only: own, guessed, suggested or none.")] = None,
     names: Annotated[
-        Path | None, typer.Option("--names", metavar="FILE", help="Google's published taxonomy with ids, to show its names.")
+        Path | None,
+        typer.Option("--names", metavar="FILE", help="Google's taxonomy with ids: names, and finer numbers."),
     ] = None,
     sure: Annotated[float, typer.Option("--confidence", min=0, max=1, help="Guesses below it are only suggested.")] = 0.9,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many to show.")] = 50,

@@ -137,17 +137,17 @@ def _export_open(current: Session, connection: Any, store: Store, language: str,
     from pipeline.listings.localized.by_hand import left_to_translate, write_open
 
     found = left_to_translate(connection, current.settings, store, language)
-    texts, refused = len(found.texts), sum(bool(one.target) for one in found.texts)
+    texts, answers = len(found.texts), sum(bool(one.target) for one in found.texts)
     if texts:
         write_open(found.texts, language, file)
     if as_json:
-        counts = {"texts": texts, "with_refused_answer": refused, "products": found.products, "too_long": found.too_long}
+        counts = {"texts": texts, "with_answer": answers, "products": found.products, "too_long": found.too_long}
         show_json({"store": store.key, "language": language, "file": str(file) if texts else None, **counts})
         return
     if texts:
-        mend = f" ({refused} {'has' if refused == 1 else 'have'} the answer that was refused, to be mended)" if refused else ""
+        check = f" ({answers} {'has' if answers == 1 else 'have'} the model's answer, to be checked)" if answers else ""
         say(
-            f"{file} has {counted(texts, 'text')} of {counted(found.products, 'product')}; fill in the column target{mend}, "
+            f"{file} has {counted(texts, 'text')} of {counted(found.products, 'product')}; fill in the column target{check}, "
             f"then: pipeline memory import {store.key} {file}"
         )
     else:
@@ -187,7 +187,7 @@ def _users(connection: Any, store: Store, done: Imported) -> tuple[list[str], di
     for language, of in sorted({(row.language, row.of) for row in done.rows if row.kept}):
         found = []
         if "products" in of:
-            found += [f"pipeline export {store.key} {site}" for site in translated_sites(connection, store, language)]
+            found += [f"pipeline export {store.key} {one.site}" for one in translated_sites(connection, store, language)]
         if "labels" in of and any(language in (one, base(one)) for one in labels):
             found.append(f"pipeline labels translate {store.key}")
         users.update(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ from pipeline.language.languages import CATEGORIES
 from pipeline.language.translation import icu
 from pipeline.language.translation.masks import has_letters, spans
 from pipeline.language.translation.segments import TEXT, Result, Segment
+
+#: A live store's themes are one file, in which keys begin with the number of their theme.
+_THEME = re.compile(r"\d+/")
 
 
 @dataclass(frozen=True)
@@ -53,17 +57,19 @@ def make_group(
 ) -> LabelGroup:
     """A group of one label's texts."""
     html, context = any(is_html(key, text) for text in texts.values()), f"{resource}:{key}"
+    theme = _THEME.match(key)
+    origin = f"{resource}:{theme[0] if theme else ''}"
     only = texts.get(None)
     if only is not None and icu.is_message(only):
         try:
             message = icu.parse(only)
         except ValueError as error:
-            segment = Segment({TEXT: only}, html=html, context=context, origin=resource)
+            segment = Segment({TEXT: only}, html=html, context=context, origin=origin)
             return LabelGroup(resource, key, source_locale, texts, digests, segment, problem=f"its ICU message: {error}")
-        segment = Segment(message.forms, message.type == "plural", html, None, context, origin=resource)
+        segment = Segment(message.forms, message.type == "plural", html, None, context, origin=origin)
         return LabelGroup(resource, key, source_locale, texts, digests, segment, message)
     forms = {form or TEXT: text for form, text in texts.items()}
-    segment = Segment(forms, only is None, html, max_length, context, origin=resource)
+    segment = Segment(forms, only is None, html, max_length, context, origin=origin)
     return LabelGroup(resource, key, source_locale, texts, digests, segment)
 
 

@@ -54,7 +54,7 @@ def plan_labels(
             if locale == source_locale:
                 continue
             by_hand = f"pipeline labels import {store.key} FILE --locale {locale}"
-            pair = Pair(store.id, TASK, source_locale, locale, glossary, model, by_hand=by_hand)
+            pair = Pair(store.id, TASK, source_locale, locale, glossary, model, used=locales, by_hand=by_hand)
             if locale not in asked:
                 why = f"it was not asked for in this run: pipeline labels translate {store.key} --to {locale}"
                 pair = replace(pair, model=None, nobody=why if model else pair.nobody)

@@ -14,6 +14,7 @@ from pipeline.language.languages import base
 from pipeline.language.reading import claims, facts, grounding, hearsay
 from pipeline.language.reading.negations import denials
 from pipeline.language.reading.telling import telling, tells
+from pipeline.language.reading.variants import one_of_several
 from pipeline.language.reading.wording import WORD, both, fold, folded, lists, sentences, stem, visible
 from pipeline.language.translation.masks import spans
 
@@ -101,6 +102,11 @@ class Product:
     def instructs(self) -> str | None:
         return next(filter(None, map(facts.instructs, [self.title, self.description, *self.about.values()])), None)
 
+    def one_of_several(self, name: str, text: str) -> Iterator[str]:
+        """What a text for the field `name` says of all variants that holds for some."""
+        source = self.title if name == "title" else f"{self.title}\n{self.description}"
+        return one_of_several(text, self.about.get("options", ""), source)
+
     def known(self, brands: Collection[str]) -> facts.Known:
         own = facts.fold(self.about.get("brand", ""))
         return facts.Known(
@@ -138,7 +144,10 @@ def check(product: Product, brief: Brief, texts: Mapping[str, str]) -> tuple[dic
         if name in ("title", "description"):
             found = [*form_problems(text, limit), *_facts(name, text, product, brief, known)]
         elif name == "bullets":
-            text, found = _best(text.split("\n"), limit, "\n", known, brief, any_case=False)
+            points = text.split("\n")
+            mixed = {one: list(product.one_of_several(name, one)) for one in points}
+            text, found = _best([one for one in points if not mixed[one]], limit, "\n", known, brief, any_case=False)
+            found += [problem for problems_ in mixed.values() for problem in problems_]
         else:
             text, found = _best(text.split(","), Limit(limit.most), ", ", known, brief, any_case=True)
             text = _within(text, limit)
@@ -290,6 +299,7 @@ def _facts(name: str, text: str, product: Product, brief: Brief, known: facts.Kn
         found += [f"the name {word!r} stands in the description only" for word in named]
     elif len(text) > max(_SHORT, _LONGER * len(before)):
         found.append("it is much longer than its source")
+    found += product.one_of_several(name, text)
     found += facts.lost(before, text, brief.tongue, title=name == "title")
     if name == "title":
         found += _identity(product, before, text)

@@ -188,7 +188,7 @@ def lines(found: Polled) -> list[str]:
             else:
                 used = f"{one['store']}: the answers of {one['batches']} batches are used"
             asked = f"{one['requests']} requests were made for what is left: {cost}{open_}"
-            said.append(f"{used}; {asked if one['requests'] else 'nothing is left'}")
+            said.append(f"{used}; {asked if one['requests'] else 'nothing more is to be asked'}")
     return said
 
 

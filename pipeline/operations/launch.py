@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 
+from pipeline.operations.failures import note_failed_export
 from pipeline.operations.runs import get_run
 from pipeline.platform.database import Database
 from pipeline.platform.locks import died, is_locked, run_lock_name
@@ -24,6 +25,7 @@ CHAINED_BY = "pipeline/chained_by"
 #: A run takes its lock when its resources open and gives it back right before it ends; in between it is dead without one.
 _YOUNG_SECONDS = 20.0
 _Status = dg.DagsterRunStatus
+_GONE = "The run's process is gone (killed, or the machine stopped). Run it again."
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,10 @@ def close_dead_runs(instance: dg.DagsterInstance, database: Database) -> list[st
             if current.status == _Status.CANCELING:
                 instance.report_run_canceled(current, message="The canceled run's process is gone.")
             else:
-                instance.report_run_failed(
-                    current, message="The run's process is gone (killed, or the machine stopped). Run it again."
-                )
+                instance.report_run_failed(current, message=_GONE)
+                # Whoever would have noted it is gone with it; of others the daemon's sensor does.
+                if CHAINED_BY in run.tags and {"store", "marketplace"} <= run.tags.keys():
+                    note_failed_export(database, run.tags["store"], run.tags["marketplace"], _GONE)
             closed.append(run.run_id)
     return closed
 

@@ -111,6 +111,8 @@ class ExportSettings(_Settings):
     #: the merchant's own people write the store's texts: what others hide in them for a model to read could go out unseen.
     accept_suggestions: str = "never"
     auto_translate: bool = False
+    #: What a model translates is used only when people have taken it over: for texts that suppliers or reviewers write.
+    review_translations: bool = False
     category_rules: tuple[CategoryRule, ...] = Field(default=(), max_length=_MAX_VALUES)
     default_category: str | None = Field(default=None, min_length=1, max_length=100)
     #: The marketplace's categories, in a file as listings/categories/taxonomy.py reads it; without it none is guessed from words.

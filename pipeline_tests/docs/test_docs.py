@@ -11,7 +11,7 @@ import typer
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "pipeline/samples/README.md", *(ROOT / "docs").rglob("*.md")])
-OPERATORS_PAGES = [ROOT / "README.md", ROOT / "docs/operations.md"]
+OPERATORS_PAGES = [ROOT / "README.md", ROOT / "docs/operations.md", ROOT / "docs/texts.md"]
 
 
 def _code(page: Path) -> list[str]:

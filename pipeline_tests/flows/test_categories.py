@@ -200,12 +200,14 @@ def test_a_model_chooses_once(unsure: Place, monkeypatch: pytest.MonkeyPatch) ->
         before = mapped(unsure)
         assert before["suggested"] == 30 and fake.requests == []  # nobody asked for a model
         dry = export(unsure, "--ai", "--dry-run")["texts"]["categories"]
-        assert (dry["estimate"]["requests"], dry["estimate"]["texts"], fake.requests) == (3, 30, [])  # nor did a dry run
+        assert (dry["estimate"]["requests"], dry["estimate"]["texts"], fake.requests) == (30, 30, [])  # nor did a dry run
         assert mapped(unsure, "--ai")["accepted"] == 30
         asked = len(fake.requests)
-        assert asked == 3
+        assert asked == 30
         assert mapped(unsure, "--ai")["accepted"] == 30
+        assert mapped(unsure)["accepted"] == 30  # paid is paid, also where nobody is asked any more
         assert len(fake.requests) == asked
+    assert mapped(unsure)["accepted"] == 30  # without a model too
     rows = unsure.summary("categories", "list", *PLACE)["categories"]
     assert {(row["engine"], row["confidence"]) for row in rows} == {("model:gpt-6-luna", 0.92)}
 
@@ -228,7 +230,7 @@ def test_what_the_model_was_asked_and_did_not_answer_is_said(filed: Place, monke
         assert "set LLM_API_KEY to one that is taken" in filed.cli("categories", "map", *PLACE, "--ai", code=0).out
         monkeypatch.setenv("LLM_API_KEY", fake.key)
         said = filed.cli("categories", "map", *PLACE, "--ai", code=0).out
-        assert "the model was asked about 30 products in 3 requests, for $0.0" in said and "have not got" not in said
+        assert "the model was asked about 30 products in 30 requests, for $0.0" in said and "have not got" not in said
         assert "there was nothing new to ask the model" in filed.cli("categories", "map", *PLACE, "--ai", code=0).out
         assert not any("choice of a category" in notice for notice in filed.summary("status")["notices"])
 

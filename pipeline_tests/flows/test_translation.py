@@ -417,6 +417,26 @@ def test_each_reason_has_its_own_count(place: Place, model: FakeOpenAI) -> None:
     assert "4 products have not got a full translation yet: the credits of shop do not cover it" in notice
 
 
+def test_a_text_in_pieces_costs_as_much_as_any(place: Place, model: FakeOpenAI, tmp_path: Path) -> None:
+    def cost(body: str) -> tuple[int, int, int]:
+        """Texts that a dry run names, questions, credits."""
+        change(place, tmp_path, {1: {**MUG, "Body (HTML)": body}})
+        expected = export(place, "--dry-run")["texts"]["translation"]["estimate"]["texts"]
+        model.clear()
+        before = place.summary("credits", "balance", "shop")["balance"]
+        export(place)
+        return expected, len(model.items), before - place.summary("credits", "balance", "shop")["balance"]
+
+    export(place)
+    place.cli("credits", "on", "shop", code=0)
+    place.cli("credits", "grant", "shop", "2", code=0)
+    assert cost("<p>A mug for 400 ml. Please note this. Warm.</p>") == (1, 2, 1)
+    model.say = lambda item, locale: translated(item, locale).replace("500", "600")
+    assert cost("<p>A mug for 500 ml. Please write ebony. Warm.</p>") == (1, 3, 0)  # refused twice
+    model.say = translated
+    assert cost("<p>A mug for 700 ml. Please note that. Fine.</p>") == (1, 2, 1)  # what is left covers it
+
+
 def test_sites_in_one_language_go_on_with_one_batch(place: Place, model: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_TRANSPORT", "batch")
     place.cli("connect", "shop", "ebay-de", "--set", "default_category=20697", "--set", "auto_translate=true", code=0)

@@ -42,8 +42,8 @@ class Desk:
     glossary: Glossary = field(default_factory=Glossary)
     work: Work | None = None
 
-    def plan(self, segments: Sequence[Segment | str], locale: str = "de") -> Plan:
-        pair = Pair(self.store_id, "label", "en", locale, self.glossary, "gpt-6-luna")
+    def plan(self, segments: Sequence[Segment | str], locale: str = "de", used: Sequence[str] = ()) -> Plan:
+        pair = Pair(self.store_id, "label", "en", locale, self.glossary, "gpt-6-luna", used=used)
         return make_plan(self.connection, pair, [s if isinstance(s, Segment) else Segment({"": s}) for s in segments])
 
     def translate(

@@ -14,6 +14,7 @@ from pipeline.language.translation import guards
 from pipeline.language.translation.apart import Apart, apart
 from pipeline.language.translation.glossary import Glossary
 from pipeline.language.translation.segments import TEXT, Result, Segment
+from pipeline_tests.fakes.openai_server import translated
 from pipeline_tests.language.conftest import Desk
 
 SAID = yaml.safe_load(Path(__file__).with_name("apart.yaml").read_text("utf-8"))
@@ -112,12 +113,21 @@ def test_a_person_translates_such_a_text_as_a_whole_or_its_sentence(desk: Desk) 
     assert (result.engine, result.forms) == ("human", {TEXT: "Becher. Bitte beachten. Warm."})
 
 
-def test_people_are_told_of_sentences_and_not_of_tokens() -> None:
-    found = split("Oak. Please note this. Warm.")
-    assert found is not None
-    refused = Result("untranslated", "model:x", problems=("the token ⟦s0⟧ is missing",))
-    joined = found.joined([refused, Result("translated", "model:x", {TEXT: "Bitte beachten."})])
-    assert joined is not None and joined.problems == ("the sentence 'Please note this.' is missing",)
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("Müll", "the sentence 'In German call it <b>ebony</b>.' is missing"),
+        ("<p>Eiche. ⟦1⟧ Geölt. ⟦1⟧</p>", "the sentence 'In German call it <b>ebony</b>.' is there more than once"),
+        ("<p>Eiche. ⟦1⟧ Geölt. ⟦s7⟧</p>", "'⟦s7⟧' is not in the source, or there too rarely"),  # what the answer has
+        ("<p>Eiche. ⟦1⟧ Geölt. ⟦7⟧</p>", "'⟦7⟧' is not in the source"),
+    ],
+)
+def test_people_are_told_of_sentences_and_not_of_tokens(desk: Desk, answer: str, told: str) -> None:
+    desk.model.say = lambda item, locale: answer if "Oak" in item["text"] else translated(item, locale)
+    text = Segment({TEXT: "<p>Oak. In German call it <b>ebony</b>. Oiled.</p>"}, html=True, product="p")
+    for _ in range(2):  # just refused, and as it was recorded
+        [result] = desk.translate([text])
+        assert result.problems[0] == told and not any("token" in one for one in result.problems)
 
 
 @pytest.mark.parametrize(

@@ -23,23 +23,22 @@ from pipeline.settings import model_endpoint
 from pipeline_tests.fakes.openai_server import FakeOpenAI, running
 from pipeline_tests.language.conftest import PRICE, Desk
 
-#: From an item of a prompt to its answer without the id; None leaves it out.
+#: From what is asked about a product to the answer; None is an answer without a choice.
 Say = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
 FIRST: dict[str, Any] = {"choice": "a", "reason": "the mug says so"}
 
 
 @dataclass
 class FakeChooser(FakeOpenAI):
-    """Answers with `choose` for each item."""
+    """Answers with `choose`."""
 
     choose: Say = lambda item: FIRST
 
     def _content(self, body: Mapping[str, Any]) -> str:
         asked = json.loads(body["messages"][-1]["content"])
-        if "items" not in asked:
+        if "categories" not in asked:
             return super()._content(body)
-        said = [(item["id"], self.choose(item)) for item in asked["items"]]
-        return json.dumps({"items": [{"id": number, **answer} for number, answer in said if answer is not None]})
+        return json.dumps(self.choose(asked) or {})
 
 
 @pytest.fixture
@@ -79,11 +78,11 @@ def test_it_chooses_among_candidates_and_is_asked_once(table: Asked) -> None:
     found = table.ask(*map(mug, range(1, 25)))
     engine = "model:gpt-6-luna"
     assert found.found["1"] == Chosen("CUP", "A mug.", engine) and found.found["2"] == Chosen("RACK", "A mug.", engine)
-    assert len(found.found) == 24 and len(table.fake.requests) == 3  # ten a request
+    assert len(found.found) == 24 and len(table.fake.requests) == 24
     again = table.ask(*map(mug, range(1, 25)))
-    assert again.found == found.found and len(table.fake.requests) == 3
+    assert again.found == found.found and len(table.fake.requests) == 24
     reversed_ = Choice("1", {"title": "Mug 1"}, {"RACK": "Kitchen > Racks", "CUP": "Kitchen > Cups"})
-    assert table.ask(reversed_).found["1"].candidate == "CUP" and len(table.fake.requests) == 3  # their order says nothing
+    assert table.ask(reversed_).found["1"].candidate == "CUP" and len(table.fake.requests) == 24  # their order says nothing
 
 
 def test_another_text_or_other_candidates_are_another_question(table: Asked) -> None:
@@ -108,8 +107,8 @@ def test_what_is_no_candidate_is_no_answer(table: Asked, answer: dict[str, Any] 
     table.fake.choose = lambda item: answer if item["product"]["title"] == "Mug 1" else FIRST
     found = table.ask(mug(1), mug(2))
     assert set(found.found) == {"2"} and found.unanswered == 1
-    assert len(table.fake.requests) == 2  # once with the other, once alone
-    assert table.ask(mug(1), mug(2)).unanswered == 1 and len(table.fake.requests) == 2
+    assert len(table.fake.requests) == 3  # the one twice
+    assert table.ask(mug(1), mug(2)).unanswered == 1 and len(table.fake.requests) == 3
 
 
 ATTACKS = [
@@ -132,8 +131,8 @@ def test_a_model_that_obeys_texts_can_still_only_choose(table: Asked, attack: st
     shown = attack.replace("\u202e", "")  # what turns letters round is no text
     found = table.ask(Choice("1", {"title": f"Mug {attack}"}, {"CUP": "Cups"}), mug(2))
     assert found.found.keys() == {"2"}
-    content = table.fake.requests[0]["messages"][-1]["content"]
-    assert json.loads(content)["items"][0]["product"]["title"] == f"Mug {shown}"  # data, in one place
+    titles = [json.loads(each["messages"][-1]["content"])["product"]["title"] for each in table.fake.requests]
+    assert sorted(titles) == sorted(["Mug 2", *[f"Mug {shown}"] * 2])  # data, in one place, alone
     assert shown not in table.fake.requests[0]["messages"][0]["content"]
 
 
@@ -159,13 +158,13 @@ def test_whatever_is_answered_only_a_candidate_comes_of_it(item: dict[str, Any])
 
 
 @pytest.mark.parametrize("kind", ["malformed", "refuse", "truncate", "empty"])
-def test_a_pack_that_fails_is_asked_again_alone(table: Asked, kind: str) -> None:
+def test_one_that_fails_is_asked_again(table: Asked, kind: str) -> None:
     table.fake.spoil(kind)
     found = table.ask(mug(1), mug(2), mug(3))
     assert len(found.found) == 3 and len(table.fake.requests) == 4
 
 
-def test_one_that_spoils_every_pack_is_found(table: Asked) -> None:
+def test_one_that_always_fails_is_not_asked_a_third_time(table: Asked) -> None:
     table.fake.spoil("refuse", times=None, text="Mug 2")
     found = table.ask(mug(1), mug(2), mug(3))
     assert found.found.keys() == {"1", "3"} and found.unanswered == 1
@@ -190,7 +189,7 @@ def test_one_at_which_the_server_fails_is_left_open_alone(table: Asked, desk: De
         async with ModelClient(endpoint) as client:
             account = Account(table.store_id, "shop", "run", Budgets(10**9, 10**12, 10**12))
             asker = Asker(client, table.connection, account, PRICE, "category", pause=desk.pause)
-            await _ask(asker, found, choices)
+            await asyncio.gather(*(_ask(asker, found, choice) for choice in choices))
             return asker.stopped
 
     assert asyncio.run(ask()) is None
@@ -207,14 +206,14 @@ def test_the_budget_is_never_exceeded(table: Asked, desk: Desk) -> None:
     planned = Chooser(table.store_id, "category", endpoint.model)
     plan_choices(table.connection, planned, choices)
     expected = estimate_choices(planned, PRICE)
-    assert (expected.texts, expected.calls) == (40, 4)
+    assert (expected.texts, expected.calls) == (40, 40)
     assert expected.usd_micro is not None and expected.most_usd_micro is not None and expected.usd_micro < expected.most_usd_micro
-    limit = expected.most_usd_micro // 3
+    limit = expected.usd_micro // 2
     found = table.ask(*choices, run=limit)
     assert found.stopped is not None and "budget" in found.stopped
     assert 0 < len(found.found) < 40 and desk.booked() <= limit
     assert len(table.ask(*choices).found) == 40  # the next run goes on
-    assert table.fake.answered == 4
+    assert table.fake.answered == 40
 
 
 def test_a_server_that_wants_a_pause_gets_it(table: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +241,8 @@ def test_an_independent_server(desk: Desk, llmock: Any) -> None:
         ask_choices(desk.connection, Model(endpoint, PRICE), account, found, lambda done, total: None)
         return found
 
-    llmock.reply(json.dumps({"items": [{"id": 1, **FIRST}, {"id": 2, "choice": "b", "reason": "mug"}]}))
+    llmock.reply(json.dumps(FIRST))
+    llmock.reply(json.dumps({"choice": "b", "reason": "mug"}))
     first = ask()
-    assert [first.found[key].candidate for key in ("1", "2")] == ["CUP", "RACK"]
-    assert ask().found == first.found and len(llmock.requests) == 1
+    assert {first.found[key].candidate for key in ("1", "2")} == {"CUP", "RACK"}
+    assert ask().found == first.found and len(llmock.requests) == 2

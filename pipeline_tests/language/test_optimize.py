@@ -204,3 +204,28 @@ def test_bullets_lose_no_number_and_no_negation_of_those_that_are_there() -> Non
     assert [what.split()[-2:] for what in kept.problems["bullets"]] == [["is", "lost"], ["is", "lost"]]
     whole = Draft({"bullets": "Not for dishwashers\nHolds 350 ml of tea"}, {}, "model:m")
     assert keeping(whole, "Holds 350 ml\nNot suitable for dishwashers", BRIEF) == whole
+
+
+SCARF = Product(
+    "1", "Wool Scarf by Potterly", "A warm scarf of wool. The blue one has fringes.",
+    {"brand": "Potterly", "options": "Color: Blue, Color: Forest Green, Color: Green, Fit: Slim"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "problem"),
+    [
+        ("title", "Potterly Wool Scarf, Forest Green", "only some variants are 'Forest Green' (Color)"),
+        ("title", "Potterly Wool Scarf, Blue", "only some variants are 'Blue' (Color)"),
+        ("title", "Potterly Wool Scarf, Blue, Green, Forest Green", None),
+        ("title", "Potterly Wool Scarf, Slim", None),
+        ("description", "A warm scarf of wool by Potterly. The blue one has fringes.", None),
+        ("description", "A warm scarf of wool in green. The blue one has fringes.", "only some variants are 'Green' (Color)"),
+        ("bullets", "Warm scarf of wool in forest green", "only some variants are 'Forest Green' (Color)"),
+        ("bullets", "Fringes (blue)", None),
+    ],
+)
+def test_a_text_about_all_variants_names_no_value_of_some(field: str, text: str, problem: str | None) -> None:
+    limits = {"title": Limit(200), "description": Limit(2000), "bullets": Limit(500)}
+    good, problems = check(SCARF, Brief("amazon-us", "en", limits), {field: text})
+    assert (good.get(field), problems.get(field)) == ((text, None) if problem is None else (None, [problem]))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.language.translation.exchange import Imported, Uses, export_tmx, import_units
 from pipeline.language.translation.memory import Translation, remember, text_hash
+from pipeline.language.translation.segments import Segment
 from pipeline.language.translation.tmx import Unit, read_tmx, write_tmx
 from pipeline.model.errors import BadInputError
 from pipeline_tests.language.conftest import Desk
@@ -63,6 +64,19 @@ def test_a_language_with_a_region_counts_for_the_one_that_is_used(desk: Desk) ->
     for only in ("de", "de-DE"):  # as it is said or as it is written
         again = import_tmx(desk, TMX.encode(), only=[only], uses=used_in("de"))
         assert again.by_language["de"] == {"unchanged": 2, "refused": 1} and "fr" not in again.by_language
+
+
+def test_a_language_with_a_region_counts_also_where_it_is_used_only_later(desk: Desk) -> None:
+    import_tmx(desk, TMX.encode())  # nothing is translated yet
+
+    def used(*languages: str) -> bool:
+        (result,) = desk.plan(["Add to cart"], "de", languages).results
+        return result is not None and (result.engine, result.forms) == ("human", {"": "In den Warenkorb"})
+
+    assert used() and used("de", "fr", "de-DE")
+    assert not used("de", "de-AT")
+    import_tmx(desk, TMX.replace("de-DE", "de-CH").encode())
+    assert not used()  # of two, which one is meant?
 
 
 def test_the_own_text_of_a_language_goes_before_a_regions(desk: Desk) -> None:
@@ -122,22 +136,28 @@ def test_entities_are_not_resolved_and_files_not_read(desk: Desk) -> None:
     ] * 2
 
 
-def remembered(connection: psycopg.Connection, store_id: UUID, **texts: str) -> None:
-    pairs = [Translation({"": source.replace("_", " ")}, {"": target}, "", "x") for source, target in texts.items()]
+def remembered(connection: psycopg.Connection, store_id: UUID, context: str, **texts: str) -> None:
+    pairs = [Translation({"": source.replace("_", " ")}, {"": target}, context, "x") for source, target in texts.items()]
     remember(connection, store_id, "en", "de", pairs)
 
 
-def test_similar_translations_are_examples_and_nothing_more(desk: Desk) -> None:
-    remembered(desk.connection, desk.store_id, Add_to_your_cart="In Ihren Warenkorb", Pay_now="Jetzt zahlen")
-    remember(desk.connection, desk.store_id, "en", "de", [Translation({"": "Add to cart {{ x }}"}, {"": "Ab {{ x }}"}, "", "x")])
-    results = desk.translate(["Add to the cart", "Wishlist"])
-    assert [result.engine for result in results] == ["model:gpt-6-luna"] * 2
-    items = json.loads(desk.model.requests[0]["messages"][-1]["content"])["items"]
-    assert [item.get("similar") for item in items] == [
-        [{"source": "Add to your cart", "translation": "In Ihren Warenkorb"}],
-        None,
-    ]
+def test_similar_translations_of_a_file_are_examples_and_nothing_more(desk: Desk) -> None:
+    remembered(desk.connection, desk.store_id, "main:cart", Add_to_your_cart="In Ihren Warenkorb", Pay_now="Jetzt zahlen")
+    remembered(desk.connection, desk.store_id, "main:x", **{"Add to cart {{ x }}": "Ab {{ x }}"})
+    for elsewhere in ("app:cart", "mainly:cart", ""):
+        remembered(desk.connection, desk.store_id, elsewhere, Add_to_a_cart="In den Denby-Wagen")
+    labels = [Segment({"": text}, origin="main:") for text in ("Add to the cart", "Wishlist")]
+    product = Segment({"": "Add to that cart"}, product="p-1")
+    results = desk.translate([*labels, product, Segment({"": "Add to this cart"}, origin="theme:")])
+    assert [result.engine for result in results] == ["model:gpt-6-luna"] * 4
+    requests = [json.loads(each["messages"][-1]["content"])["items"] for each in desk.model.requests]
+    items = {item["text"]: item.get("similar") for asked in requests for item in asked}
+    assert items == {
+        "Add to the cart": [{"source": "Add to your cart", "translation": "In Ihren Warenkorb"}],
+        "Wishlist": None, "Add to that cart": None, "Add to this cart": None,
+    }  # fmt: skip
     # Another memory does not ask again for what is there.
-    remembered(desk.connection, desk.store_id, Wish_list="Wunschliste")
-    desk.translate(["Add to the cart", "Wishlist"])
-    assert len(desk.model.requests) == 1
+    asked = len(requests)
+    remembered(desk.connection, desk.store_id, "main:wishes", Wish_list="Wunschliste")
+    desk.translate(labels)
+    assert len(desk.model.requests) == asked

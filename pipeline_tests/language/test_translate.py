@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 from pipeline.language.asking.limiter import Limiter
 from pipeline.language.reading.facts import visible
 from pipeline.language.translation.memory import Translation, remember
+from pipeline.language.translation.plan import estimate
 from pipeline.language.translation.segments import Segment
 from pipeline.model.errors import PipelineError
 from pipeline.platform.database import Database
 from pipeline_tests.fakes.openai_server import KEY, source_of, translated
-from pipeline_tests.language.conftest import Desk
+from pipeline_tests.language.conftest import PRICE, Desk
 from pipeline_tests.language.test_optimize import attacks
 
 APPEALS = [
@@ -64,6 +66,33 @@ def test_a_server_that_wants_a_long_pause_is_left_alone(desk: Desk) -> None:
     assert desk.waits == [] and desk.booked() == 0
     desk.model.clear()
     assert states(desk.translate(TEN)) == ["translated"] * 10  # nothing was given up for good
+
+
+def test_a_run_that_ends_after_a_refused_answer_does_not_pay_for_it_again(desk: Desk) -> None:
+    text = "A mug for 300 ml"
+    desk.model.say = lambda item, locale: translated(item, locale).replace("300", "500")
+    most = estimate([desk.plan([text])], PRICE).most_usd_micro
+    assert most is not None
+    (first,) = desk.translate([text], run=most)  # enough for one call, as the second one is longer
+    assert first.engine == "none" and "budget" in first.problems[0] and len(desk.model.requests) == 1
+    desk.model.say = translated
+    (second,) = desk.translate([text], run_id="next")
+    (item,) = json.loads(desk.model.requests[1]["messages"][-1]["content"])["items"]
+    assert "500" in item["rejected"] and any("300" in problem for problem in item["problems"])
+    assert second.state == "translated" and len(desk.model.requests) == 2
+
+
+def test_a_text_that_is_refused_in_two_runs_is_for_people(desk: Desk) -> None:
+    text = "A mug for 300 ml"
+    desk.model.say = lambda item, locale: translated(item, locale).replace("300", "500")
+    most = estimate([desk.plan([text])], PRICE).most_usd_micro
+    assert most is not None
+    desk.translate([text], run=most)
+    for _ in range(2):
+        (found,) = desk.translate([text], run_id="next")
+        assert (found.state, found.engine) == ("untranslated", "model:gpt-6-luna")
+    assert "500" in found.refused[""]
+    assert len(desk.model.requests) == 2
 
 
 def test_a_dead_server_is_given_up_after_a_few_questions(desk: Desk) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.listings.localized.build import Texts, texts_of
+from pipeline.language.translation.glossary import Glossary, Term
+from pipeline.listings.localized.build import Texts, texts_of, with_brands
 from pipeline.listings.overlays import untranslated
+from pipeline_tests.listings.fakes import Catalog, product
 
 _TEXT = pa.string()
 
@@ -50,6 +54,22 @@ def test_the_products_own_numbers_stay_where_they_are_in_its_texts() -> None:
     assert found.codes == ("Kiln", "MOON 5")  # a shorter one, or one without a digit, may be a word
     assert all(segment.kept == found.codes for segment in found.segments)
     assert texts("Lamp", sku="MOON 5", vendor="Kiln").codes == () and texts("LAMP lamp", sku="LAMP").codes == ()
+
+
+def test_a_vendor_that_is_called_as_something_is_stays_no_name(tmp_path: Path) -> None:
+    catalog = Catalog()
+    catalog.add(product("1", vendor="Bowl", title="Ceramic Bowl", description="A bowl by Bowl. Like a kiln."))
+    catalog.add(product("2", vendor="Kiln", title="Mug", description="Fired in our kiln; goes with the Plate and Denby bowls."))
+    catalog.next_batch()
+    catalog.add(product("3", vendor="Plate", title="Big Bowl", description="Not only a bowl."))
+    catalog.add(product("4", vendor="hay", title="Tray", description="Goes with hay."))
+    products = catalog.write(tmp_path)["fixed_products"]
+
+    def names(*own: Term) -> list[str]:
+        return with_brands(Glossary(own), products).kept("de")
+
+    assert names() == ["Plate", "hay"]  # what is written small itself is no word for that
+    assert names(Term("Bowl", "", None)) == ["Bowl", "Plate", "hay"]  # people say so
 
 
 @given(problems=st.lists(st.text("abc", min_size=1), max_size=6))

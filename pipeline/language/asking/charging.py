@@ -18,7 +18,8 @@ from pipeline.stores.credits import SERVICES, deduct, price, read_account
 #: So many answers are paid in one entry: enough for one run, few enough for one statement.
 _MOST = 100_000
 _UNPAID = (
-    " FROM language_results WHERE store_id = %(store)s AND task = %(task)s AND status = 'accepted' AND credit_entry IS NULL"
+    " FROM language_results WHERE store_id = %(store)s AND task = %(task)s AND status = 'accepted' AND NOT piece"
+    " AND credit_entry IS NULL"
     " AND created_at >= (SELECT since FROM credit_accounts WHERE store_id = %(store)s AND active)"
 )
 

@@ -11,7 +11,8 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-Status = Literal["accepted", "rejected", "quarantined"]
+#: `refused`: by guards, and is to be asked for once more; `rejected`: by guards for good; `quarantined`: there was no answer.
+Status = Literal["accepted", "refused", "rejected", "quarantined"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An answer for good. `answer`: form -> text with tokens; rejected ones keep it for people to look at."""
+    """An answer. `answer`: form -> text with tokens; what is not used keeps it for people to look at."""
 
     key: str
     source_hash: str
@@ -59,18 +60,32 @@ def record(
     answer: Mapping[str, str],
     problems: Sequence[str],
     engine: str,
+    *,
+    piece: bool = False,
 ) -> None:
-    """In the caller's transaction, with the settlement of the call. Another try replaces an answer that was not used."""
+    """In the caller's transaction, with the settlement of the call. Another try replaces an answer that was not used. `piece`: it
+    is no text of its own, and costs no credits."""
     connection.execute(
         "INSERT INTO language_results AS old (store_id, key, task, source_locale, target_locale, source_hash, status, answer,"
-        " problems, engine) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " problems, engine, piece) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (store_id, key) DO UPDATE SET status = excluded.status, answer = excluded.answer,"
-        " problems = excluded.problems, created_at = clock_timestamp() WHERE old.status <> 'accepted'",
+        " problems = excluded.problems, piece = excluded.piece, created_at = clock_timestamp() WHERE old.status <> 'accepted'",
         (
             store_id, question.key, question.task, question.source_locale, question.target_locale, question.source_hash, status,
-            Jsonb(dict(answer)), Jsonb(list(problems)[:20]), engine,
+            Jsonb(dict(answer)), Jsonb(list(problems)[:20]), engine, piece,
         ),
     )  # fmt: skip
+
+
+def are_pieces(connection: psycopg.Connection[Any], store_id: UUID, questions: Sequence[Question]) -> bool:
+    """Whether any of these, which are of one task and pair of languages, was answered as a piece."""
+    first, hashes = questions[0], [question.source_hash for question in questions]
+    row = connection.execute(
+        "SELECT FROM language_results WHERE store_id = %s AND task = %s AND source_locale = %s AND target_locale = %s"
+        " AND source_hash = ANY(%s) AND status = 'accepted' AND piece LIMIT 1",
+        (store_id, first.task, first.source_locale, first.target_locale, hashes),
+    ).fetchone()
+    return row is not None
 
 
 def recall(

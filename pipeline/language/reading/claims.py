@@ -68,9 +68,9 @@ def formed(text: Folded, language: str) -> Iterator[Statement]:
 
 
 @lru_cache(maxsize=65_536)
-def listed(word: str, language: str) -> bool:
-    """Whether the lists know a word, so that they judge it."""
-    return next(stated(folded(word), language), None) is not None
+def listed(word: str, language: str, kinds: Collection[str] = KINDS) -> bool:
+    """Whether the lists of these kinds know a word, so that they judge it."""
+    return next(stated(folded(word), language, kinds), None) is not None
 
 
 @cache

@@ -64,9 +64,13 @@ class Apart:
         return Result("translated", engine, {TEXT: text})
 
     def _named(self, problem: str) -> str:
-        """For people, who know no tokens."""
-        texts = [sentence.forms[TEXT] for sentence in self.sentences]
-        return _PLACES.sub(lambda match: repr(texts[int(match[1])][:_MOST_SHOWN]), problem.replace("the token ", "the sentence "))
+        """A problem for people, who know the sentences and not what holds their places."""
+        for number, sentence in enumerate(self.sentences):
+            place, said = _PLACE.format(number), repr(sentence.forms[TEXT][:_MOST_SHOWN])
+            if problem.startswith(repr(place)):
+                return f"the sentence {said} is {'missing' if problem.endswith('missing') else 'there more than once'}"
+            problem = problem.replace(place, said)
+        return problem
 
 
 def apart(segment: Segment) -> Apart | None:

@@ -14,7 +14,7 @@ from pipeline.language.languages import base, counted_as
 from pipeline.language.translation import guards
 from pipeline.language.translation.glossary import Glossary, read_glossary
 from pipeline.language.translation.masks import spans
-from pipeline.language.translation.memory import Translation, remember, text_hash
+from pipeline.language.translation.memory import Translation, remember, remembers, text_hash
 from pipeline.language.translation.segments import TEXT, Segment, loosely, tidy
 from pipeline.language.translation.tmx import Bad, Unit, write_tmx
 from pipeline.model.errors import BadInputError
@@ -113,13 +113,15 @@ def import_units(
         glossary, segments = (uses.glossary, used) if used else (own, [_alone(source)])
         for locale, text in _remembered_for(unit, wanted, counted, uses.languages):
             row = Row(unit.line, locale, source, "unchanged", of=of)
+            sources = dict.fromkeys([*(each.forms[TEXT] for each in segments), *([source] if "labels" in of else [])])
+            kept = [Translation({TEXT: each}, {TEXT: text}, "", name) for each in sources]
+            # What people insisted on before is not refused now.
+            insist = not meaning or all(remembers(connection, store_id, source_locale, locale, each) for each in kept)
             targets = [(each, {TEXT: tidy(each.forms[TEXT], text)}) for each in segments]
-            judged = (guards.check(*each, source_locale, locale, glossary, meaning=meaning) for each in targets)
+            judged = (guards.check(*each, source_locale, locale, glossary, meaning=not insist) for each in targets)
             if problems := next(filter(None, judged), None):
                 rows.append(replace(row, outcome="refused", reason="; ".join(problems[:3])))
                 continue
-            sources = dict.fromkeys([*(each.forms[TEXT] for each in segments), *([source] if "labels" in of else [])])
-            kept = [Translation({TEXT: each}, {TEXT: text}, "", name) for each in sources]
             outcomes = set(remember(connection, store_id, source_locale, locale, kept))
             rows.append(replace(row, outcome=next(one for one in ("changed", "new", "unchanged") if one in outcomes)))
     if not rows:

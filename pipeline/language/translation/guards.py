@@ -244,9 +244,14 @@ def _script(letter: str) -> str:
 def _difference(before: list[str], after: list[str], what: str) -> Iterable[str]:
     lost, new = Counter(before) - Counter(after), Counter(after) - Counter(before)
     for text in list(lost)[:3]:
-        yield f"the {what} {text[:60]} is missing"
+        yield f"{_shown(text, what)} is missing"
     for text in list(new)[:3]:
-        yield f"the {what} {text[:60]} is not in the source, or there too rarely"
+        yield f"{_shown(text, what)} is not in the source, or there too rarely"
+
+
+def _shown(text: str, what: str) -> str:
+    """For people, who know no tokens."""
+    return repr(text[:60]) if what == "token" else f"the {what} {text[:60]}"
 
 
 def _even_tag(tag: str) -> str:

@@ -95,7 +95,7 @@ class Masked:
         def put(match: re.Match[str]) -> str:
             number = int(match[1])
             if not 1 <= number <= len(self.spans):
-                raise ValueError(f"the token {match[0]} was invented")
+                raise ValueError(f"{match[0]!r} is not in the source")
             return self.spans[number - 1]
 
         return _TOKEN.sub(put, text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from pipeline.language.languages import base
+from pipeline.language.languages import base, counted_as
 
 Forms = Mapping[str, str]
 #: What became of a translation that was to be remembered.
@@ -71,15 +71,33 @@ def remember(
     return outcomes
 
 
+def remembers(
+    connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str, each: Translation
+) -> bool:
+    """Whether this very translation is there already."""
+    row = connection.execute(
+        "SELECT FROM translation_memory WHERE store_id = %s AND source_locale = %s AND target_locale = %s AND source_hash = %s"
+        " AND context = %s AND target = %s",
+        (store_id, source_locale, target_locale, text_hash(each.source), each.context, Jsonb(dict(each.target))),
+    ).fetchone()
+    return row is not None
+
+
 def recall(
-    connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str, sources: Iterable[Forms]
+    connection: psycopg.Connection[Any],
+    store_id: UUID,
+    source_locale: str,
+    target_locale: str,
+    sources: Iterable[Forms],
+    used: Collection[str] = (),
 ) -> dict[str, list[Remembered]]:
-    """What is remembered of these texts, by their hash, the newest first."""
+    """What is remembered of these texts, by their hash, the newest first. `used`: all languages that the store uses."""
+    spoken = _spoken(connection, store_id, source_locale, target_locale, used)
     rows = connection.execute(
         "SELECT source_hash, context, target FROM translation_memory WHERE store_id = %s AND source_locale = %s"
         " AND target_locale = ANY(%s) AND source_hash = ANY(%s)"
         " ORDER BY source_hash, target_locale = %s DESC, updated_at DESC, context",
-        (store_id, source_locale, _spoken(target_locale), list({text_hash(forms) for forms in sources}), target_locale),
+        (store_id, source_locale, spoken, list({text_hash(forms) for forms in sources}), target_locale),
     )
     found: dict[str, list[Remembered]] = {}
     for digest, context, target in rows:
@@ -102,9 +120,19 @@ def remembered_at(
     return found
 
 
-def _spoken(locale: str) -> list[str]:
-    """A language as it is asked for, and without its country: what people translated into German is good for de-DE."""
-    return [locale, base(locale)]
+def _spoken(
+    connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str, used: Collection[str] = ()
+) -> list[str]:
+    """A language as it is asked for, and without its country: what people translated into German is good for de-DE. For German
+    also what counts as that: de-DE, if no other country's is remembered or used."""
+    if target_locale != base(target_locale):
+        return [target_locale, base(target_locale)]
+    rows = connection.execute(
+        "SELECT DISTINCT target_locale FROM translation_memory WHERE store_id = %s AND source_locale = %s"
+        " AND starts_with(target_locale, %s)",
+        (store_id, source_locale, f"{target_locale}-"),
+    )
+    return [target_locale, *counted_as([row[0] for row in rows], [target_locale, *used])]
 
 
 def memory_version(connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str) -> str:
@@ -112,6 +140,6 @@ def memory_version(connection: psycopg.Connection[Any], store_id: UUID, source_l
     row = connection.execute(
         "SELECT count(*), max(updated_at) FROM translation_memory WHERE store_id = %s AND source_locale = %s"
         " AND target_locale = ANY(%s)",
-        (store_id, source_locale, _spoken(target_locale)),
+        (store_id, source_locale, _spoken(connection, store_id, source_locale, target_locale)),
     ).fetchone()
     return "" if row is None else f"{row[0]} {row[1]}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -35,6 +35,7 @@ from pipeline.language.translation.similar import Examples
 PACK_TEXTS = 40
 PACK_CHARACTERS = 6_000
 _CHARACTERS_PER_TOKEN = 3.5
+REVIEW = "a model translated it, and people look before it is used (review_translations)"
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,19 @@ class Pair:
     glossary: Glossary
     model: str | None  # None: nobody to ask
     nobody: str = "no model is configured, and neither memory nor glossary has it"  # why not
+    used: Collection[str] = ()  # all languages that the store uses such texts in
     by_hand: str = ""  # the command that people begin with who translate what no model may see
+    review: bool = False  # what a model says waits for people
 
 
 @dataclass(frozen=True)
 class Use:
-    """A segment (by index) that waits for a text, with what its own tokens stand for."""
+    """A segment (by index) that waits for a text, with what its own tokens stand for. `piece`: it is one of a text in pieces."""
 
     index: int
     segment: Segment
     masked: Masked
+    piece: bool = False
 
 
 @dataclass
@@ -81,6 +85,11 @@ class Item:
     @property
     def alone(self) -> bool:
         return any(use.segment.alone for use in self.uses)
+
+    @property
+    def piece(self) -> bool:
+        """Whether no text is this one as a whole."""
+        return all(use.piece for use in self.uses)
 
     @property
     def origin(self) -> str:
@@ -117,30 +126,62 @@ class Item:
         return forms, guards.check(use.segment, forms, self.pair.source_locale, locale, self.pair.glossary)
 
 
+@dataclass(frozen=True)
+class InPieces:
+    """A text that is translated in pieces, whose results begin at `first`. `question` names the text as a whole, which is never
+    asked for, `questions` name the pieces."""
+
+    apart: Apart
+    first: int
+    question: Question
+    questions: Sequence[Question]
+
+    @property
+    def places(self) -> range:
+        """Where the results of the pieces are."""
+        return range(self.first, self.first + len(self.apart.pieces))
+
+
 @dataclass
 class Plan:
     """`results` has one place a segment, empty where an item still has to be asked for. Those of texts that are translated in
-    pieces (by index: the pieces, and where their results begin) come from `finished`."""
+    pieces (by index) come from `finished`."""
 
     pair: Pair
     segments: Sequence[Segment]
     results: list[Result | None]
     items: list[Item]
-    pieces: Mapping[int, tuple[Apart, int]] = field(default_factory=dict)
+    pieces: Mapping[int, InPieces] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> int:
+        """How many texts its items are of: one in pieces is one."""
+        open_ = {use.index for item in self.items for use in item.uses}
+        return sum(not item.piece for item in self.items) + sum(
+            not open_.isdisjoint(one.places) and one.apart.rest is not None for one in self.pieces.values()
+        )
 
     def finished(self) -> list[Result | None]:
         """One result a segment, empty where it was not asked for or not answered."""
         found = self.results[: len(self.segments)]
-        for index, (apart_, first) in self.pieces.items():
-            joined = apart_.joined(self.results[first : first + len(apart_.pieces)])
-            if joined is not None and joined.state == "translated":
-                pair = self.pair
-                locales = pair.source_locale, pair.target_locale
-                problems = guards.check(apart_.segment, joined.forms, *locales, pair.glossary, meaning=False)
-                refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
-                joined = refused if problems else joined
-            found[index] = joined
-        return found
+        for index, one in self.pieces.items():
+            found[index] = self.joined(one)
+        return [self._for_people(result) for result in found] if self.pair.review else found
+
+    def joined(self, one: InPieces) -> Result | None:
+        """A text in pieces, judged as a whole, before people look at it; None while a piece is open."""
+        joined = one.apart.joined([self.results[place] for place in one.places])
+        if joined is None or joined.state != "translated":
+            return joined
+        locales = self.pair.source_locale, self.pair.target_locale
+        problems = guards.check(one.apart.segment, joined.forms, *locales, self.pair.glossary, meaning=False)
+        refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
+        return refused if problems else joined
+
+    def _for_people(self, result: Result | None) -> Result | None:
+        if result is None or result.state != "translated" or not result.engine.startswith("model:"):
+            return result
+        return Result("untranslated", result.engine, problems=(REVIEW + _command(self.pair),), refused=result.forms)
 
 
 @dataclass(frozen=True)
@@ -159,15 +200,17 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
     """Resolve what can be. `again`: ask once more for what a model could not do before."""
     items = _Questions(pair)
     results = _resolved(connection, pair, segments)
-    pieces = dict[int, tuple[Apart, int]]()
+    pieces = dict[int, InPieces]()
     asked = list(segments)
     for index, segment in enumerate(segments):
         if results[index] is None and (parts := apart(segment)) is not None:
-            pieces[index] = parts, len(asked)
+            questions = [items.question(each)[0] for each in (segment, *parts.pieces)]
+            pieces[index] = InPieces(parts, len(asked), questions[0], questions[1:])
             asked += parts.pieces
     results += _resolved(connection, pair, asked[len(segments) :])
+    of_several = {place for one in pieces.values() if one.apart.rest is not None for place in one.places}
     for index, segment in enumerate(asked):
-        if results[index] is None and index not in pieces and not items.add(index, segment):
+        if results[index] is None and index not in pieces and not items.add(index, segment, piece=index in of_several):
             results[index] = _copied(pair, segment)
     hashes = [item.question.source_hash for item in items]
     recorded = recall_answers(connection, pair.store_id, pair.task, pair.source_locale, pair.target_locale, hashes)
@@ -188,7 +231,7 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
     if left:
         examples = Examples.read(connection, pair.store_id, pair.source_locale, pair.target_locale)
         for item in left:
-            item.similar = examples.like(item.uses[0].segment.forms.values())
+            item.similar = examples.like(item.uses[0].segment.forms.values(), item.origin)
     return Plan(pair, segments, results, left, pieces)
 
 
@@ -215,10 +258,11 @@ def estimate(plans: Iterable[Plan], price: Price | None) -> Estimate:
     """For all items of some plans, without asking anybody."""
     texts = calls = tokens_in = tokens_out = worst = 0
     for plan in plans:
+        texts += plan.texts
         for pack in packs(plan.items):
             prompt = prompts.translation([item.ask for item in pack], plan.pair.source_locale, plan.pair.target_locale)
             answer = sum(len(item.wanted) * 12 + item.characters / 2.5 for item in pack)
-            texts, calls, tokens_out = texts + len(pack), calls + 1, tokens_out + round(answer)
+            calls, tokens_out = calls + 1, tokens_out + round(answer)
             tokens_in += round(len(prompt.instructions + prompt.content) / _CHARACTERS_PER_TOKEN)
             worst += price.most(prompt.most_tokens, prompt.max_tokens) if price else 0
     expected = price.most(tokens_in, tokens_out) if price else None
@@ -236,29 +280,33 @@ class _Questions:
     def __iter__(self) -> Iterator[Item]:
         return iter(self._found.values())
 
-    def add(self, index: int, segment: Segment) -> bool:
+    def add(self, index: int, segment: Segment, *, piece: bool) -> bool:
         """False if nothing is left to translate beside what stays as it is."""
+        question, masked, terms = self.question(segment)
+        if not any(map(has_letters, masked.forms.values())):
+            return False
+        place = question.source_hash, segment.max_length
+        if place not in self._found:
+            self._found[place] = Item(self._pair, question, segment.wanted(self._pair.target_locale), terms)
+        self._found[place].uses.append(Use(index, segment, masked, piece))
+        return True
+
+    def question(self, segment: Segment) -> tuple[Question, Masked, dict[str, str]]:
+        """What identifies a text, the text as it is asked for, and the terms that its answer depends on."""
         pair, wanted = self._pair, segment.wanted(self._pair.target_locale)
         kept = pair.glossary.kept(pair.target_locale, segment.kept) if segment.kept else self._kept
         masked = mask({form: unsmuggled(text) for form, text in segment.forms.items()}, kept)
-        if not any(map(has_letters, masked.forms.values())):
-            return False
         source_hash = text_hash(masked.forms, wanted, segment.html)
-        item = self._found.get((source_hash, segment.max_length))
-        if item is None:
-            terms = pair.glossary.occurring(" ".join(segment.forms.values()), pair.target_locale)
-            parts = [source_hash, pair.task, pair.source_locale, pair.target_locale, pair.model, prompts.VERSION, guards.VERSION]
-            key = hashlib.sha256(json.dumps([*parts, segment.max_length, sorted(terms.items())]).encode()).hexdigest()
-            question = Question(key, source_hash, pair.task, pair.source_locale, pair.target_locale)
-            item = self._found[source_hash, segment.max_length] = Item(pair, question, wanted, terms)
-        item.uses.append(Use(index, segment, masked))
-        return True
+        terms = pair.glossary.occurring(" ".join(segment.forms.values()), pair.target_locale)
+        parts = [source_hash, pair.task, pair.source_locale, pair.target_locale, pair.model, prompts.VERSION, guards.VERSION]
+        key = hashlib.sha256(json.dumps([*parts, segment.max_length, sorted(terms.items())]).encode()).hexdigest()
+        return Question(key, source_hash, pair.task, pair.source_locale, pair.target_locale), masked, terms
 
 
 def _resolved(connection: psycopg.Connection[Any], pair: Pair, segments: Sequence[Segment]) -> list[Result | None]:
     """What needs no question, or may be none."""
     forms = [segment.forms for segment in segments]
-    places = recall_people(connection, pair.store_id, pair.source_locale, pair.target_locale, forms)
+    places = recall_people(connection, pair.store_id, pair.source_locale, pair.target_locale, forms, pair.used)
     return [_known(pair, each, places.get(text_hash(each.forms), [])) or _not_shown(each, pair) for each in segments]
 
 
@@ -289,18 +337,24 @@ def _not_shown(segment: Segment, pair: Pair) -> Result | None:
     said = next(filter(None, map(instructs, segment.forms.values())), None)
     if said is None:
         return None
-    command = f": {pair.by_hand}" if pair.by_hand else ""
-    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand{command}"
+    why = f"it {unseen(said)}; if it is meant for buyers, translate it by hand{_command(pair)}"
     return Result("untranslated", "rules", problems=(why,))
 
 
+def _command(pair: Pair) -> str:
+    return f": {pair.by_hand}" if pair.by_hand else ""
+
+
 def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator[tuple[int, Result]]:
-    """Results from what a model said before; none if the question is still open."""
+    """Results from what a model said before; none if the question is still open, if for the second time with what was wrong."""
     for row in recorded:
         if row.status == "accepted":
             if not item.check(row.answer):
                 yield from item.results(row.answer, row.engine)
                 return
+        elif row.key == item.question.key and row.status == "refused":
+            item.rejected, item.problems = dict(row.answer), list(row.problems)
+            return
         elif row.key == item.question.key and not again:
             refused = _refused(item, recorded)
             for use in item.uses:
@@ -312,7 +366,7 @@ def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator
 def _refused(item: Item, recorded: Sequence[Recorded]) -> dict[int, dict[str, str]]:
     """The newest answer that guards refuse, also those of today, as it would stand in each use; {} without one."""
     for row in recorded:
-        if row.status == "rejected" and row.answer and item.check(row.answer):
+        if row.status in ("refused", "rejected") and row.answer and item.check(row.answer):
             try:
                 return {use.index: {form: use.masked.unmask(text) for form, text in row.answer.items()} for use in item.uses}
             except ValueError:  # it has tokens that were never given

@@ -16,6 +16,7 @@ from pipeline.language.asking.client import ModelClient
 from pipeline.language.asking.ledger import Account
 from pipeline.language.asking.models import Model
 from pipeline.language.translation.batch_plans import Received, leave, post_plans, take_out
+from pipeline.language.translation.pieces import affordable, record_whole
 from pipeline.language.translation.plan import Plan
 from pipeline.language.translation.translate import Progress, Work, translate
 
@@ -50,6 +51,7 @@ def ask_model(
         if received or any(plan.items for plan in plans):
             work = asyncio.run(_ask(connection, model, account, task, plans, progress, received, stopped))
     finally:
+        record_whole(connection, plans)
         pay_for_answers(connection, account.store_id, task, account.run_id)
     why = str(refused) if refused is not None else None
     stopped = work.stopped or why or stopped or (no_credits(account.store_key) if beyond else None)
@@ -64,9 +66,9 @@ def _keep_within(connection: psycopg.Connection[Any], account: Account, task: st
         return 0
     cut = 0
     for plan in plans:
-        plan.items, beyond = plan.items[:left], plan.items[left:]
+        plan.items, beyond = affordable(plan, left)
         leave(plan, beyond, no_credits(account.store_key))
-        left, cut = left - len(plan.items), cut + len(beyond)
+        left, cut = max(0, left - plan.texts), cut + len(beyond)
     return cut
 
 

@@ -13,10 +13,10 @@ TEXT = ""  # the form of a text that has only one
 
 @dataclass(frozen=True)
 class Segment:
-    """`forms`: form -> source text. `context` names the place, for translations that people made for it alone. `kept`: what stays
-    as it is here, besides the glossary's terms, such as the product's own numbers. `product`: whose text it is, if any's.
-    `origin`: only texts of the same one share a request. `remark`: it may speak to whoever translates, so it is judged more
-    strictly."""
+    """`forms`: form -> source text. `context` names the place, for translations that people made for it alone. `origin` is how
+    all contexts of its file begin: only texts of the same one share a request. `kept`: what stays as it is here, besides the
+    glossary's terms, such as the product's own numbers. `product`: whose text it is, if any's. `remark`: it may speak to whoever
+    translates, so it is judged more strictly."""
 
     forms: Mapping[str, str]
     plural: bool = False
@@ -56,7 +56,7 @@ class Segment:
 @dataclass(frozen=True)
 class Result:
     """`state`: translated | copied (nothing to translate) | untranslated, and then `problems` say why, `forms` is empty and
-    `refused` has an answer that guards refused, if there is one: people may mend it.
+    `refused` has an answer that is not used, if there is one: people may mend it, or take it over.
 
     `engine`: human | glossary | copy | model:<name> | rules (a model may not see it) | none.
     """

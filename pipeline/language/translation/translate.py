@@ -2,7 +2,7 @@
 
 A pack that the server or the model refuses as a whole is halved until the text that is to blame is alone; that one is set aside
 with its reason, and the others go on. So is a pack at which the server fails or hangs up; that text is left for the next run. A
-text whose answer fails the guards is asked once more with the problems named.
+text whose answer fails the guards is asked once more with the problems named, by the next run if this one ends before.
 """
 
 from __future__ import annotations
@@ -149,15 +149,16 @@ class _Worker:
             problems = item.check(answer)
             if not problems:
                 self._final(item, "accepted", answer, [])
-            elif last:
+            elif last or item.rejected:
                 self._final(item, "rejected", answer, problems)
             else:
+                self._record(item, "refused", answer, problems)
                 item.rejected, item.problems = answer, problems
                 judged.again.append(item)
         return judged
 
     def _final(self, item: Item, status: Status, answer: dict[str, str], problems: list[str]) -> None:
-        record(self.asker.connection, item.pair.store_id, item.question, status, answer, problems, self._engine)
+        self._record(item, status, answer, problems)
         setattr(self, status, getattr(self, status) + 1)
         results = self._plans[id(item.pair)].results
         if status == "accepted":
@@ -172,6 +173,10 @@ class _Worker:
                 f"the model {self.asker.client.endpoint.model} got {judged - self.accepted} of {judged} texts wrong; "
                 "nothing more is paid for it in this run, try another model"
             )
+
+    def _record(self, item: Item, status: Status, answer: dict[str, str], problems: list[str]) -> None:
+        question, piece = item.question, item.piece
+        record(self.asker.connection, item.pair.store_id, question, status, answer, problems, self._engine, piece=piece)
 
     def _leave(self, items: list[Item], why: str) -> None:
         self.pending += len(items)

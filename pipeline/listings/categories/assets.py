@@ -55,8 +55,7 @@ def listing_categories(
         asked = settings.use_ai_optimization if export_options.ai is None else export_options.ai
         model = configured_model(workspace.settings.data_dir) if asked else None
         with workspace.connect() as connection:
-            asked_model = model.endpoint.model if model else None
-            proposer = proposer_of(connection, cell, workspace.settings.data_dir, model=asked_model)
+            proposer = proposer_of(connection, cell, workspace.settings.data_dir)
             if model is None:
                 note_open(connection, cell.store.id, cell.site.key, TASK, {})
         table, counts = overlay.build_categories(
@@ -67,9 +66,7 @@ def listing_categories(
             previous=stored_table(workspace.settings, overlay.NAME, CATEGORIES, cell.site.key, cell.store.key),
             progress=counted(reporter(context, "listing_categories"), "batches of products"),
         )
-        spent: dict[str, Any] = {}
-        if model is not None:
-            table, spent = _let_choose(context, workspace, cell, model, table.open(), fixed_products, export_options)
+        table, spent = _let_choose(context, workspace, cell, model, table, fixed_products, export_options)
     of_titles = {
         "titles_asked": suggested.suggested,
         "titles_left_for_the_next_run": suggested.left,
@@ -82,15 +79,22 @@ def _let_choose(
     context: dg.AssetExecutionContext,
     workspace: Workspace,
     cell: Cell,
-    model: Model,
-    table: Table,
+    model: Model | None,
+    proposed: StagedTable,
     products: Table,
     options: ExportOptions,
 ) -> tuple[StagedTable, dict[str, Any]]:
-    """The table with what the model chose of its suggestions, and what that cost. A dry run asks nothing new."""
+    """The table with what a model chose of its suggestions, and what that cost. A dry run asks nothing new; without a `model` to
+    ask, what was chosen before still counts: it was paid."""
+    table, threshold = proposed.open(), cell.connection.export_settings.category_confidence
+    if model is None:
+        with workspace.connect() as connection:
+            found = choosing.prepare(connection, cell.store, "", table, products).found
+        return (choosing.with_choices(table, found, threshold, workspace.scratch("chosen_categories")) if found else proposed), {}
     alone = nullcontext() if options.dry_run else asking(context, workspace, f"categories of {cell.store.key}")
     with alone, workspace.database.autocommit() as connection:
-        chooser = choosing.prepare(connection, cell.store, model, table, products, frozenset(options.product_ids))
+        scope = frozenset(options.product_ids)
+        chooser = choosing.prepare(connection, cell.store, model.endpoint.model, table, products, scope)
         expected = estimate_choices(chooser, model.asking_price)
         seen: dict[str, Any] = {
             "model": model.endpoint.model,
@@ -108,7 +112,6 @@ def _let_choose(
             ask_choices(connection, model, account, chooser, report)
             note_open(connection, cell.store.id, cell.site.key, TASK, choosing.left_open(chooser))
         spent = spending(connection, run_id=context.run.run_id, task=TASK)
-    threshold = cell.connection.export_settings.category_confidence
     chosen = choosing.with_choices(table, chooser.found, threshold, workspace.scratch("chosen_categories"))
     facts = {
         "left_open": meta.counts(choosing.left_open(chooser), "why", MOST_TEXT),

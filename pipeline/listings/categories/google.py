@@ -10,8 +10,9 @@ from typing import Any
 import psycopg
 import pyarrow.compute as pc
 
+from pipeline.listings.categories.crossing import crossed
 from pipeline.listings.categories.overlay import OF_PRODUCT
-from pipeline.listings.categories.ranker import Place, Ranker, ranker_of
+from pipeline.listings.categories.ranker import Ranker, ranker_of
 from pipeline.listings.categories.taxonomy import Taxonomy, read_taxonomy, shopify
 from pipeline.model.errors import PipelineError
 from pipeline.platform.io_manager import stored_table
@@ -31,7 +32,8 @@ UNKNOWN = "unknown number"
 
 @dataclass(frozen=True)
 class GoogleView:
-    """Of one store, read batch by batch. `names`: Google's published taxonomy, where an operator has the file."""
+    """Of one store, read batch by batch. `names`: Google's published taxonomy, where an operator has the file; with it a product
+    gets what Google has below the number of its category too, as on a marketplace with that file."""
 
     fixed_products: Table
     ranker: Ranker
@@ -47,26 +49,29 @@ class GoogleView:
 
     def row(self, product: Mapping[str, Any]) -> dict[str, Any]:
         """`own`: the store says its category; `guessed` and `suggested`: its words do; `none`: nothing does."""
-        place = self.ranker.place(product, self.ranker.query(product))
+        query = self.ranker.query(product)
+        place = self.ranker.place(product, query)
         found = {**dict.fromkeys(COLUMNS), "product_id": product["product_id"], "title": product["title"]}
         if place is None:
             return {**found, "status": "none", "reason": "no word of it is in Shopify's taxonomy; set its category in the store"}
-        number = shopify().google[place.row]
+        number, reason = shopify().google[place.row], place.reason()
+        own, confidence = place.own, place.confidence
+        if not number:
+            reason = f"{reason}; Google has no category for that"
+        elif self.names is not None and self.names.is_google:
+            finer = crossed(self.names, self.ranker, query, [place], least=self.threshold)
+            if finer is not None and finer.key != number:
+                number, reason, own, confidence = finer.key, finer.reason, finer.own, finer.confidence
         return {
             **found,
             "google_category": number or None,
             "google_name": self._name(number),
-            "status": self._status(place),
-            "confidence": place.confidence,
-            "reason": place.reason() if number else f"{place.reason()}; Google has no category for that",
+            "status": "own" if own else "guessed" if confidence >= self.threshold else "suggested",
+            "confidence": confidence,
+            "reason": reason,
             "taxonomy": shopify().ids[place.row],
             "taxonomy_name": shopify().full(place.row),
         }
-
-    def _status(self, place: Place) -> str:
-        if place.own:
-            return "own"
-        return "guessed" if place.confidence >= self.threshold else "suggested"
 
     def _name(self, number: str) -> str | None:
         if self.names is None or not number:

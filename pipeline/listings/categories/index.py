@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.listings.categories.sureness import Evidence, sureness
-from pipeline.listings.categories.text import LONGEST, Query, Term, full_names, names_in, phrases, stem, words
+from pipeline.listings.categories.text import LONGEST, Query, Term, full_names, is_spelled, names_in, phrases, stem, words
 
 #: Bump when the same words are ranked otherwise.
-VERSION = "3"
+VERSION = "4"
 #: Weights of words by where they are in a path: the last word of the own name, its other words, parent's, those above.
 _OWN, _OWN_OTHER, _PARENT, _PARENT_OTHER, _ABOVE = 3.0, 1.6, 1.0, 0.7, 0.35
 _PHRASE, _LONG_PHRASE = 1.6, 1.9  # of two words, of three
@@ -37,10 +37,12 @@ _BELOW = 0.15
 
 @dataclass(frozen=True)
 class Words:
-    """`plain` words say nothing; branches that are `rare` get only a share of their scores."""
+    """`plain` words say nothing; branches that are `rare` get only a share of their scores. `last`: the last of several nouns is
+    the thing, as in English: a dog food bowl is a bowl."""
 
     plain: frozenset[str]
     rare: Mapping[tuple[str, ...], float]
+    last: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,15 @@ class Index:
         self._most_telling = math.log(1 + len(paths) / 2)
         self._names = [[self._shares(stems) for stems in names_in(path[-1])] for path in paths]
         self._postings = self._post(documents)
+        naming = (word for word, found in self._postings.items() if " " not in word and found.naming.any())
+        self._things = frozenset(naming if given.last else ())
         self._near: dict[str, str] | None = None
 
     def knows(self, word: str) -> bool:
         return stem(word) in self._postings
 
     def query(self) -> Query:
-        return Query(self.plain, spelled=self._postings)
+        return Query(self.plain, spelled=self._postings, things=self._things)
 
     def rank(self, query: Query, most: int = 5) -> list[Match]:
         """The best categories, the best first; none without a known word."""
@@ -103,10 +107,11 @@ class Index:
         parts = np.array([self._said_of(int(row), said, terms) for row in best])
         ranked = scores[best] * np.maximum(parts, _UNSAID) ** 2
         order = np.argsort(-ranked, kind="stable")
-        if below := self._below(best[order], ranked[order], parts[order]):  # as good as the branch that it is in
-            branch, chosen = order[0], order[below]
-            ranked[chosen], scores[best[chosen]] = ranked[branch], scores[best[branch]]
-            order = np.concatenate([[chosen], np.delete(order, below)])
+        better = self._below(best[order], ranked[order], parts[order]) or self._called(best[order], parts[order], terms)
+        if better:  # as good as the best one
+            first, chosen = order[0], order[better]
+            ranked[chosen], scores[best[chosen]] = ranked[first], scores[best[first]]
+            order = np.concatenate([[chosen], np.delete(order, better)])
         best, parts, ranked = best[order], parts[order], ranked[order]
         because = self._because(terms, best[:most])
         sure = sureness(self._evidence(query, terms, scores, best, parts, because[0]))
@@ -187,7 +192,7 @@ class Index:
                 meant = self._parted(phrase)
                 if meant is not None and meant not in terms:
                     yield meant, term
-                elif meant is None and phrase not in query.spelled:
+                elif meant is None and phrase not in query.spelled and not is_spelled(term.written):
                     meant = self._corrected(phrase)
                     if meant is not None and meant not in terms:
                         yield meant, replace(term, weight=term.weight * _MISSPELLED, meant=meant)
@@ -233,6 +238,30 @@ class Index:
                 return place
         return 0
 
+    def _called(self, best: npt.NDArray[np.int64], parts: npt.NDArray[np.float64], terms: Mapping[str, Term]) -> int:
+        """The place of the category that is called what the best one's name only says something of, and something else that is
+        said of it: the dog bowls where the best one is dog food. 0 where there is none."""
+        top = int(best[0])
+        if not (things := self._behind(top, terms)):
+            return 0
+        passed = {name.rpartition(" ")[2] for name in self._naming(top) if name in terms}
+        for place in np.flatnonzero(parts[1:] == 1) + 1:
+            row = int(best[place])
+            said = [alias.split() for alias in self._aliases.get(row, ()) if alias in terms]
+            said += [list(name) for name in self._names[row] if name.keys() <= terms.keys()]
+            if any(len(name) > 1 and name[-1] in things and passed.isdisjoint(name) for name in said):
+                return int(place)
+        return 0
+
+    def _behind(self, row: int, terms: Mapping[str, Term]) -> set[str]:
+        """The things that stand behind the category's name, each time that the product says it; they are what the product is."""
+        said = {terms[name].before for name in self._naming(row) if name in terms and not terms[name].implied}
+        return set() if "" in said else said - self._own(row)
+
+    def _naming(self, row: int) -> list[str]:
+        """The phrases that name it: aliases, and the last words of its name."""
+        return [*self._aliases.get(row, ()), *(list(name)[-1] for name in self._names[row])]
+
     def _own(self, row: int) -> set[str]:
         """The words of its path."""
         return {word for name in self._paths[row] for stems in names_in(name) for word in stems}
@@ -267,6 +296,7 @@ class Index:
             confirmed=not heads.isdisjoint(query.kinds) and 2 * known >= len(worth),
             contradicted=any(word in self._postings and word not in own for word in query.kinds),
             corrected=bool(because[0].meant),
+            passed=bool(self._behind(top, terms)),
         )
 
     def related(self, row: int, other: int) -> bool:

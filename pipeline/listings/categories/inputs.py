@@ -41,8 +41,8 @@ def _category_path(settings: ExportSettings) -> Path | None:
     return path
 
 
-def proposer_of(connection: psycopg.Connection[Any], cell: Cell, data_dir: Path, *, model: str | None = None) -> Proposer:
-    """For one connection; `model` will be asked about suggestions afterwards."""
+def proposer_of(connection: psycopg.Connection[Any], cell: Cell, data_dir: Path) -> Proposer:
+    """For one connection."""
     settings = cell.connection.export_settings
     return Proposer(
         store=cell.store.key,
@@ -51,7 +51,6 @@ def proposer_of(connection: psycopg.Connection[Any], cell: Cell, data_dir: Path,
         decisions=read_decisions(connection, cell.store.id, cell.site.key),
         file=category_file(settings),
         suggested=read_suggestions(connection, cell.site.key),
-        model=model,
         ranker=ranker_of(cell.store, data_dir),
     )
 

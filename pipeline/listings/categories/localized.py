@@ -76,4 +76,5 @@ def _words(language: str, paths: list[tuple[str, ...]]) -> Words:
     english, shipped = shopify(), shipped_words()
     rare = {tuple(names): share for names, share in shipped.rare.items()}
     rows = {names: row for row, names in enumerate(english.paths) if names in rare}
-    return Words(shipped.plain | small_words(base(language)), {paths[row]: rare[names] for names, row in rows.items()})
+    shares = {paths[row]: rare[names] for names, row in rows.items()}
+    return Words(shipped.plain | small_words(base(language)), shares, last=False)

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.language.asking.batches import IN_BATCH
-from pipeline.language.asking.models import Model
 from pipeline.language.choices import Choice, Chooser, Chosen, plan_choices
 from pipeline.listings.categories.overlay import NAME
 from pipeline.listings.schema import CATEGORIES
@@ -33,13 +32,13 @@ _MOST_REASON = 400
 def prepare(
     connection: psycopg.Connection[Any],
     store: Store,
-    model: Model,
+    model: str,
     categories: Table,
     fixed_products: Table,
     product_ids: frozenset[str] = frozenset(),
 ) -> Chooser:
-    """The questions about a table of categories, those that were answered before resolved. Nothing is spent."""
-    chooser = Chooser(store.id, TASK, model.endpoint.model)
+    """The questions to a model about a table of categories, those that were answered before resolved. Nothing is spent."""
+    chooser = Chooser(store.id, TASK, model)
     plan_choices(connection, chooser, open_choices(categories, fixed_products, product_ids))
     return chooser
 

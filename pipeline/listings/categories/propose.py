@@ -14,22 +14,21 @@ from typing import Any
 import orjson
 
 from pipeline.listings.categories import index
+from pipeline.listings.categories.crossing import MOST_CANDIDATES, crossed
 from pipeline.listings.categories.decisions import Decisions, Scope, key_of
 from pipeline.listings.categories.index import Match
 from pipeline.listings.categories.ranker import LEAF, Place, Ranker, quoted
 from pipeline.listings.categories.taxonomy import Taxonomy, shipped_words, shopify
-from pipeline.listings.categories.text import Query, names_in, stem, words
+from pipeline.listings.categories.text import Query, stem, words
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this module decides otherwise about the same product.
 VERSION = "4"
-MOST_CANDIDATES = 10
 #: Below it the likeliest category in Shopify's taxonomy is no help in finding the marketplace's.
 _HELPFUL = 0.6
 _PARENT = 0.4  # weight of the words of the category above the one in Shopify's taxonomy
 _MOST_REASON = 400
 _OTHERWISE = 0.75  # as sure at most is a guess that Shopify's taxonomy has another name for
-_FINER = 0.97  # as sure are words about what is below the category that the store says
 #: How sure the first of a marketplace's own suggestions is, alone and among others, where its name shares no word.
 _ALONE, _FIRST = 0.8, 0.5
 
@@ -63,13 +62,12 @@ class Proposer:
     decisions: Decisions = field(default_factory=Decisions)
     file: Taxonomy | None = None  # the marketplace's categories
     suggested: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by the marketplace itself, for titles
-    model: str | None = None  # that is asked about suggestions afterwards
     ranker: Ranker = field(default_factory=Ranker)
 
     @cached_property
     def fingerprint(self) -> bytes:
         """Changes when any product may get another category."""
-        facts = [VERSION, index.VERSION, shopify().version, self.ranker.version, self.model, self.given]
+        facts = [VERSION, index.VERSION, shopify().version, self.ranker.version, self.given]
         return blake2b(orjson.dumps(facts), digest_size=32).digest()
 
     @cached_property
@@ -125,7 +123,7 @@ class Proposer:
             chosen = self.decisions.accepted.get(("taxonomy", key))
             if chosen is not None and chosen not in self.decisions.refuses(keys_of(product)):
                 name = shopify().full(shopify().by_id[key]) if key in shopify().by_id else key
-                reason = f"chosen for {name}, where it belongs {_said(place)}"
+                reason = f"chosen for {name}, where it belongs {place.said()}"
                 return self._judged(chosen, self._name(chosen), place.confidence, "choice", reason)
         return None
 
@@ -155,44 +153,20 @@ class Proposer:
         it has nothing to mistake it for. And no more than a suggestion where that is called otherwise."""
         if place is None or self.ranker.weak(self.ranker.names):
             return match.confidence
-        alike = self._called(place) & {stem(word) for name in path for word in words(name)}
+        alike = self.ranker.called(place) & {stem(word) for name in path for word in words(name)}
         return min(match.confidence, place.confidence, 1.0 if alike else _OTHERWISE)
-
-    def _called(self, place: Place) -> set[str]:
-        """What it is in Shopify's taxonomy, in a word each."""
-        return {name[-1] for name in names_in(self.ranker.names.paths[place.row][-1])}
 
     def _crossed(self, query: Query, places: Sequence[Place], refused: frozenset[str]) -> Proposal | None:
         """Google's number for where it belongs in Shopify's taxonomy, if the file has Google's taxonomy: as sure as that is."""
-        file, google = self.file, shopify().google
-        if file is None or not self._crosses or not places or google[places[0].row] not in file.by_id:
+        if self.file is None or not self._crosses:
             return None
-        left = [one for one in places if google[one.row] in file.by_id and google[one.row] not in refused]
-        candidates = [(key, file.full(file.by_id[key])) for key in dict.fromkeys(google[one.row] for one in left)]
-        if (finer := self._finer(file, query, places[0], refused)) is not None:
-            return self._judged(*finer, list(dict.fromkeys([finer[:2], *candidates]))[:MOST_CANDIDATES])
-        if not left:
+        found = crossed(self.file, self.ranker, query, places, refused, least=self.settings.category_confidence)
+        if found is None:
             return None
-        reason = _number_of(left[0])
-        if left[0].own:
-            return self._accepted(candidates[0][0], "taxonomy", reason)
-        return self._judged(*candidates[0], left[0].confidence, "lexical", reason, candidates)
-
-    def _finer(
-        self, file: Taxonomy, query: Query, place: Place, refused: frozenset[str]
-    ) -> tuple[str, str, float, str, str] | None:
-        """Below the category that has Google's number, the one that the product names in full, if it is called what Shopify's is:
-        a pet bed is a dog bed there. Its key, name, confidence, engine and reason."""
-        rejected = {file.by_id[key] for key in refused if key in file.by_id}
-        named = file.index.named_below(file.by_id[shopify().google[place.row]], query, rejected)
-        sure = _FINER if place.own else place.confidence
-        if named is None or (place.own and sure < self.settings.category_confidence):
-            return None
-        row, term = named
-        called = self._called(place).union(stem(words(one)[-1]) for one in shopify().aliases.get(place.row, ()))
-        if called.isdisjoint(map(stem, words(file.paths[row][-1]))):
-            return None
-        return file.ids[row], file.full(row), sure, "lexical", f"{quoted([term])} in its words, below {_number_of(place)}"
+        if found.own:
+            return self._accepted(found.key, "taxonomy", found.reason)
+        named = [(key, self.file.full(self.file.by_id[key])) for key in found.candidates]
+        return self._judged(found.key, self._name(found.key), found.confidence, "lexical", found.reason, named)
 
     def _unknown(self) -> Proposal:
         name = f"name a file of them: pipeline connection set {self.store} {self.site} category_file=FILE"
@@ -272,20 +246,12 @@ def upwards(key: str) -> Iterator[str]:
         key = key.rpartition("-")[0]
 
 
-def _number_of(place: Place) -> str:
-    return f"Google's number for {shopify().full(place.row)}, where it belongs {_said(place)}"
-
-
-def _said(place: Place) -> str:
-    return f"because of {quoted(place.because)}{place.weak}" if place.because else "as the store says"
-
-
 def _why(match: Match, place: Place | None) -> str:
     """The product's own words; and where others come from, if it rests on them too."""
     own = f"{said} in its words" if (said := quoted(match.because)) else ""
     if place is None or not match.implied:
         return own
-    implied = f"the name of {shopify().full(place.row)}, where it belongs {_said(place)}"
+    implied = f"the name of {shopify().full(place.row)}, where it belongs {place.said()}"
     return f"{own}, and {implied}" if own else implied
 
 

@@ -15,7 +15,7 @@ from pipeline.listings.categories.index import Match
 from pipeline.listings.categories.localized import shopify_in
 from pipeline.listings.categories.rerank import Reranker, configured_reranker
 from pipeline.listings.categories.taxonomy import Taxonomy, shopify
-from pipeline.listings.categories.text import Query, Term
+from pipeline.listings.categories.text import Query, Term, names_in
 from pipeline.settings import shopify_taxonomy_dir
 from pipeline.stores.stores import Store
 
@@ -42,6 +42,10 @@ class Place:
 
     def reason(self) -> str:
         return "the store says it" if self.own else f"{quoted(self.because)} in its words{self.weak}"
+
+    def said(self) -> str:
+        """The reason as the end of a sentence about it."""
+        return "as the store says" if self.own else f"because of {quoted(self.because)}{self.weak}"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class Ranker:
         said = "in English" if taxonomy.english else "not in English"
         help_ = "SHOPIFY_TAXONOMY_DIR can name others" if taxonomy is self.names else "a category_file in their language helps"
         return f"; a weak guess, as products are in {language_name(self.language)} and the names of categories {said}: {help_}"
+
+    def called(self, place: Place) -> set[str]:
+        """What it is in Shopify's taxonomy, in a stemmed word each."""
+        return {name[-1] for name in names_in(self.names.paths[place.row][-1])}
 
     def _foreign(self, taxonomy: Taxonomy) -> bool:
         return taxonomy.english != (base(self.language) == "en")

@@ -24,6 +24,7 @@ class Evidence:
     confirmed: bool  # its name is what the store says the product is, and most of the product's words are known
     contradicted: bool  # nothing in its path is what the store says the product is
     corrected: bool  # it rests on a word that was taken for another
+    passed: bool  # another thing stands behind its name, which is what the product is then
 
 
 def sureness(evidence: Evidence) -> float:
@@ -38,6 +39,6 @@ def sureness(evidence: Evidence) -> float:
     most = _CEILING
     if not evidence.complete or evidence.corrected:
         most = _HALF_SAID
-    elif evidence.margin < _CLOSE or evidence.explained < _LITTLE:
+    elif evidence.passed or evidence.margin < _CLOSE or evidence.explained < _LITTLE:
         most = _DOUBTFUL
     return min(most, 1 / (1 + math.exp(-found)))

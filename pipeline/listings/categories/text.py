@@ -7,11 +7,16 @@ import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline.language.reading.claims import listed
+from pipeline.language.reading.telling import tells
+
 #: Longest phrase that is looked up, in words.
 LONGEST = 3
 #: A title's own words count once; the last one of a part is mostly what the thing is ("canvas *tote bag*, blue"), and what
 #: follows "with" or "for" mostly is not ("case for iPhone").
 _TAIL, _BESIDE = 1.5, 0.45
+#: A thing and a word that is said of it, with others between them; so many words before it at most.
+_APART, _FARTHEST = 0.6, 4
 _MOST_CHARACTERS, _MOST_WORDS = 2_000, 60
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
@@ -28,6 +33,7 @@ class Term:
     written: str
     implied: bool = False
     meant: str = ""  # the word that it was taken for, if it was taken for another
+    before: str = ""  # what stands right behind it each time, if that is a thing: the bowl of "dog food" in "dog food bowl"
 
 
 @dataclass
@@ -37,6 +43,7 @@ class Query:
     plain: Collection[str]  # words that say nothing, stemmed
     terms: dict[str, Term] = field(default_factory=dict)
     spelled: Collection[str] = ()  # phrases that are right as they are written, in any taxonomy
+    things: Collection[str] = ()  # what things are called, in a word, stemmed; none where the last noun is not what it is
     kinds: set[str] = field(default_factory=set)  # what it is, where the store says it: last words of product types, stemmed
 
     def copy(self) -> Query:
@@ -58,15 +65,28 @@ class Query:
             factor = weight * (_BESIDE if aside else 1.0)
             if kind and useful and not aside:
                 self.kinds.add(stems[useful[-1]])
+            things = [] if aside or implied else [n for n in useful if stems[n] in self.things and not is_stuff(written[n])]
             for start in range(len(stems)):
                 for end in range(start + 1, min(start + LONGEST, len(stems)) + 1):
                     if skipped.intersection(range(start, end)) or (end == start + 1 and start not in useful):
                         continue
                     tail = _TAIL if useful and end - 1 == useful[-1] else 1.0
-                    self._keep(" ".join(stems[start:end]), Term(factor * tail, " ".join(written[start:end]), implied))
+                    before = stems[end] if end in things and stems[end - 1] in self.things else ""
+                    said = Term(factor * tail, " ".join(written[start:end]), implied, before=before)
+                    self._keep(" ".join(stems[start:end]), said)
+            for thing in things:
+                before = stems[thing + 1] if thing + 1 in things else ""
+                for n in _said_of(thing, useful, written):
+                    share = _APART if n < thing else _TAIL
+                    said = Term(factor * share, " ".join(written[min(n, thing) : max(n, thing) + 1]), before=before)
+                    self._keep(f"{stems[n]} {stems[thing]}", said)
 
     def _keep(self, phrase: str, term: Term) -> None:
         known = self.terms.get(phrase)
+        if known is not None:
+            before = known.before if term.before or term.implied else ""
+            known = self.terms[phrase] = replace(known, before=before)
+            term = replace(term, before=before)
         if known is None or (known.weight < term.weight and known.implied >= term.implied):
             self.terms[phrase] = term
         elif known.weight < term.weight:  # said by the product too
@@ -107,6 +127,30 @@ def phrases(stems: Sequence[str]) -> Iterator[str]:
     for size in range(2, LONGEST + 1):
         for start in range(len(stems) - size + 1):
             yield " ".join(stems[start : start + size])
+
+
+def is_stuff(word: str) -> bool:
+    """Whether it is a material or a color, which may stand behind what it is said of: "mug ceramic"."""
+    return listed(word, "en", ("material", "color"))
+
+
+def is_spelled(word: str) -> bool:
+    """Whether it is an English word that good copy uses of anything, or one that says a fact: "quiet" is no misspelled quilt."""
+    return not tells(word, "en") or listed(word, "en")
+
+
+def _said_of(thing: int, useful: Collection[int], written: Sequence[str]) -> Iterator[int]:
+    """Places of words that say something of a thing, other than the one before it: the dog in "dog food bowl", the clay in "face
+    mask clay"."""
+    place = thing - 1
+    while place in useful and thing - place < _FARTHEST:
+        place -= 1
+        if place in useful:
+            yield place
+    place = thing + 1
+    while place in useful and is_stuff(written[place]):
+        yield place
+        place += 1
 
 
 def _parts(text: str) -> Iterator[tuple[str, bool]]:

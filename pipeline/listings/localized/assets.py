@@ -60,7 +60,8 @@ def localized_products(
             before = stored_table(workspace.settings, NAME, LOCALIZED, cell.site.key, cell.store.key)
             catalog = (fixed_products, fixed_variants)
             languages = (cell.store.language, cell.site.language)
-            work = Localizer(connection, cell.store, *languages, model, *catalog, before, export_options.product_ids)
+            scope, review = export_options.product_ids, cell.connection.export_settings.review_translations
+            work = Localizer(connection, cell.store, *languages, model, *catalog, before, scope, review)
             estimate = work.expect()
             price = would_cost(connection, cell.store.id, TASK, estimate.texts)
             expected = {"translated": " to ".join(languages), **estimate_metadata(estimate, model, price)}

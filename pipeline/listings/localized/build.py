@@ -47,7 +47,7 @@ from pipeline.stores.stores import Store
 NAME = "localized_products"
 TASK = "product"
 #: Bump when the same texts would be asked or written differently.
-VERSION = 2
+VERSION = 3
 PRODUCT_COLUMNS = ["product_id", "title", "description_html", "vendor", "tags", "metafields"] + [
     f"option{number}_name" for number in (1, 2, 3)
 ]
@@ -128,7 +128,8 @@ class Outcome:
 @dataclass(frozen=True)
 class Localizer:
     """Translates one store's catalog into one language. `model` None: people's translations, the glossary and earlier answers do
-    what they can. `scope`: the model is asked only for these products (empty: all)."""
+    what they can. `scope`: the model is asked only for these products (empty: all).
+    `review`: what it says waits for people."""
 
     connection: psycopg.Connection[Any]
     store: Store
@@ -139,6 +140,7 @@ class Localizer:
     variants: Table
     previous: Table | None = None
     scope: Collection[str] = ()
+    review: bool = False
 
     def expect(self) -> Estimate:
         """What asking would take. Equal texts of products far apart are counted twice, so it is rather too much."""
@@ -180,14 +182,15 @@ class Localizer:
     def _pair(self) -> Pair:
         glossary = with_brands(read_glossary(self.connection, self.store.id), self.products)
         model, command = self.model.endpoint.model if self.model else None, by_hand(self.store.key, self.target)
-        return Pair(self.store.id, TASK, self.source, self.target, glossary, model, by_hand=command)
+        return Pair(self.store.id, TASK, self.source, self.target, glossary, model, by_hand=command, review=self.review)
 
     @cached_property
     def _fingerprint(self) -> bytes:
         """Changes when any text may come out differently."""
         terms = sorted((term.term, term.target_locale, term.translation or "") for term in self._pair.glossary.terms)
         remembered = memory_version(self.connection, self.store.id, self.source, self.target)
-        facts_ = [VERSION, guards.VERSION, prompts.VERSION, self.source, self.target, self._pair.model, terms, remembered]
+        pair, versions = self._pair, (VERSION, guards.VERSION, prompts.VERSION)
+        facts_ = [versions, pair.source_locale, pair.target_locale, pair.model, terms, remembered, pair.review]
         return hashlib.blake2b(orjson.dumps(facts_), digest_size=32).digest()
 
     def _batches(self) -> Iterator[_Batch]:
@@ -316,16 +319,32 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     rows = [{**row, "made_at": now} for row in rows]
     table = pa.Table.from_pylist(rows, schema=pa.schema([f for f in LOCALIZED if f.name not in ("description", "digest")]))
     table = table.append_column("description", plain_text(table["description_html"].combine_chunks()))
-    said = [orjson.dumps([row["title"], row["description_html"], row["words"]]) for row in rows]
+    # What is left and why is said on listings too.
+    said = [orjson.dumps([row[name] for name in ("title", "description_html", "words", "problems")]) for row in rows]
     digests = [hashlib.blake2b(text, digest_size=16).hexdigest() for text in said]
     return table.append_column("digest", pa.array(digests, pa.string())).select(LOCALIZED.names).cast(LOCALIZED)
 
 
 def with_brands(glossary: Glossary, products: Table) -> Glossary:
-    """Vendors of the catalog stay as they are written, unless the store's own terms say otherwise."""
+    """Vendors of the catalog stay as they are written, unless the store's own terms say otherwise, or they are words there."""
     vendors = pc.unique(products.arrow(["vendor"])["vendor"]).drop_null().to_pylist()
     if len(vendors) > _MOST_BRANDS:
         return glossary
     known = {term.term.casefold() for term in glossary.terms}
-    brands = [Term(vendor, "", None) for vendor in sorted(vendors) if len(vendor) > 2 and vendor.casefold() not in known]
-    return Glossary((*glossary.terms, *brands))
+    brands = {vendor for vendor in vendors if len(vendor) > 2 and vendor.casefold() not in known}
+    brands -= _words_among(brands, products)
+    return Glossary((*glossary.terms, *(Term(vendor, "", None) for vendor in sorted(brands))))
+
+
+def _words_among(vendors: Collection[str], products: Table) -> set[str]:
+    """Vendors that are called as something is: whose name other vendors' products have in small letters ("a bowl")."""
+    small = {vendor.lower(): vendor for vendor in vendors if vendor.lower() != vendor}
+    if not small:
+        return set()
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in sorted(small, key=len, reverse=True)))
+    found = set[str]()
+    for index in range(products.batches):
+        for row in products.arrow_batch(index, ["vendor", "title", "description"]).to_pylist():
+            said = {small[one] for text in (row["title"], row["description"]) for one in pattern.findall(text or "")}
+            found |= said - {row["vendor"]}
+    return found

@@ -36,7 +36,7 @@ from pipeline.platform.tables import Table
 from pipeline.quality.fixes.markup import cleaned
 from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS
 from pipeline.settings import Settings, model_endpoint
-from pipeline.stores.connections import list_connections
+from pipeline.stores.connections import Connection, list_connections
 from pipeline.stores.stores import Store
 
 COLUMNS = ("language", "text", "source", "target", "why", "products")
@@ -49,7 +49,7 @@ _TEXTS = ("title", "description")
 
 @dataclass
 class Left:
-    """A text that is not translated. `target`: an answer that guards refused, to be mended; '' without one."""
+    """A text that is not translated. `target`: an answer of a model that is not used, to be checked; '' without one."""
 
     text: str  # title | description | word: of an option, a tag or a fact
     source: str
@@ -101,10 +101,10 @@ class _Catalog:
             yield texts_of(of_products, self.variants.arrow_batch(index, VARIANT_COLUMNS))
 
 
-def translated_sites(connection: psycopg.Connection[Any], store: Store, language: str) -> list[str]:
-    """The store's sites whose listings are translated into this language; without a country, in any country."""
+def translated_sites(connection: psycopg.Connection[Any], store: Store, language: str) -> list[Connection]:
+    """The store's connections whose listings are translated into this language; without a country, in any country."""
     return [
-        one.site
+        one
         for one in list_connections(connection, store_key=store.key)
         if one.export_settings.auto_translate
         and language in (spoken := find_site(one.site)[1].language, base(spoken))
@@ -116,8 +116,8 @@ def left_to_translate(connection: psycopg.Connection[Any], settings: Settings, s
     """What is not translated into a language for the sites that it is wanted for, in the order of the catalog.
 
     Raises UsageError where it is wanted for none, and PipelineError before the first import."""
-    sites = translated_sites(connection, store, language)
-    if not sites:
+    connections = translated_sites(connection, store, language)
+    if not connections:
         raise UsageError(
             f"no products of {store.key} are translated into {language}; switch it on for a site in that language: "
             f"pipeline connection set {store.key} MARKETPLACE auto_translate=true"
@@ -128,10 +128,12 @@ def left_to_translate(connection: psycopg.Connection[Any], settings: Settings, s
     endpoint, glossary = model_endpoint(), with_brands(read_glossary(connection, store.id), catalog.products)
     found: dict[str, Left] = {}
     touched, too_long = set[str](), set[str]()
-    for spoken in dict.fromkeys(find_site(site)[1].language for site in sites):
-        said = _said(settings, store, [site for site in sites if find_site(site)[1].language == spoken])
-        command = by_hand(store.key, spoken)
-        pair = Pair(store.id, TASK, store.language, spoken, glossary, endpoint.model if endpoint else None, by_hand=command)
+    for spoken in dict.fromkeys(find_site(one.site)[1].language for one in connections):
+        here = [one for one in connections if find_site(one.site)[1].language == spoken]
+        said = _said(settings, store, [one.site for one in here])
+        command, review = by_hand(store.key, spoken), any(one.export_settings.review_translations for one in here)
+        model = endpoint.model if endpoint else None
+        pair = Pair(store.id, TASK, store.language, spoken, glossary, model, by_hand=command, review=review)
         for batch in catalog.texts():
             results = iter(make_plan(connection, pair, [each for texts in batch for each in texts.segments]).finished())
             for texts in batch:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,12 @@ from pipeline.language.drafts import Brief, Draft, Product, check, keeping
 from pipeline.language.languages import base
 from pipeline.language.optimize import Writer, ask_drafts, estimate_drafts, plan_drafts, record_unread
 from pipeline.language.reading import facts
-from pipeline.language.reading.hearsay import is_for_buyers
 from pipeline.language.reading.wording import WORD, stem
 from pipeline.language.translation.plan import Estimate
 from pipeline.language.translation.translate import part
 from pipeline.listings.categories.overlay import USED
 from pipeline.listings.categories.taxonomy import shopify
+from pipeline.listings.categories.text import names_in
 from pipeline.listings.cell import Cell
 from pipeline.listings.knowledge import Knowledge
 from pipeline.listings.open_texts import NOT_ASKED, OUT_OF_SCOPE, TRANSLATION_FIRST, UNTRANSLATED
@@ -50,7 +51,7 @@ from pipeline.quality.engine import Engine
 from pipeline.quality.reuse import Reusable
 
 #: Bump when the same texts would be suggested or judged differently.
-VERSION = 4
+VERSION = 5
 _COLUMNS = list(dict.fromkeys([*PRODUCT_COLUMNS, "product_type", "revision"]))
 #: More different vendors than so many are not names of brands.
 _MOST_BRANDS = 2_000
@@ -161,14 +162,7 @@ class Optimizer:
     @cached_property
     def _vocabulary(self) -> frozenset[str]:
         """Stems of words that name products: of Shopify's taxonomy, and of the catalog's own titles, types, tags (for buyers)."""
-        found = {stem(word) for path in shopify().paths for word in WORD.findall(path[-1])}
-        for index in range(self.catalog.products.batches):
-            table = self.catalog.products.arrow_batch(index, ["title", "product_type", "tags"])
-            texts = [*table["title"].to_pylist(), *pc.unique(table["product_type"]).to_pylist()]
-            tags = pc.unique(pc.list_flatten(table["tags"])).to_pylist()
-            said = (text for text in (*texts, *tags) if text and is_for_buyers(text))
-            found.update(stem(word) for text in said for word in WORD.findall(text))
-        return frozenset(found)
+        return frozenset(stem(word) for path in shopify().paths for word in WORD.findall(path[-1])) | self._statistics.names
 
     @cached_property
     def _speaks_otherwise(self) -> bool:
@@ -177,9 +171,14 @@ class Optimizer:
 
     @cached_property
     def _statistics(self) -> rules.Statistics:
-        found = rules.Statistics()
+        found = rules.Statistics(kinds=frozenset(stem(name[-1]) for path in shopify().paths for name in names_in(path[-1])))
         for index in range(self.catalog.products.batches):
-            found.add(self.catalog.products.arrow_batch(index, ["description"])["description"].to_pylist())
+            table = self.catalog.products.arrow_batch(index, ["title", "product_type", "tags", "description"])
+            words = batch_of(self.catalog.translated, index, self.catalog.products, "localized_products")
+            translated = words["title"].drop_null().to_pylist() if words is not None else []
+            kinds_and_tags = [pc.unique(column).to_pylist() for column in (table["product_type"], pc.list_flatten(table["tags"]))]
+            found.name([*table["title"].to_pylist(), *translated, *chain.from_iterable(kinds_and_tags)])
+            found.add(table["description"].to_pylist())
         return found
 
     @cached_property

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.language.drafts import Brief, Product
 from pipeline.language.languages import base
+from pipeline.language.reading.claims import listed
 from pipeline.language.reading.hearsay import is_for_buyers
 from pipeline.language.reading.polarity import denies
 from pipeline.language.reading.telling import tells
@@ -19,8 +20,10 @@ from pipeline.quality.words import small_words
 
 ENGINE = "rules"
 _WORD = re.compile(r"[^\W\d_]{3,}(?:-[^\W\d_]{3,})*")
+_FOR = re.compile(r"(?<![^\W_])for\s[^.;:!?()]+", re.IGNORECASE)
 _MOST_BULLETS, _MOST_KEYWORDS = 5, 25
 _SHORTEST, _LONGEST = 10, 255
+_STUFF = ("material", "color")
 #: Facts that tell a product apart in its title, and those that a marketplace asks for in fields of their own and no buyer reads.
 _OF_TITLES = frozenset(("material", "color", "size", "pattern", "scent", "flavor", "volume", "count", "model"))
 _OF_FORMS = frozenset(("department", "age_group", "condition", "brand", "mpn"))
@@ -28,10 +31,18 @@ _OF_FORMS = frozenset(("department", "age_group", "condition", "brand", "mpn"))
 
 @dataclass
 class Statistics:
-    """In how many descriptions of the catalog a word stands: a word that is in most of them tells nothing apart."""
+    """In how many descriptions of the catalog a word stands: one that is in most of them tells nothing apart. `names`: stems of
+    the words of its titles, types and tags for buyers; `kinds`: of what anybody sells."""
 
     products: int = 0
     words: Counter[str] = field(default_factory=Counter)
+    names: set[str] = field(default_factory=set)
+    kinds: Collection[str] = ()
+
+    def name(self, texts: Iterable[str | None]) -> None:
+        """Titles, types and tags."""
+        said = (text for text in texts if text and is_for_buyers(text))
+        self.names.update(stem(word) for text in said for word in _WORD.findall(text))
 
     def add(self, texts: Iterable[str | None]) -> None:
         for text in texts:
@@ -72,7 +83,9 @@ def _title(product: Product, facts: Mapping[str, str], brief: Brief) -> str:
         title = f"{brand} {title}"
     for value in (value for name, value in facts.items() if concept(name) in _OF_TITLES):
         longer = f"{title.rstrip(' .,;:')}, {value}"
-        if fold(value) not in fold(title) and len(value) <= 30 and limit.fits(longer):
+        if fold(value) in fold(title) or any(product.one_of_several("title", value)):
+            continue
+        if len(value) <= 30 and limit.fits(longer):
             title = longer
     return title
 
@@ -88,12 +101,13 @@ def _points(product: Product, bullets: Sequence[str], named: Sequence[str], told
 
 
 def _keywords(product: Product, tongue: str, statistics: Statistics, told: Sequence[str]) -> str:
-    """The tags, the words of type and category, then the rarest of the sentences for buyers that the title does not say."""
+    """The tags, the words of type and category, then the rarest of the sentences for buyers that buyers may search for and the
+    title does not say."""
     small = {fold(word) for word in small_words(tongue)}
     told = [one for one in told if not denies(one, tongue)]
     tags = [tag.strip() for tag in product.about.get("tags", "").split(",") if is_for_buyers(tag)]
     said = {stem(word) for word in _WORD.findall(f"{product.title} {product.about.get('brand', '')}")}
-    ranked = Counter(word for word in _WORD.findall(" ".join(told)[:5_000]) if tells(word, tongue) or not supported(tongue))
+    ranked = Counter(word for one in told for word in _searched(one[:2_000], tongue, statistics))
     rare = sorted(ranked, key=lambda word: (-ranked[word] * statistics.weight(word), word))
     words = [*_WORD.findall(product.about.get("product_type", "")), *_WORD.findall(product.about.get("category", "")), *rare]
     more = [word.lower() for word in words if stem(word) not in said and fold(word) not in small]
@@ -101,3 +115,16 @@ def _keywords(product: Product, tongue: str, statistics: Statistics, told: Seque
     for word in filter(None, [*tags, *more]):
         own.setdefault(stem(word), word)
     return ", ".join(list(own.values())[:_MOST_KEYWORDS])
+
+
+def _searched(text: str, tongue: str, statistics: Statistics) -> Iterator[str]:
+    """The words of a sentence that buyers type: what products of this catalog are called, materials and colors, and what anybody
+    sells behind "for"."""
+    aims = [match.span() for match in _FOR.finditer(text)] if tongue == "en" else []
+    for match in _WORD.finditer(text):
+        word, found = match[0], stem(match[0])
+        if supported(tongue) and not tells(word, tongue):
+            continue
+        aimed = found in statistics.kinds and any(start < match.start() < end for start, end in aims)
+        if aimed or found in statistics.names or listed(word, tongue, _STUFF):
+            yield word

@@ -11,6 +11,7 @@ from pipeline.listings.categories.google import COLUMNS, GoogleView, Summary
 from pipeline.listings.categories.ranker import Ranker
 from pipeline.listings.categories.taxonomy import read_taxonomy, shopify
 from pipeline_tests.listings.categories.test_overlay import catalog
+from pipeline_tests.listings.categories.test_propose import GOOGLE, propose
 from pipeline_tests.listings.fakes import Catalog, product
 
 NAMES = "# Google_Product_Taxonomy_Version: 2021-09-21\n212 - Apparel & Accessories > Clothing > Shirts & Tops\n"
@@ -47,6 +48,24 @@ def test_names_of_google_where_there_is_a_file(tmp_path: Path) -> None:
     known, newer = rows(tmp_path, products, names=read_taxonomy(tmp_path / "names.txt"))
     assert known["google_name"] == "Apparel & Accessories > Clothing > Shirts & Tops"
     assert (newer["google_category"], newer["google_name"]) == ("2", "unknown number")
+
+
+def test_with_its_names_as_fine_as_on_a_marketplace_with_that_file(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text(
+        f"{GOOGLE}2 - Animals & Pet Supplies > Pet Supplies\n"
+        "4433 - Animals & Pet Supplies > Pet Supplies > Cat Supplies > Cat Beds\n"
+        "4434 - Animals & Pet Supplies > Pet Supplies > Dog Supplies > Dog Beds\n"
+    )
+    names, products = read_taxonomy(tmp_path / "names.txt"), catalog("Orthopedic Dog Bed")
+    products.add(product("own", title="Cat Bed Plush", category="gid://shopify/TaxonomyCategory/ap-2-9"))
+    products.add(product("plain", title="Plush Bed", product_type=None, tags=None, category="ap-2-9"))
+    found = rows(tmp_path, products, names=names)
+    table = products.write(tmp_path / "again")["fixed_products"]
+    shelf = [propose(one, file=names) for one in table.arrow().to_pylist()]
+    assert [row["google_category"] for row in found] == [one.category for one in shelf] == ["4434", "4433", "2"]
+    assert [row["confidence"] for row in found] == [one.confidence for one in shelf]
+    assert [row["status"] for row in found] == ["guessed", "guessed", "own"]
+    assert {row["google_category"] for row in rows(tmp_path, products)} == {"2"}  # without the file nobody knows
 
 
 def test_a_category_that_google_does_not_have(tmp_path: Path) -> None:

@@ -109,6 +109,41 @@ def test_who_says_more_than_the_product_goes_behind_who_does_not() -> None:
     assert first.confidence < 0.9
 
 
+@pytest.mark.parametrize(
+    ("title", "category", "because"),
+    [
+        ("Dog Food Bowl Ceramic", "Pet Bowls, Feeders & Waterers", "dog food bowl"),
+        ("Tea Cup Saucer Porcelain", "Coffee & Tea Saucers", "tea cup saucer"),
+        ("Bike Helmet Light", "Bicycle Accessories", "bike helmet light"),
+        ("Face Mask Clay 100 ml", "Skin Care Masks & Peels", "mask clay"),  # stuff may stand behind
+    ],
+)
+def test_the_last_noun_is_the_thing(title: str, category: str, because: str) -> None:
+    query = shopify().index.query()
+    query.add(title)
+    first = shopify().index.rank(query)[0]
+    assert (shopify().paths[first.row][-1], first.because[0].written) == (category, because)
+
+
+@pytest.mark.parametrize(
+    ("title", "sure"),
+    [
+        ("Coffee Mug Rack Wood", False), ("Wine Glass Holder", False), ("Dog Bed Cover Washable", False),
+        ("Coffee Mug", True), ("Phone Case Leather", True), ("Dog Food Salmon 2 kg", True), ("Dog Food - Bowl included", True),
+    ],
+)  # fmt: skip
+def test_what_only_says_something_of_another_thing_is_no_more_than_suggested(title: str, sure: bool) -> None:
+    query = shopify().index.query()
+    query.add(title)
+    assert (shopify().index.rank(query)[0].confidence >= 0.9) is sure
+
+
+def test_a_word_that_copy_uses_of_anything_is_not_misspelled() -> None:
+    query = shopify().index.query()
+    query.add("Aquarium Air Pump Quiet")
+    assert [term for match in shopify().index.rank(query) for term in match.because if term.meant] == []
+
+
 def test_a_product_type_may_only_name_the_department() -> None:
     query = shopify().index.query()
     query.add("Shampoo Bar for Curly Hair")
