@@ -6,6 +6,9 @@ BIN := .venv/bin
 UV := UV_LINK_MODE=copy $(BIN)/python -m uv pip install -q --compile-bytecode --python $(BIN)/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -q
 
+# Each worker and each process of the tests would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-long contract up bench lint lock clean
 .DELETE_ON_ERROR:
 

@@ -74,7 +74,7 @@ def _not_durable() -> Iterator[None]:
 def server() -> Iterator[Database]:
     """The embedded server of this worker. Not durable: tests need no data after a power cut."""
     with data_folder() as folder, Database.open(Settings(folder, str(folder))) as database:
-        with database.connect(autocommit=True) as connection:
+        with database.autocommit() as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
             # The kernel copies the files of a template: a third of the work of Postgres reading and writing them.
@@ -88,6 +88,7 @@ def _template(server: Database) -> str:
     """A migrated database to clone; nobody may stay connected to it."""
     database = new_database(server)
     migrate(database)
+    database.close()
     return database.name
 
 
@@ -97,7 +98,7 @@ def database(request: pytest.FixtureRequest, server: Database) -> Iterator[Datab
     template = "_dagster_template" if "instance" in request.fixturenames else "_template"
     fresh = new_database(server, request.getfixturevalue(template))
     yield fresh
-    with server.connect(autocommit=True) as connection:
+    with server.autocommit() as connection:
         connection.execute(f"DROP DATABASE {fresh.name} WITH (FORCE)".encode())
 
 
@@ -157,6 +158,6 @@ def new_database(server: Database, template: str = "template0") -> Database:
     """A database of its own on the worker's server, cloned from `template`."""
     # Copying files is a third of the work of copying through the log, which is for servers that have other work too.
     name = f"test_{next(_numbers)}"
-    with server.connect(autocommit=True) as connection:
+    with server.autocommit() as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode())
     return server.sibling(name)

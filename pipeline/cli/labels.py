@@ -263,7 +263,7 @@ def publish(
             require_labels(connection, found)
             theme_file(connection, found)
         if dry_run:
-            with current.database.connect(autocommit=True) as connection:
+            with current.database.autocommit() as connection:
                 credentials = open_credentials(connection, current.vault, found)
                 translated = label_table(current, "translated_labels", store)
                 result = dry(connection, current.settings, found, credentials, translated, locales, overwrite)

@@ -103,7 +103,7 @@ class LabelOptions(dg.Config):
 def translated_labels(
     context: dg.AssetExecutionContext, config: LabelOptions, workspace: Workspace, ui_labels: Table
 ) -> dg.Output[Any]:
-    with expected_failures(), workspace.database.connect(autocommit=True) as connection:
+    with expected_failures(), workspace.database.autocommit() as connection:
         store = get_store(connection, context.partition_key)
         workspace.hold(
             f"labels of {store.key}",
@@ -173,7 +173,7 @@ class PublishOptions(dg.Config):
 def published_labels(
     context: dg.AssetExecutionContext, config: PublishOptions, workspace: Workspace, translated_labels: Table
 ) -> dg.Output[Any]:
-    with expected_failures(), workspace.database.connect(autocommit=True) as connection:
+    with expected_failures(), workspace.database.autocommit() as connection:
         store = get_store(connection, context.partition_key)
         workspace.hold(
             f"labels of {store.key}",

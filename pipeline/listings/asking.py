@@ -38,7 +38,7 @@ def ask(
             found = _accepted(categories)
             if settings.match_existing_asins:
                 asking.items(_gtins(database, cell, variants, now))
-                with database.connect() as connection:
+                with database.transaction() as connection:
                     found |= lookups.item_categories(connection, cell)
             asking.definitions(lookups.categories_in_use(cell, found))
     except CredentialsRefused as refused:
@@ -57,7 +57,7 @@ def _accepted(categories: Table) -> set[str]:
 def _gtins(database: Database, cell: Cell, variants: Table, now: datetime) -> list[str]:
     rows = variants.arrow(["sku", "barcode"])
     pairs = [(sku, gtin) for sku, gtin in zip(rows["sku"].to_pylist(), rows["barcode"].to_pylist(), strict=True) if sku and gtin]
-    with database.connect() as connection:
+    with database.transaction() as connection:
         live = set(read_state(connection, cell.lane)["sku"].to_pylist())
         return lookups.gtins_to_ask(connection, cell, pairs, live, now)
 

@@ -54,7 +54,7 @@ class Lookups:
         """Definitions that are missing, or older than `definition_days`; all of them with `again`. Those given by hand stay."""
         settings, site = self._cell.connection.export_settings, self._cell.site.key
         sets = self._service.requirements if settings.match_existing_asins else self._service.requirements[:2]
-        with self._database.connect() as connection:
+        with self._database.transaction() as connection:
             known = knowledge.known_definitions(connection, site)
         oldest = self._now - timedelta(days=settings.definition_days)
         for category in sorted(set(categories)):
@@ -77,7 +77,7 @@ class Lookups:
         except (ApiError, BadInputError) as error:
             self.asked.problems.append(f"{category}: {error}")
             return "failed"
-        with self._database.connect() as connection:
+        with self._database.transaction() as connection:
             knowledge.save_definition(connection, self._cell.site.key, category, requirements, found)
         return "unknown" if found.problem else "new" if found.document is not None else "unchanged"
 
@@ -89,7 +89,7 @@ class Lookups:
                 continue
             if (found := self._ask(partial(self._service.suggest, title))) is None:
                 return
-            with self._database.connect() as connection:
+            with self._database.transaction() as connection:
                 knowledge.save_suggestion(connection, self._cell.site.key, title, found)
             self.asked.suggested += 1
 
@@ -104,7 +104,7 @@ class Lookups:
             if (found := self._ask(partial(self._service.items, batch))) is None:
                 self.asked.left += len(gtins) - start
                 return
-            with self._database.connect() as connection:
+            with self._database.transaction() as connection:
                 knowledge.save_items(connection, self._cell.store.id, self._cell.site.key, found)
             self.asked.gtins += len(batch)
 

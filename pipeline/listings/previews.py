@@ -51,7 +51,7 @@ def preview_plan(
 ) -> Previewed:  # fmt: skip
     """Validate at most `preview_skus` messages of the plan that were not yet, parents first as in the plan."""
     every = {sku: (message, _hash(message)) for sku, message in _messages(plan)}
-    with database.connect() as connection:
+    with database.transaction() as connection:
         known = _known(connection, cell)
     new = [sku for sku, (_, digest) in every.items() if known.get(sku, (b"",))[0] != digest]
     wanted, problems = new[: cell.connection.export_settings.preview_skus], []
@@ -71,7 +71,7 @@ def preview_plan(
                     }
                     for one in said.issues
                 ]  # fmt: skip
-                with database.connect() as connection:
+                with database.transaction() as connection:
                     _save(connection, cell, sku, digest, said.accepted, issues)
                 progress(number + 1, len(wanted))
     except CredentialsRefused as refused:
@@ -79,7 +79,7 @@ def preview_plan(
         problems.append(str(refused))
     except ApiError as error:
         problems.append(str(error))
-    with database.connect() as connection:
+    with database.transaction() as connection:
         found = {
             sku: row for sku, row in _known(connection, cell).items() if sku in every and row[0] == every[sku][1]
         }  # fmt: skip

@@ -35,6 +35,8 @@ _SAME = {
 def hold_refused(frame: pd.DataFrame, refused: pa.Table, by: str = "The marketplace") -> None:
     """Hold back, in place, the changes of a frame of `diff.diff` that equal a refused one (schema REFUSED); and new children
     of a parent that waits so. `by`: who refused it."""
+    if not len(refused):
+        return
     rows = to_frame(refused)
     for change, values in _SAME.items():
         said = rows[rows["change"] == change].drop_duplicates(["sku", *values], keep="last").set_index("sku")

@@ -46,7 +46,7 @@ def require_live(cell: Cell) -> None:
 
 def note_refusal(database: Database, cell: Cell, refused: CredentialsRefused) -> None:
     """The connection says why nothing could be asked or sent."""
-    with database.connect() as connection:
+    with database.transaction() as connection:
         set_outcome(connection, cell.connection.id, str(refused))
 
 
@@ -55,7 +55,7 @@ def _opened(
     database: Database, vault: Callable[[], Vault], cell: Cell, opening: Callable[[LiveMarketplace], Callable[..., Service]]
 ) -> Iterator[Service]:
     require_live(cell)
-    with database.connect() as connection:
+    with database.transaction() as connection:
         credentials = open_credentials(connection, vault(), cell.connection)
     open_service = opening(cast(LiveMarketplace, cell.marketplace))
     with Buckets(database.connect) as buckets, closing(open_service(cell.site, cell.account, credentials, buckets)) as service:

@@ -23,6 +23,8 @@ def urgent(frame: pd.DataFrame, marketplace: Marketplace, settings: ExportSettin
     if transport != "api" or not marketplace.sends or not settings.urgent_skus:
         return empty_frame(URGENT)
     changed = frame[frame["do_price"] | frame["do_quantity"]]
+    if changed.empty:
+        return empty_frame(URGENT)
     few = len(changed) <= settings.urgent_skus
     sayable = cast(LiveMarketplace, marketplace).sayable(pa.array(changed["sku"], pa.string()))
     changed = changed[np.asarray(sayable, dtype=bool)]

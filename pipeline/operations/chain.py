@@ -159,10 +159,10 @@ def poll_language_batches(here: Here) -> Polled:
     def polling() -> Outcome:
         return run_job(here.defs, here.instance, "poll_language_batches", None, tags={})
 
-    with here.database.connect() as connection:
+    with here.database.transaction() as connection:
         seen = [batch.run_key for batch in list_batches(connection, only_open=True)]
     outcomes = [_told(here.told, "poll batches", polling)]
-    with here.database.connect() as connection:
+    with here.database.transaction() as connection:
         ended: dict[str, list[str]] = {}
         for store, batch in unread(connection, TASK):
             ended.setdefault(store, []).append(batch)
@@ -170,7 +170,7 @@ def poll_language_batches(here: Here) -> Polled:
     followed = {store: translate_labels(here, store, after_batches(batches)) for store, batches in ended.items()}
     exported = _requested(here, wanted)
     outcomes += [*followed.values(), *(outcome for _, outcome in exported)]
-    with here.database.connect() as connection:
+    with here.database.transaction() as connection:
         return polled(connection, seen, ended, followed, exported, outcomes)
 
 
@@ -186,10 +186,10 @@ def poll(here: Here) -> list[Outcome]:
     def polling() -> Outcome:
         return run_job(here.defs, here.instance, "poll_submissions", None, tags={})
 
-    with here.database.connect() as connection:
+    with here.database.transaction() as connection:
         began = database_time(connection)
     outcomes = [_told(here.told, "poll submissions", polling)]
-    with here.database.connect() as connection:
+    with here.database.transaction() as connection:
         ended, left = ended_since(connection, _BEGINNING), {(store, site) for store, site, _ in unlooked(connection)}
     new = {(store, site) for store, site, at in ended if at >= began or at >= _shown_at(here.instance, cell_key(store, site))}
     for store, site in sorted(new | left):
@@ -199,7 +199,7 @@ def poll(here: Here) -> list[Outcome]:
             return run_job(here.defs, here.instance, "read_verdicts", cell_key(store, site), tags=tags)
 
         outcomes.append(_told(here.told, f"verdicts of {store} on {site}", show))
-    with here.database.connect() as connection:
+    with here.database.transaction() as connection:
         wanted = open_requests(connection)
     return [*outcomes, *(outcome for _, outcome in _requested(here, wanted))]
 
@@ -212,7 +212,7 @@ def _requested(here: Here, wanted: Sequence[ExportRequest]) -> list[tuple[Export
         (done,) = export_store(here, request.store, [request.site], options=options, more_tags={REQUEST_TAG: str(request.id)})
         found.append((request, done))
         if done.success:  # else the daemon, or the next poll, tries again
-            with here.database.connect() as connection:
+            with here.database.transaction() as connection:
                 close_request(connection, request.id)
     return found
 

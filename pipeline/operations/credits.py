@@ -22,7 +22,7 @@ def deduct_day(context: dg.OpExecutionContext, config: DayOptions, workspace: Wo
     day = date.fromisoformat(config.day) if config.day else datetime.now(timezone.utc).date()
     tasks = [service for service in SERVICES if service != "store_day"]
     rows = []
-    with workspace.database.connect(autocommit=True) as connection:
+    with workspace.database.autocommit() as connection:
         for account in list_accounts(connection):
             if not account.active:
                 continue

@@ -63,7 +63,7 @@ class Desk:
 
         No `export_id`: the newest plan. Raises UsageError when nothing of the plan is meant."""
         _known(kinds, SENT)
-        with self.database.connect() as connection:
+        with self.database.transaction() as connection:
             cell, plan = self._plan(connection, export_id)
             if not skus and not kinds:
                 status = export_status(connection, cell.lane, plan.export_id)
@@ -102,7 +102,7 @@ class Desk:
         _known(kinds, SENT)
         if not self.person.why.strip():
             raise UsageError("say why it is rejected: whoever sees that it waits will want to know")
-        with self.database.connect() as connection:
+        with self.database.transaction() as connection:
             cell, plan = self._plan(connection, export_id)
             status = export_status(connection, cell.lane, plan.export_id)
             if status == "superseded":
@@ -136,11 +136,11 @@ class Desk:
 
         listings = stored_table(self.settings, "listings", LISTINGS, self.site, self.store)
         root = self.settings.storage()
-        with self.database.connect() as connection:
+        with self.database.transaction() as connection:
             cell = self._cell(connection)
         with (
             advisory_lock(self.database.connect, cell.lock, wait_seconds=_LOCK_WAIT_SECONDS, holder=self.person.who),
-            self.database.connect() as connection,
+            self.database.transaction() as connection,
         ):
             if listings is None:
                 raise PipelineError(f"there are no listings yet; first: pipeline export {self.store} {self.site} --dry-run")
@@ -169,7 +169,7 @@ class Desk:
     def unpin(self, *, skus: Collection[str] = (), kinds: Collection[str] = ()) -> Decided:
         """Let the source's values count again. Raises UsageError when nothing of these is pinned."""
         _known(kinds, tuple(KINDS))
-        with self.database.connect() as connection:
+        with self.database.transaction() as connection:
             cell = self._cell(connection)
             gone = drop_pins(connection, cell.lane, list(skus) or None, list(kinds) or None)
             if not gone:
@@ -182,7 +182,7 @@ class Desk:
 
     def pause(self) -> Decided:
         """Send nothing any more. What has not gone out is withdrawn: after the pause the next export says what is newest."""
-        with self.database.connect() as connection:
+        with self.database.transaction() as connection:
             cell = self._cell(connection)
             set_status(connection, self.store, self.site, "inactive")
             count = withdraw_unsent(connection, cell.lane, f"paused: {self.person.why or 'no reason given'}", self.person.who)
@@ -193,7 +193,7 @@ class Desk:
 
     def resume(self) -> Decided:
         """Send again, beginning with the next export."""
-        with self.database.connect() as connection:
+        with self.database.transaction() as connection:
             self._cell(connection)
             set_status(connection, self.store, self.site, "active")
             done = Decided(f"{self.store} on {self.site} is active")

@@ -9,7 +9,7 @@ from pipeline.stores.stores import find_store
 
 def note_failed_export(database: Database, store_key: str, site: str, error: str) -> None:
     """Status error, last error and statistics of the connection; nothing when store or connection are gone since."""
-    with database.connect() as connection:
+    with database.transaction() as connection:
         if find_store(connection, store_key) is None:
             return
         found = find_connection(connection, store_key, site)

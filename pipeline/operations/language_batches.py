@@ -35,7 +35,7 @@ def collect_batches(context: dg.OpExecutionContext, workspace: Workspace) -> Non
     from pipeline.language.asking.batches import NOT_ASKED, list_batches
     from pipeline.model.errors import PipelineError
 
-    with expected_failures(), workspace.database.connect(autocommit=True) as connection:
+    with expected_failures(), workspace.database.autocommit() as connection:
         found = poll_batches(connection, workspace.settings.data_dir, context.log.warning)
         failed = [one for one in list_batches(connection, only_open=True) if found.get(one.run_key) == NOT_ASKED]
         if failed and len(failed) == len(found):

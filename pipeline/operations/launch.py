@@ -81,7 +81,7 @@ def close_dead_runs(instance: dg.DagsterInstance, database: Database) -> list[st
     if not records:
         return []
     closed = []
-    with database.connect(autocommit=True) as connection:
+    with database.autocommit() as connection:
         for record in records:
             run = record.dagster_run
             if not _is_dead(instance, connection, run):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +50,19 @@ def tick(
     pause: Callable[[], None] = lambda: time.sleep(LOOK_SECONDS),
 ) -> Tick:
     """Close what has ended, take files from the inbox, gather what is due. The connection commits by itself."""
-    row = connection.execute(f"SELECT pg_try_advisory_lock({_LOCK})").fetchone()  # until the connection is closed
+    row = connection.execute(f"SELECT pg_try_advisory_lock({_LOCK})").fetchone()
     if not row or not row[0]:
         return Tick([], [], ["another tick is at work"])
+    try:
+        return _tick(connection, instance, settings, pause)
+    finally:
+        with suppress(psycopg.Error):  # a lost session has released it already
+            connection.execute(f"SELECT pg_advisory_unlock({_LOCK})")
+
+
+def _tick(
+    connection: psycopg.Connection[Any], instance: dg.DagsterInstance, settings: Settings, pause: Callable[[], None]
+) -> Tick:
     box = inbox.inbox_of(settings.data_dir)
     stores = {store.key: store for store in list_stores(connection)}
     said = [sentence for batch in open_batches(connection) for sentence in _follow(connection, instance, box, stores, batch)]

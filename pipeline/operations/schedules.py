@@ -50,7 +50,7 @@ def read_back_nightly(context: dg.ScheduleEvaluationContext) -> list[dg.RunReque
     from pipeline.settings import Settings
     from pipeline.submissions.live import live_cells
 
-    with Database.open(Settings.load()) as database, database.connect() as connection:
+    with Database.open(Settings.load()) as database, database.transaction() as connection:
         found = live_cells(connection)
     day = context.scheduled_execution_time.date().isoformat()
     requests = [
@@ -74,7 +74,7 @@ def deduct_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.Sk
     from pipeline.settings import Settings
     from pipeline.stores.credits import list_accounts
 
-    with Database.open(Settings.load()) as database, database.connect() as connection:
+    with Database.open(Settings.load()) as database, database.transaction() as connection:
         if not any(account.active for account in list_accounts(connection)):
             return dg.SkipReason("no store's credits are switched on")
     day = context.scheduled_execution_time.date().isoformat()
@@ -88,7 +88,7 @@ def _stores() -> int:
     from pipeline.platform.database import Database
     from pipeline.settings import Settings
 
-    with Database.open(Settings.load()) as database, database.connect() as connection:
+    with Database.open(Settings.load()) as database, database.transaction() as connection:
         return len(live_stores(connection))
 
 

@@ -48,7 +48,7 @@ def new_imports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     from pipeline.settings import Settings
 
     settings = Settings.load()
-    with Database.open(settings) as database, database.connect(autocommit=True) as connection:
+    with Database.open(settings) as database, database.autocommit() as connection:
         found = tick(connection, context.instance, settings)
     unknown = sorted(set(found.stores) - set(context.instance.get_dynamic_partitions(str(stores.name))))
     requests = [
@@ -89,7 +89,7 @@ def export_after_import(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
         yield dg.SkipReason(f"run {run.run_id} is chained by {run.tags[CHAINED_BY]}")
         return
     store = run.tags.get("dagster/partition", "")
-    with Database.open(Settings.load()) as database, database.connect() as connection:
+    with Database.open(Settings.load()) as database, database.transaction() as connection:
         if find_store(connection, store) is None:
             yield dg.SkipReason(f"store {store} was removed")
             return
@@ -178,7 +178,7 @@ def submissions_due(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReque
     from pipeline.submissions.live import due_cells
 
     seen = datetime.fromisoformat(context.cursor) if context.cursor else datetime.min.replace(tzinfo=timezone.utc)
-    with Database.open(Settings.load()) as database, database.connect() as connection:
+    with Database.open(Settings.load()) as database, database.transaction() as connection:
         due = due_cells(connection)
         ended = ended_since(connection, seen)
     if due and not context.instance.get_runs_count(dg.RunsFilter(job_name=poll_submissions.name, statuses=list(_UNFINISHED))):
@@ -207,7 +207,7 @@ def new_exports(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest |
     from pipeline.submissions.repairing import unlooked
     from pipeline.submissions.requests import REQUEST_TAG
 
-    with Database.open(Settings.load()) as database, database.connect() as connection:
+    with Database.open(Settings.load()) as database, database.transaction() as connection:
         wanted = tick(connection, context.instance)
         left = unlooked(connection, minutes=_LEFT_MINUTES)
     for run_key, request in wanted:
@@ -240,7 +240,7 @@ def language_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
     from pipeline.platform.database import Database
     from pipeline.settings import Settings
 
-    with Database.open(Settings.load()) as database, database.connect() as connection:
+    with Database.open(Settings.load()) as database, database.transaction() as connection:
         due, answered = is_due(connection), unread(connection, TASK)
     if due and not context.instance.get_runs_count(
         dg.RunsFilter(job_name=poll_language_batches.name, statuses=list(_UNFINISHED))

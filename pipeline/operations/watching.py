@@ -104,7 +104,7 @@ def _remove_old_runs(instance: dg.DagsterInstance, now: datetime) -> None:
 @dg.op(required_resource_keys={"workspace"}, description="Ask each live store for its newest change.")
 def look_at_sources(context: dg.OpExecutionContext) -> None:
     workspace, now = context.resources.workspace, datetime.now(timezone.utc)
-    with workspace.database.connect(autocommit=True) as connection:
+    with workspace.database.autocommit() as connection:
         if NIGHTLY_TAG in context.run.tags:
             context.log.info(f"nightly imports requested: {', '.join(request_all(connection, now)) or 'none'}")
             forget_old(connection)

@@ -55,7 +55,7 @@ class Database:
         parameters = _parse(settings.database_url)
         database = cls(parameters)
         try:
-            with database.connect(autocommit=True) as connection:
+            with database.autocommit() as connection:
                 version = connection.info.server_version
         except PipelineError:
             database.close()
@@ -78,10 +78,11 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection]:
-        """As `with connect()`: committed at the end, rolled back on an error. Connections of transactions that ended well are
-        used again, since opening one costs Postgres more than most answers; inside one another they are different ones."""
-        connection = self._kept() or self.connect()
+        """As `with connect()`: committed at the end, rolled back on an error. Connections of what ended well are used again,
+        since opening one costs Postgres more than most answers; inside one another they are different ones."""
+        connection = self._kept() or self.connect(autocommit=True)
         try:
+            connection.autocommit = False
             yield connection
             if not connection.closed:
                 connection.commit()
@@ -93,6 +94,13 @@ class Database:
             raise
         self._idle.append(connection)
 
+    @contextmanager
+    def autocommit(self) -> Iterator[psycopg.Connection]:
+        """As `transaction`, but each statement counts at once. What it sets for its session stays set for the next user."""
+        with self.transaction() as connection:
+            connection.autocommit = True
+            yield connection
+
     def _kept(self) -> psycopg.Connection | None:
         while self._idle:
             connection = self._idle.pop()
@@ -101,7 +109,6 @@ class Database:
             except psycopg.Error:
                 connection.close()
                 continue
-            connection.autocommit = False
             return connection
         return None
 
@@ -140,10 +147,14 @@ class Database:
         """Another database of the same server, which stays open only as long as this one."""
         return Database({**self._parameters, "dbname": name})
 
-    def close(self) -> None:
-        atexit.unregister(self.close)
+    def release(self) -> None:
+        """Close the connections that are kept for later."""
         while self._idle:
             self._idle.pop().close()
+
+    def close(self) -> None:
+        atexit.unregister(self.close)
+        self.release()
         if self._server is not None:
             self._server.close()
             self._server = None

@@ -13,9 +13,6 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
-_STATEMENT_MS = 60_000
-_POOL_SECONDS = 600
-_POOL_OVERFLOW = 5
 _IN_PROCESS = "in-process.yaml"
 #: Capturing what a run prints takes four processes more each.
 _NOT_CAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
@@ -32,10 +29,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     import dagster as dg
 
     os.environ.update(settings.environment())
-    instance = dg.DagsterInstance.from_config(str(dagster_home(settings)), _IN_PROCESS)
-    # A run writes hundreds of events, and Dagster opens a connection for each statement unless told to keep one.
-    instance.optimize_for_webserver(statement_timeout=_STATEMENT_MS, pool_recycle=_POOL_SECONDS, max_overflow=_POOL_OVERFLOW)
-    return instance
+    return dg.DagsterInstance.from_config(str(dagster_home(settings)), _IN_PROCESS)
 
 
 def dagster_home(settings: Settings) -> Path:

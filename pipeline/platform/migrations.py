@@ -43,7 +43,7 @@ def migrate(database: Database, folder: Path = SQL_FOLDER) -> list[str]:
     Raises PipelineError when an applied file was changed, the database is newer than the files, or a file fails.
     """
     migrations = read_migrations(folder)
-    with database.connect(autocommit=True) as connection:
+    with database.autocommit() as connection:
         if _recorded(connection) and not _pending(connection, migrations):
             return []
         _lock(connection)

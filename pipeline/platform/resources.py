@@ -115,7 +115,7 @@ def _remove_left_behind(root: Path, database: Database) -> None:
     left = {folder: folder.name.partition(".")[0] for folder in root.iterdir()}
     if not any(left.values()):
         return
-    with database.connect(autocommit=True) as connection:
+    with database.autocommit() as connection:
         for folder, run_id in left.items():
             if run_id and not is_locked(connection, run_lock_name(run_id)):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -68,7 +68,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -102,19 +102,24 @@ def _code() -> bytes:
 
 def load_ruleset(path: Path) -> RuleSet:
     """The rule set of a YAML file; PipelineError names the file, the entry and what is wrong with it."""
-    content = path.read_bytes()
+    return _parse(path.name, path.read_bytes())
+
+
+@lru_cache(maxsize=16)
+def _parse(file: str, content: bytes) -> RuleSet:
+    """Kept: a run asks for the same ones several times, and each takes as long as judging some hundred products."""
     try:
         data = read_yaml(content)
     except yaml.YAMLError as error:
-        raise PipelineError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise PipelineError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
-        raise PipelineError(f"{path.name} must be a mapping with name, fixes and rules")
-    _known(f"{path.name}", data, {"name", "version", "inherit", "fixes", "rules"}, {"version", "inherit", "fixes"})
-    fixes = [step for index, entry in enumerate(data.get("fixes") or [], 1) for step in _fix(f"{path.name}, fix {index}", entry)]
-    rules = [rule for index, entry in enumerate(data["rules"] or [], 1) for rule in _rules(f"{path.name}, rule {index}", entry)]
+        raise PipelineError(f"{file} must be a mapping with name, fixes and rules")
+    _known(file, data, {"name", "version", "inherit", "fixes", "rules"}, {"version", "inherit", "fixes"})
+    fixes = [step for index, entry in enumerate(data.get("fixes") or [], 1) for step in _fix(f"{file}, fix {index}", entry)]
+    rules = [rule for index, entry in enumerate(data["rules"] or [], 1) for rule in _rules(f"{file}, rule {index}", entry)]
     codes = [rule.code for rule in rules]
     for code in sorted(code for code in set(codes) if codes.count(code) > 1):
-        raise PipelineError(f"{path.name} has the rule {code} more than once; codes are unique")
+        raise PipelineError(f"{file} has the rule {code} more than once; codes are unique")
     version = str(data.get("version") or hashlib.blake2b(content + _code(), digest_size=8).hexdigest())
     return RuleSet(str(data["name"]), version, tuple(fixes), tuple(rules), tuple(data.get("inherit") or ()))
 

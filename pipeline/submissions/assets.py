@@ -78,7 +78,7 @@ def feed_submissions(
             return
         records = _records(files)
         if cell.lane.transport == "file":
-            with workspace.database.connect(autocommit=True) as connection:
+            with workspace.database.autocommit() as connection:
                 new = file_mode.commit(connection, cell.lane, plan, records)
             states = ["done"] * len(files)
         else:
@@ -254,7 +254,7 @@ def _send(
     office = Office(workspace.database, workspace.vault, workspace.settings.storage())
     with office.service(cell) as service:
         digests = {file["path"]: hashlib.sha256(office.read(file["path"])).hexdigest() for file in files}
-        with workspace.database.connect(autocommit=True) as connection:
+        with workspace.database.autocommit() as connection:
             new = api_mode.commit(connection, cell.lane, plan, files, digests, service.lane)
         try:
             reached = office.work(cell, service, holder=f"run {context.run.run_id}")

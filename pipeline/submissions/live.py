@@ -70,7 +70,7 @@ class Office:
         name = f"the feeds of {service.lane}"
         with (
             advisory_lock(self.database.connect, name, wait_seconds=0, holder=holder, busy="are being worked on") as lock,
-            self.database.connect(autocommit=True) as connection,
+            self.database.autocommit() as connection,
         ):
             ledger = Ledger(connection, service.lane, store_id=cell.store.id, who=who)
             sends = cell.connection.status in ("active", "error")
@@ -115,7 +115,7 @@ def try_connection(office: Office, cell: Cell) -> list[str]:
         problems, status = [str(error)], "error"
     except ApiError as error:
         problems, status = [str(error)], "testing"
-    with office.database.connect() as connection:
+    with office.database.transaction() as connection:
         set_outcome(connection, cell.connection.id, " ".join(problems) or None, status)
         if not problems:
             make_due(connection, cell)

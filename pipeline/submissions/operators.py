@@ -59,7 +59,7 @@ def decide(office: Office, submission_id: int, action: Action, by: Person, *, fe
     """Do it as the only worker of the lane, and record who did it; what was done, as a sentence.
 
     Raises UsageError where that cannot be done with this submission now, and LockBusy while another process works the lane."""
-    with office.database.connect() as connection:
+    with office.database.transaction() as connection:
         found = get_submission(connection, submission_id)
         cell = find_cell(connection, found["store"], found["marketplace"])
     if cell is None:

@@ -136,7 +136,7 @@ def drop_places(server: Database, folder: Path) -> None:
     """Drop the databases of the places below a test's folder. Old files cost ten times as much to remove as new ones."""
     over = [data for data in _made if data.is_relative_to(folder)]
     if over:
-        with server.connect(autocommit=True) as connection:
+        with server.autocommit() as connection:
             for data in over:
                 connection.execute(f"DROP DATABASE {_made.pop(data).name} WITH (FORCE)".encode())
 

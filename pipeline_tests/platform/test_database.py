@@ -137,6 +137,35 @@ def test_transactions_after_one_another_share_a_session_and_nothing_else(databas
     assert connection.closed
 
 
+def test_statements_that_count_at_once_share_the_session_too(database: Database) -> None:
+    with database.transaction() as connection:
+        first = connection.info.backend_pid
+    with database.autocommit() as connection:
+        assert connection.info.backend_pid == first
+        connection.execute("CREATE TABLE kept (number integer)")
+        with database.transaction() as other:
+            assert other.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    with pytest.raises(ZeroDivisionError), database.autocommit() as connection:
+        connection.execute("INSERT INTO kept VALUES (1)")
+        raise ZeroDivisionError
+    assert connection.closed
+    with database.transaction() as connection:
+        assert connection.autocommit is False
+        assert connection.execute("SELECT number FROM kept").fetchone() == (1,)
+
+
+def test_what_asked_for_the_version_is_used_again(settings: Settings, connection: psycopg.Connection) -> None:
+    """Opening a database and asking it something takes one session."""
+    with Database.open(settings) as database, database.transaction() as ours:
+        found = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+        assert found == [(ours.info.backend_pid,)]
+        database.release()
+        assert not ours.closed
+    assert ours.closed
+
+
 def test_a_url_opens_the_same_database(database: Database) -> None:
     for scheme in ("postgres", "postgresql", "postgresql+psycopg2"):
         url = database.url.replace("postgresql", scheme, 1)

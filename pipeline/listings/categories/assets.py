@@ -92,7 +92,7 @@ def _let_choose(
             found = choosing.prepare(connection, cell.store, "", table, products).found
         return (choosing.with_choices(table, found, threshold, workspace.scratch("chosen_categories")) if found else proposed), {}
     alone = nullcontext() if options.dry_run else asking(context, workspace, f"categories of {cell.store.key}")
-    with alone, workspace.database.connect(autocommit=True) as connection:
+    with alone, workspace.database.autocommit() as connection:
         scope = frozenset(options.product_ids)
         chooser = choosing.prepare(connection, cell.store, model.endpoint.model, table, products, scope)
         expected = estimate_choices(chooser, model.asking_price)

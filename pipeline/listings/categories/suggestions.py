@@ -31,7 +31,7 @@ def ask_for(
     if cell.lane.transport != "api" or not (settings.accept_suggested_product_types or settings.default_category is None):
         return asked
     try:
-        with database.connect() as connection:
+        with database.transaction() as connection:
             decisions = read_decisions(connection, cell.store.id, cell.site.key)
             new = lookups.titles_to_ask(connection, cell.site.key, list(_undecided(cell, products, collections, decisions)))
         if new:

@@ -55,7 +55,7 @@ def localized_products(
             yield dg.Output(nothing, metadata={"translated": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
-        with workspace.database.connect(autocommit=True) as connection:
+        with workspace.database.autocommit() as connection:
             model = configured_model(workspace.settings.data_dir) if export_options.translate is not False else None
             before = stored_table(workspace.settings, NAME, LOCALIZED, cell.site.key, cell.store.key)
             catalog = (fixed_products, fixed_variants)

@@ -72,7 +72,7 @@ def optimized_products(
             yield dg.Output(stage(folder, NAME, empty_frame(OPTIMIZED), OPTIMIZED, {}), metadata={"optimized": "no"})
             return
         import_id = one_import({"fixed_products": fixed_products, "fixed_variants": fixed_variants})
-        with workspace.database.connect(autocommit=True) as connection:
+        with workspace.database.autocommit() as connection:
             model = configured_model(workspace.settings.data_dir)
             previous = stored_table(workspace.settings, NAME, OPTIMIZED, cell.site.key, cell.store.key)
             catalog = Catalog(fixed_products, fixed_variants, localized_products, listing_categories)

@@ -51,7 +51,7 @@ def account_listings(
             hold(context, workspace, cell)
             office = Office(workspace.database, workspace.vault, workspace.settings.storage())
             report = counted(reporter(context, "account_listings"), "listings looked up in the account")
-            with office.listings(cell) as service, workspace.database.connect(autocommit=True) as connection:
+            with office.listings(cell) as service, workspace.database.autocommit() as connection:
                 if config.again:
                     with connection.transaction():
                         adoption.forget(connection, cell)
@@ -95,7 +95,7 @@ def listing_drift(context: dg.AssetExecutionContext, workspace: Workspace, listi
             hold(context, workspace, cell)
             office = Office(workspace.database, workspace.vault, workspace.settings.storage())
             report = counted(reporter(context, "listing_drift"), "listings read back")
-            with office.listings(cell) as service, workspace.database.connect(autocommit=True) as connection:
+            with office.listings(cell) as service, workspace.database.autocommit() as connection:
                 require_reconciled(connection, cell.lane, cell.account.seller_id)
                 counts = drift.read_back(connection, cell, service, listings, report)
                 known = decisions.drifts(connection, cell.lane)
