@@ -91,7 +91,7 @@ def test_a_text_that_is_refused_in_two_runs_is_for_people(desk: Desk) -> None:
     for _ in range(2):
         (found,) = desk.translate([text], run_id="next")
         assert (found.state, found.engine) == ("untranslated", "model:gpt-6-luna")
-    assert "500" in found.refused[""]
+    assert "500" in found.unused[""]
     assert len(desk.model.requests) == 2
 
 

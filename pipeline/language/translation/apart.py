@@ -54,7 +54,7 @@ class Apart:
             if result.state == "untranslated":
                 said = piece.forms[TEXT] if piece is not self.rest else ""
                 problems = tuple(f"{said[:_MOST_SHOWN]!r}: {why}" if said else self._named(why) for why in result.problems)
-                return replace(result, problems=problems, refused={})  # of a part only
+                return replace(result, problems=problems, unused={})  # of a part only
         if self.rest is None:
             return found[0]
         texts = [result.forms[TEXT] for result in found[1:]]

@@ -175,13 +175,13 @@ class Plan:
             return joined
         locales = self.pair.source_locale, self.pair.target_locale
         problems = guards.check(one.apart.segment, joined.forms, *locales, self.pair.glossary, meaning=False)
-        refused = Result("untranslated", joined.engine, problems=tuple(problems), refused=joined.forms)
+        refused = Result("untranslated", joined.engine, problems=tuple(problems), unused=joined.forms)
         return refused if problems else joined
 
     def _for_people(self, result: Result | None) -> Result | None:
         if result is None or result.state != "translated" or not result.engine.startswith("model:"):
             return result
-        return Result("untranslated", result.engine, problems=(REVIEW + _command(self.pair),), refused=result.forms)
+        return Result("untranslated", result.engine, problems=(REVIEW + _command(self.pair),), unused=result.forms)
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def make_plan(connection: psycopg.Connection[Any], pair: Pair, segments: Sequenc
         if not found and pair.model is None:
             refused = _refused(item, known)
             found = {
-                use.index: Result("untranslated", "none", problems=(pair.nobody,), refused=refused.get(use.index, {}))
+                use.index: Result("untranslated", "none", problems=(pair.nobody,), unused=refused.get(use.index, {}))
                 for use in item.uses
             }
         for index, result in found.items():
@@ -359,7 +359,7 @@ def _answered(item: Item, recorded: Sequence[Recorded], again: bool) -> Iterator
             refused = _refused(item, recorded)
             for use in item.uses:
                 problems, answer = tuple(row.problems), refused.get(use.index, {})
-                yield use.index, Result("untranslated", row.engine, problems=problems, refused=answer)
+                yield use.index, Result("untranslated", row.engine, problems=problems, unused=answer)
             return
 
 

@@ -56,7 +56,7 @@ class Segment:
 @dataclass(frozen=True)
 class Result:
     """`state`: translated | copied (nothing to translate) | untranslated, and then `problems` say why, `forms` is empty and
-    `refused` has an answer that is not used, if there is one: people may mend it, or take it over.
+    `unused` has the answer of a model, if there is one: people may mend it, or take it over.
 
     `engine`: human | glossary | copy | model:<name> | rules (a model may not see it) | none.
     """
@@ -65,7 +65,7 @@ class Result:
     engine: str
     forms: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    unused: Mapping[str, str] = field(default_factory=dict)
 
 
 def loosely(text: str) -> str:

@@ -144,7 +144,7 @@ def left_to_translate(connection: psycopg.Connection[Any], settings: Settings, s
                         continue
                     why = _why(result, said.get(texts.product_id, _SILENT), name).replace(f": {command}", "")
                     one = found.setdefault(source, Left(name if name in _TEXTS else "word", source, "", why))
-                    one.target = one.target or (result.refused.get(TEXT, "") if result else "")
+                    one.target = one.target or (result.unused.get(TEXT, "") if result else "")
                     one.products.append(f"{texts.product_id} {texts.title}")
                     touched.add(texts.product_id)
     for one in found.values():
