@@ -41,7 +41,7 @@ def test_few_right_translations_are_refused() -> None:
         (text, other): found for source, target, text, other in ROWS["good"] if (found := problems(text, other, source, target))
     }
     assert len(ROWS["good"]) >= 240
-    assert len(alarms) <= len(ROWS["good"]) // 80, alarms
+    assert len(alarms) <= len(ROWS["good"]) // 100, alarms
 
 
 @pytest.mark.parametrize(
