@@ -20,7 +20,7 @@ from pipeline.quality.schema import FIXED_PRODUCTS, FIXED_VARIANTS
 from pipeline.stores.export_settings import ExportSettings
 
 #: Bump when this stage makes other rows from the same inputs.
-VERSION = "2"
+VERSION = "3"
 #: What listings are made from: the rows of the quality stage without what only other stages read.
 PRODUCT_COLUMNS = [
     name for name in FIXED_PRODUCTS.names if name not in {"handle", "seo_title", "seo_description", "source_hash", "line"}

@@ -70,11 +70,11 @@ def test_bullets_are_the_list_items_of_the_description():
 
 
 def test_bullets_fall_back_to_sentences():
-    plain = "Linen keeps you cool in summer. It dries fast! Ok. It lasts for many years, says everyone."
+    plain = "Linen keeps you cool in summer. It dries fast! Ok. It lasts for approx. 20 years, says everyone."
     assert bullets_of(f"<p>{plain}</p>", plain) == [
         "Linen keeps you cool in summer",
         "It dries fast!",
-        "It lasts for many years, says everyone",
+        "It lasts for approx. 20 years, says everyone",
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from pipeline.language.reading.sentences import spans
 from pipeline.marketplaces.amazon.options import keyword_bytes, limits, tables
 from pipeline.marketplaces.amazon.product_types.fill import filled
 from pipeline.marketplaces.amazon.product_types.types import NO_TYPES, ProductTypes
@@ -24,7 +25,6 @@ _ITEM = re.compile(r"<li\b[^>]*>(.*?)</li>", re.IGNORECASE | re.DOTALL)
 _ASIDE = re.compile(r"<(tr|h[1-6])\b[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 _LABEL = re.compile(r"^[^:]{1,30}: ")
 _TAG = re.compile(r"<[^>]*>")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _MARK = " \t•·‣▪*–—-"
 #: Columns that fill attributes (`product_types/fills.yaml`).
@@ -127,7 +127,8 @@ def bullets_of(description_html: str | None, description: str | None, title: str
 
     take(_plain(item) for item in _ITEM.findall(rich))
     if len(found) < fewest:
-        take(" ".join(part.split()).strip(_MARK).rstrip(".") for part in _SENTENCE.split((description or "")[:_LOOK]))
+        plain = (description or "")[:_LOOK]
+        take(" ".join(plain[start:end].split()).strip(_MARK).rstrip(".") for start, end in spans(plain, 0, len(plain)))
     return found
 
 
