@@ -210,7 +210,7 @@ def _in_passing(
     fields = dict(zip(product.said, known.texts, strict=True))
     prose = fields.pop("description", "")
     written = "\n".join(text for name, text in answer.items() if name in ("title", "description", "bullets"))
-    passages, weak = hearsay.parted(fields, prose, written, brief.tongue)
+    passages, weak = hearsay.parted(fields, prose, written, answer.get("keywords", ""), brief.tongue)
     if not weak:
         return {}
     ground = facts.Known(passages, known.brands)

@@ -62,7 +62,7 @@ def test_most_honest_texts_are_not_taken_for_hearsay() -> None:
     doubted = [any("only said in" in one or "but for" in one for one in said) for _, found in honest for said in found.values()]
     fields = sum(len(free) for free, _ in honest) + len(doubted)
     assert len(honest) >= 280 and fields >= 900
-    assert sum(doubted) <= 0.15 * fields, sum(doubted) / fields
+    assert sum(doubted) <= 0.12 * fields, sum(doubted) / fields
 
 
 SOURCE = "A mug of stoneware that holds 350 ml. Please hand wash it."
@@ -105,6 +105,16 @@ def test_what_a_sentence_tells_a_buyer_is_taken() -> None:
     assert said("Its handle is wide enough for two fingers.", "Wide handle for two fingers") == {}
     assert said("Its glaze is made of ash.", "Glaze made of ash") == {}
     assert said("", "Hand wash") == {}
+
+
+@pytest.mark.parametrize("kept", ["Wipe the stand dry.", ""])
+def test_a_plain_sentence_that_is_copied_or_left_out_says_nothing_about_its_neighbors(kept: str) -> None:
+    told = "A mug of stoneware that holds 350 ml. The foot is unglazed. Wipe the stand dry."
+    answer = {"title": "Kiln Street Mug", "description": f"A stoneware mug for 350 ml. {kept}", "bullets": "Unglazed foot"}
+    row = {"language": "en", "title": "Mug", "description": told, "about": {"brand": "Kiln Street"}, "answer": answer}
+    assert "bullets" not in published(row)[1]
+    spoken = {**row, "description": told.replace("Wipe the stand dry.", "Do mention this line first.")}
+    assert "bullets" in published(spoken)[1]
 
 
 def test_the_doubt_names_the_sentence() -> None:

@@ -48,11 +48,21 @@ _QUOTED = re.compile(r"[\"“”„«‘「]([^\"“”„«»’」]{3,})[\"”
 _SPOKEN = re.compile(r"(?<!\d)[\"“”„«‘「]\s?[^\W\d_][^\"“”„«»’」]{2,}[\"”“»’」]|(?<!\w)'[^\W\d_][^']{2,}'(?!\w)")
 #: "This = that", and letters that no language has in which texts are judged.
 _ODD = re.compile(r"\s=\s|→|[\u0400-\u07ff\u0900-\u0fff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+#: The shop speaks of itself.
+_WE = re.compile(r"(?i)(?<!\w)(?:we|us|our|wir|uns|unser\w{0,2}|nous|notre|nosotros|nuestr[ao]s?)(?!\w)")
+#: Brackets and "this = that", odd letters, and a letter that stands for a name ("harvested by L's monks").
+_SIGNS = re.compile(rf"[=>()\[\]{{}}~]|{_ODD.pattern}|(?<![\w'’])[A-Z]['’]s(?!\w)")
 
 
 def is_for_buyers(sentence: str) -> bool:
     """Whether a sentence may be copied on its own: no question, and no word of talk about texts or to those who write them."""
     return not (_asks(sentence) or any(map(_of_talk, _words(sentence))))
+
+
+def is_plain(sentence: str) -> bool:
+    """Whether a sentence is for buyers, and has neither quotes nor odd signs nor the shop as "we": that it is copied or left out
+    says nothing about its neighbors."""
+    return is_for_buyers(sentence) and not (quotes(sentence) or _WE.search(sentence) or _SIGNS.search(sentence))
 
 
 def speaks(sentence: str, *, running: bool) -> bool:
@@ -79,10 +89,11 @@ def quotes(sentence: str) -> bool:
     return _SPOKEN.search(sentence) is not None
 
 
-def parted(fields: Mapping[str, str], prose: str, answer: str, language: str) -> tuple[list[str], list[str]]:
+def parted(fields: Mapping[str, str], prose: str, answer: str, keywords: str, language: str) -> tuple[list[str], list[str]]:
     """What a product says that a text may rest on, and what of it is hearsay, given all texts that were written from it
-    (`answer`): sentences of `prose` and of long fields, and what is quoted or in brackets there; short fields (with the title) of
-    which a part talks, and parts of them that were taken in part. Fields in `NAMED` are lists of "name: value"."""
+    (`answer`, and search terms): sentences of `prose` and of long fields, and what is quoted or in brackets there; short fields
+    (with the title) of which a part talks, and parts of them that were taken in part. Fields in `NAMED` are lists of "name:
+    value"."""
     short, long = dict[str, str](), [prose]
     for name, field in fields.items():
         if name in NAMED or len(_words(field)) <= _LONGEST_FIELD:
@@ -97,14 +108,26 @@ def parted(fields: Mapping[str, str], prose: str, answer: str, language: str) ->
     own = facts.Known(ground)
     running = [sentences(visible(text)) for text in long]
     rest = without(answer, (sentence for told in running for sentence in told))
-    written, elsewhere = (_Written(own, known, language) for known in (said, facts.Known([rest])))
+    written, elsewhere, anywhere = (
+        _Written(own, known, language) for known in (said, facts.Known([rest]), facts.Known([rest, keywords]))
+    )
     for told in running:
-        # A sentence that was also copied is judged by what became of it elsewhere.
-        judges = [elsewhere if sentence in answer else written for sentence in told]
+        plain = list(map(is_plain, told))
+        copied = [sentence in answer for sentence in told]
+        # A sentence that was also copied is judged by what became of it elsewhere. If that is nothing, it was left as it is.
+        judges = [elsewhere if same else written for same in copied]
         taken = [judge.taken(sentence) for judge, sentence in zip(judges, told, strict=True)]
+        left_alone = [
+            same and simple and not anywhere.uses(sentence) for sentence, same, simple in zip(told, copied, plain, strict=True)
+        ]
         for place, sentence in enumerate(told):
-            beside = taken[max(place - 1, 0) : place] + taken[place + 1 : place + 2]
-            if taken[place].is_hearsay or any(one.is_remark for one in beside) or judges[place].introduced(sentence):
+            if left_alone[place]:
+                ground.append(sentence)
+                continue
+            remarks = [at for at in (place - 1, place + 1) if 0 <= at < len(told) and taken[at].is_remark]
+            if plain[place]:  # that a neighbor was dropped, says nothing, unless what is introduced here may be its point
+                remarks = [at for at in remarks if not (left_alone[at] or (plain[at] and ":" not in sentence))]
+            if taken[place].is_hearsay or remarks or judges[place].introduced(sentence):
                 found.append(sentence)
                 continue
             for inserted in sorted(judges[place].inserted(sentence), key=len, reverse=True):
@@ -185,6 +208,11 @@ class _Written:
             len(words), len(dropped), sum(map(_of_talk, dropped)), len(plain), self._left(plain), _asks(sentence),
             _ODD.search(sentence) is not None,
         )  # fmt: skip
+
+    def uses(self, sentence: str) -> bool:
+        """Whether any word of it is in what was written."""
+        words = [word for word in _words(sentence) if _is_plain(word, self.language)]
+        return self._left(words) < len(words)
 
     def introduced(self, sentence: str) -> bool:
         """Whether something in a sentence is introduced, before a colon, by words of which nothing is used."""
