@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from pipeline.language.reading.sentences import side_by_side
-from pipeline.language.reading.wording import fold, lists, supported
+from pipeline.language.reading.wording import bounded, fold, lists, supported
 
 #: Longer sentences are worded more freely.
 _MOST_WORDS = 16
@@ -22,15 +22,22 @@ _MARKS = r"[&+/;·•|\n]|(?<=\w)[.!?](?=\s)|,(?!\d)"
 
 def compare(source: str, target: str, source_language: str, target_language: str) -> Iterator[str]:
     """What is wrong, in sentences; nothing if the words of one of the languages are not known. The texts are without markup."""
-    if not (supported(source_language) and supported(target_language)):
+    languages = source_language, target_language
+    if not all(map(supported, languages)):
         return
     for before, after in side_by_side(source, target):
         if before.count(" ") >= _MOST_WORDS:
             continue
-        listed = _lists(source_language).finditer(fold(before).strip())
-        given = max((_count(match[str(match.lastgroup)], source_language) for match in listed), default=0)
-        if given and _count(fold(after), target_language) < given:
-            yield f"of {given + 1} items of the source, fewer are left"
+        given, found = (
+            _open(language).sub(" ", fold(text).strip()) for text, language in zip((before, after), languages, strict=True)
+        )
+        listed = list(_lists(source_language).finditer(given))
+        items = max((_count(match[str(match.lastgroup)], source_language) for match in listed), default=0)
+        count = _count(found, target_language)
+        if all(match["told"] is None for match in listed) and _named(target_language).search(found):
+            count += 1  # "Trimmer, battery not included": "Schere ohne Akku"
+        if items and count < items:
+            yield f"of {items + 1} items of the source, fewer are left"
 
 
 def _count(text: str, language: str) -> int:
@@ -42,6 +49,18 @@ def _count(text: str, language: str) -> int:
 def _parts(language: str) -> re.Pattern[str]:
     joints = lists("enumerations")[language]["joints"]
     return re.compile(rf"(?:,\s)?(?:(?<![^\W_])(?:{joints})(?![^\W_])|&)|{_MARKS}")
+
+
+@cache
+def _open(language: str) -> re.Pattern[str]:
+    """Words such as "and up", with which nothing is enumerated."""
+    return re.compile(bounded(lists("enumerations")[language]["open"]))
+
+
+@cache
+def _named(language: str) -> re.Pattern[str]:
+    """Words such as "without" between a product and what it comes with."""
+    return re.compile(rf"(?<=[^\W_] )(?:{lists('enumerations')[language]['before']}) (?=[^\W_])")
 
 
 @cache

@@ -10,11 +10,12 @@ from pipeline.language.reading.wording import bounded, fold, lists
 
 
 def excluded(text: str, other: str, language: str, other_language: str) -> bool:
-    """Whether a word of `text` excludes what `other` denies."""
+    """Whether a word of `text` excludes what `other` denies, or denies it as well."""
     said, denying = fold(text), fold(other)
     for mishap in lists("mishaps")["mishaps"]:
-        excludes, denies = _pattern("formed", mishap, language), _pattern("denied", mishap, other_language)
-        if excludes and denies and excludes.search(said) and denies.search(denying):
+        excludes = [_pattern(how, mishap, language) for how in ("formed", "denied")]
+        denies = _pattern("denied", mishap, other_language)
+        if denies and denies.search(denying) and any(one and one.search(said) for one in excludes):
             return True
     return False
 

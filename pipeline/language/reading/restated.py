@@ -12,7 +12,7 @@ from functools import cache
 
 from pipeline.language.reading import claims, mishaps
 from pipeline.language.reading.facts import Known
-from pipeline.language.reading.wording import bounded, fold, folded, lists, supported
+from pipeline.language.reading.wording import bounded, folded, lists, supported
 
 _KINDS = ("country", "material", "color", "certification", "claim")
 
@@ -32,18 +32,21 @@ def compare(source: str, target: str, source_language: str, target_language: str
 def _missing(text: str, other: str, language: str, other_language: str) -> Iterator[claims.Statement]:
     """What a text states and the other does not."""
     known = Known([other])
-    for said in claims.stated(folded(text), language, _KINDS):
-        if not _judged(said, language) or _knows(known, said, language):
+    plain = folded(text)
+    others = [match.span() for match in _homonym(language).finditer(plain.text)]
+    for said in claims.stated(plain, language, _KINDS):
+        if any(start <= said.start and said.end <= end for start, end in others):
+            continue
+        if not _judged(said) or _knows(known, said, language):
             continue
         if not mishaps.excluded(said.shown, other, language, other_language):
             yield said
 
 
-def _judged(said: claims.Statement, language: str) -> bool:
+def _judged(said: claims.Statement) -> bool:
     """Offers are judged by `appeals.py`."""
-    if said.concept == claims.NEVER or said.concept.startswith(claims.OTHER) or said.concept in lists("restated")["unjudged"]:
-        return False
-    return _homonym(language).fullmatch(fold(said.shown)) is None
+    other = said.concept == claims.NEVER or said.concept.startswith(claims.OTHER)
+    return not other and said.concept not in lists("restated")["unjudged"]
 
 
 def _knows(known: Known, said: claims.Statement, language: str) -> bool:

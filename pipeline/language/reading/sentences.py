@@ -82,12 +82,16 @@ def _goes_on(text: str, start: int, stop: re.Match[str], end: int) -> bool:
     if last is None:
         return bool(_ORDINAL.search(said) or (_DAY.search(said) and (small or _month().match(following))))
     word = last["word"]
+    kind = _shortened().get(fold(word), "")
+    if last["number"] and kind == "unit":
+        return True
     if _HALF_OF_DAY.search(said) or (last["number"] and len(word) <= _LONGEST_UNIT):
         return small  # 12 in. wide
     if len(word) == 1:
         return word.islower() or _INITIAL.search(said) is not None
-    kind = _shortened().get(fold(word), "")
-    return kind == "followed" or (kind == "numbered" and (small or following[:1].isdigit())) or (kind == "last" and small)
+    return (
+        kind == "followed" or (kind == "numbered" and (small or following[:1].isdigit())) or (kind in ("last", "unit") and small)
+    )
 
 
 @cache

@@ -9,7 +9,8 @@ from functools import cache
 from pipeline.language.languages import language_name
 from pipeline.language.reading.wording import fold, lists, words
 
-_WORD = re.compile(r"[^\W\d_]+")
+#: Not the ending of "6er".
+_WORD = re.compile(r"(?<![^\W_])[^\W\d_]+")
 #: A text with fewer words may be a name, or a title in another language.
 _FEWEST, _FEWEST_COMMON = 4, 2
 #: The source's own words are in names ("Lord of the Rings") more often than in texts that were not translated.
