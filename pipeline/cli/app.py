@@ -134,7 +134,8 @@ def _expected(error: Exception) -> tuple[str, int] | None:
         command = context.command_path if context is not None else "pipeline"
         return (f"{text.rstrip('.')}; see: {command} --help" if text else ""), 2
     if isinstance(error, _database_errors()):
-        return f"the database did not answer: {' '.join(str(error).split())[:300]}; try again when it is up", 1
+        said = str(getattr(error, "orig", None) or error)  # without the statement
+        return f"the database did not answer: {' '.join(said.split())[:300]}; try again when it is up", 1
     return None
 
 
