@@ -133,7 +133,17 @@ def _expected(error: Exception) -> tuple[str, int] | None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "pipeline"
         return (f"{text.rstrip('.')}; see: {command} --help" if text else ""), 2
-    psycopg = sys.modules.get("psycopg")
-    if psycopg is not None and isinstance(error, psycopg.OperationalError):
-        return f"the database did not answer: {' '.join(str(error).split())[:300]}; try again when it is up", 1
+    if isinstance(error, _database_errors()):
+        said = str(getattr(error, "orig", None) or error)  # without the statement
+        return f"the database did not answer: {' '.join(said.split())[:300]}; try again when it is up", 1
     return None
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Of what is imported: ours, and Dagster's, which has tried again by then."""
+    names = {
+        "psycopg": "OperationalError",
+        "sqlalchemy.exc": "OperationalError",
+        "dagster_postgres.utils": "DagsterPostgresException",
+    }
+    return tuple(getattr(sys.modules[module], name) for module, name in names.items() if module in sys.modules)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,6 @@ from pipeline.language.languages import CATEGORIES
 from pipeline.language.translation import icu
 from pipeline.language.translation.masks import has_letters, spans
 from pipeline.language.translation.segments import TEXT, Result, Segment
-
-#: A live store's themes are one file, in which keys begin with the number of their theme.
-_THEME = re.compile(r"\d+/")
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,7 @@ def make_group(
 ) -> LabelGroup:
     """A group of one label's texts."""
     html, context = any(is_html(key, text) for text in texts.values()), f"{resource}:{key}"
-    theme = _THEME.match(key)
-    origin = f"{resource}:{theme[0] if theme else ''}"
+    origin = f"{resource}:"
     only = texts.get(None)
     if only is not None and icu.is_message(only):
         try:

@@ -4,7 +4,7 @@ Two processes: the front, which people see, signal and kill, and the guard, in a
 A pipe from one to the other closes when the front ends, however it ends; then the guard ends the command in order, and after it
 whatever is left. Processes of one data directory are known by the variable MARK in their environment, never by name or number.
 Both hold the lock LOCK (a file descriptor) to their end, so that nobody begins anew before everything is gone. Only the standard
-library is loaded while it waits.
+library is loaded while it waits. An embedded database that is killed meanwhile is started again.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ def _guard(lock: int, ended: int, data_dir: Path, command: Sequence[str]) -> int
     process = subprocess.Popen(command)  # noqa: S603 - our own program, no shell; it gets neither the lock nor the pipe
     while process.poll() is None and not stopped:
         stopped = bool(select.select([ended], [], [], _LOOK_SECONDS)[0])
+        if not stopped and _database_died(data_dir):
+            _start_database(data_dir)
     os.pwrite(lock, ENDING, 0)
     process.terminate()  # not SIGINT: that would be a traceback while it still loads
     try:
@@ -89,6 +91,28 @@ def _guard(lock: int, ended: int, data_dir: Path, command: Sequence[str]) -> int
 
         stop_unused(data_dir)  # who was killed could not
     return code
+
+
+def _database_died(data_dir: Path) -> bool:
+    """Whether the embedded database has left its number and is gone."""
+    try:
+        os.kill(int((data_dir / "postgres" / "postmaster.pid").read_text().partition("\n")[0]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):  # there is none, it is just starting, or it is another user's
+        pass
+    return False
+
+
+def _start_database(data_dir: Path) -> None:
+    """Start it again: whoever uses it only asks again and again."""
+    from pipeline.model.errors import PipelineError
+    from pipeline.platform.embedded import EmbeddedServer
+
+    try:
+        EmbeddedServer(data_dir).close()  # stays, as the command's processes use it
+    except PipelineError as error:
+        print(error, file=sys.stderr, flush=True)
 
 
 def _on_stop(act: Callable[[], None]) -> None:

@@ -10,8 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+import sqlalchemy.exc
 import typer
+from dagster_postgres.utils import DagsterPostgresException
 from typer.main import get_command
 
 from pipeline.cli import app as module
@@ -107,10 +110,18 @@ def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert capsys.readouterr().err == ""
 
 
-def test_a_lost_database_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    import psycopg
-
-    fail(monkeypatch, psycopg.OperationalError("the connection\nis lost"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.OperationalError("the connection\nis lost"),
+        sqlalchemy.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError("the connection\nis lost")),
+        DagsterPostgresException("the connection\nis lost"),
+    ],
+)
+def test_a_lost_database_is_one_sentence(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(monkeypatch, error)
     assert module.run(["store", "list"]) == 1
     assert capsys.readouterr().err == "error: the database did not answer: the connection is lost; try again when it is up\n"
 

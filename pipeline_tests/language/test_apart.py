@@ -147,10 +147,19 @@ def test_a_model_adds_no_sentence(added: str, fine: bool) -> None:
     assert (guards.check(alone, {TEXT: target}, "en", "de", Glossary()) == []) == fine
 
 
-def test_a_text_of_two_files_shares_no_request_with_either(desk: Desk) -> None:
-    texts = [("Add to cart", "theme"), ("Add to cart", "app"), ("Your bowl", "theme"), ("All bowls are Denby", "app")]
-    desk.translate([Segment({TEXT: text}, context=f"{origin}:{text}", origin=origin) for text, origin in texts])
+@pytest.mark.parametrize("instead", ["", "Die Klinge ist glatt. "])
+def test_a_model_leaves_no_sentence_out_and_says_none_twice(instead: str) -> None:
+    source = "The blade is smooth. The handle is of walnut. It lies well in the hand."
+    target = f"Die Klinge ist glatt. {instead}Er liegt gut in der Hand."
+    assert guards.check(Segment({TEXT: source}, product="p"), {TEXT: target}, "en", "de", Glossary())
+
+
+def test_files_share_no_request_and_no_answer(desk: Desk) -> None:
+    texts = [("Add to cart", "theme:"), ("Your bowl", "theme:"), ("Add to cart", "app:"), ("All bowls are Denby", "app:")]
+    segments = [Segment({TEXT: text}, context=f"{origin}{text}", origin=origin) for text, origin in texts]
+    desk.translate(segments[1:])
+    desk.translate(segments)  # nor one that is there
     asked = sorted(
         [item["text"] for item in json.loads(request["messages"][-1]["content"])["items"]] for request in desk.model.requests
     )
-    assert asked == [["Add to cart"], ["All bowls are Denby"], ["Your bowl"]]
+    assert asked == [["Add to cart"], ["Add to cart", "All bowls are Denby"], ["Your bowl"]]

@@ -208,7 +208,7 @@ def test_bullets_lose_no_number_and_no_negation_of_those_that_are_there() -> Non
 
 SCARF = Product(
     "1", "Wool Scarf by Potterly", "A warm scarf of wool. The blue one has fringes.",
-    {"brand": "Potterly", "options": "Color: Blue, Color: Forest Green, Color: Green, Fit: Slim"},
+    {"brand": "Potterly", "options": "Color: Blue, Color: Forest Green, Color: Green, Fit: Slim, Size: S, Size: M"},
 )  # fmt: skip
 
 
@@ -219,6 +219,7 @@ SCARF = Product(
         ("title", "Potterly Wool Scarf, Blue", "only some variants are 'Blue' (Color)"),
         ("title", "Potterly Wool Scarf, Blue, Green, Forest Green", None),
         ("title", "Potterly Wool Scarf, Slim", None),
+        ("title", "Potterly Wool Scarf, Size S", "only some variants are 'S' (Size)"),
         ("description", "A warm scarf of wool by Potterly. The blue one has fringes.", None),
         ("description", "A warm scarf of wool in green. The blue one has fringes.", "only some variants are 'Green' (Color)"),
         ("bullets", "Warm scarf of wool in forest green", "only some variants are 'Forest Green' (Color)"),

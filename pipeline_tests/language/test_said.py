@@ -53,6 +53,13 @@ def test_few_right_translations_are_refused() -> None:
         ("Height 12 cm, width 8 cm", "Höhe 8 cm, Breite 12 cm", "12 is the height in the source, here the width"),
         ("Charger, cable and case included", "Ladegerät und Kabel enthalten", "of 3 items of the source, fewer are left"),
         ("Wireless mouse", "Kabelgebundene Maus", "'wireless' became 'kabelgebundene'"),
+        ("Paper from FSC-certified forests", "Papier aus PEFC-zertifizierten Wäldern", "'FSC' became 'PEFC'"),
+        ("Cable with a USB-C plug", "Kabel mit USB-A-Stecker", "'USB-C' became 'USB-A'"),
+        ("Needs two AA batteries", "Braucht zwei AAA-Batterien", "'AA' became 'AAA'"),
+        ("With an EU plug", "Mit UK-Stecker", "'EU' became 'UK'"),
+        ("Light blue, striped", "Dunkelblau, gestreift", "'light' became 'dunkelblau'"),
+        ("Medium", "Groß", "'medium' became 'gross'"),
+        ("Dries in seconds", "Trocknet in Minuten", "'seconds' became 'minuten'"),
         ("Souvenir shirt", "Souvenirhemd, Geld-zurück-Garantie", "'geld-zuruck' advertises, and the source does not"),
     ],
 )
@@ -72,6 +79,12 @@ def test_a_problem_says_what_is_wrong(source: str, target: str, said: str) -> No
         ("Contains almond milk and buckwheat", "Enthält Mandelmilch und Buchweizen", "en", "de"),
         ("Contient du blé noir", "Enthält Buchweizen", "fr", "de"),
         ("Contains soy", "大豆を含む", "en", "ja"),
+        ("Sunscreen SPF 50, made in the USA", "Sonnencreme LSF 50, in den USA hergestellt", "en", "de"),
+        ("Fits US and EU sizes, XL", "Passt für US- und EU-Größen, XL", "en", "de"),
+        ("NEW: works with any Wi-Fi and TV", "NEU: für jedes WLAN und jeden Fernseher", "en", "de"),
+        ("Dark oak or light oak", "Eiche dunkel oder hell", "en", "de"),
+        ("Sizes from Medium to Large", "Tailles de M à L", "en", "fr"),
+        ("Light and airy, in dark green", "Luftig leicht, in Dunkelgrün", "en", "de"),
     ],
 )
 def test_what_is_worded_otherwise_passes(source: str, target: str, source_locale: str, target_locale: str) -> None:

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from pipeline.cli.up import hold
@@ -137,3 +139,31 @@ def test_the_database_stays_for_others_who_use_it(folder: Path) -> None:
         psutil.Process(postmaster).wait(timeout=30)
     assert dead(postmaster)
     os.close(lock)
+
+
+def test_a_database_that_is_killed_is_started_again(folder: Path) -> None:
+    server = EmbeddedServer(folder)
+    killed = int((server.pgdata / "postmaster.pid").read_text().splitlines()[0])
+    lock = hold(folder, "http://127.0.0.1:3000")
+    with keep(folder, lock, *SLEEPER) as front:
+        os.close(lock)
+        assert front.stdout is not None and front.stdout.readline() == "there\n"
+        os.kill(killed, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while (found := answering(server)) in (None, killed) and time.monotonic() < deadline:
+            pass
+        assert found not in (None, killed)
+        front.send_signal(signal.SIGINT)
+        assert front.wait() == 0
+    server.close()
+    wait_for_end(folder)
+
+
+def answering(server: EmbeddedServer) -> int | None:
+    """The number of the server that answers."""
+    try:
+        with psycopg.connect(**server.conninfo(), connect_timeout=1) as connection:
+            row = connection.execute("SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)::int").fetchone()
+    except psycopg.OperationalError:
+        return None
+    return None if row is None else int(row[0])

@@ -39,10 +39,14 @@ def compare(source: str, target: str, source_locale: str, target_locale: str) ->
 
 
 def one_by_one(source: str, target: str) -> Iterator[str]:
-    """That a translation has a sentence more than its source, which people do now and then, and a model that adds one does."""
-    given, told = (len(sentences(text)) + text.count("|") for text in (source, target))  # "|" adds a cell
-    if told > max(1, given):
-        yield f"it has {told} sentences, the source {given}"
+    """That a translation has as many sentences as its source, none of them twice: people part and join them now and then, a model
+    that adds or drops one does too."""
+    given, told = ([fold(one) for one in sentences(text)] for text in (source, target))
+    counts = [len(found) + text.count("|") for found, text in ((given, source), (told, target))]  # "|" adds a cell
+    if max(counts) > 1 and counts[0] != counts[1]:
+        yield f"it has {counts[1]} sentences, the source {counts[0]}"
+    elif len(set(told)) < len(told) and len(set(given)) == len(given):
+        yield f"it says {next(one for one in told if told.count(one) > 1)[:60]!r} twice"
 
 
 def _share(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:

@@ -7,18 +7,19 @@ from collections.abc import Iterator
 
 from pipeline.language.reading.wording import fold
 
-_SHORTEST = 2
+#: A single letter is a value where it is written as one: "Size S", not "S's".
+_LETTER = r"(?<![\w'’]){}(?![\w'’])"
+_WORDS = frozenset("AEIOUY")
 
 
 def one_of_several(text: str, options: str, source: str) -> Iterator[str]:
     """In sentences, what a text names of an option that has other values too. `options`: "Color: Blue, Color: Green, Size: L";
     what the `source` names itself may be named."""
-    said, given = fold(text), fold(source)
     for name, values in _by_name(options).items():
-        named = list(_named(values, said))
+        named = list(_named(values, text))
         if len(values) > len(named):
             yield from (
-                f"only some variants are {value!r} ({name})" for value in named if not any(_named({fold(value): value}, given))
+                f"only some variants are {value!r} ({name})" for value in named if not any(_named({fold(value): value}, source))
             )
 
 
@@ -32,10 +33,16 @@ def _by_name(options: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _named(values: dict[str, str], folded: str) -> Iterator[str]:
+def _named(values: dict[str, str], text: str) -> Iterator[str]:
     """Longer ones first: "forest green" names no "green"."""
+    folded = fold(text)
     for value in sorted(values, key=len, reverse=True):
-        if len(value) < _SHORTEST or not any(map(str.isalpha, value)):
+        if not any(map(str.isalpha, value)):
+            continue
+        if len(value) == 1:
+            letter = values[value].upper()
+            if letter not in _WORDS and re.search(_LETTER.format(letter), text):
+                yield values[value]
             continue
         rest = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " ", folded)
         if rest != folded:

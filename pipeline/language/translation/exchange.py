@@ -14,7 +14,7 @@ from pipeline.language.languages import base, counted_as
 from pipeline.language.translation import guards
 from pipeline.language.translation.glossary import Glossary, read_glossary
 from pipeline.language.translation.masks import spans
-from pipeline.language.translation.memory import Translation, remember, remembers, text_hash
+from pipeline.language.translation.memory import Translation, counted_languages, remember, remembers, text_hash
 from pipeline.language.translation.segments import TEXT, Segment, loosely, tidy
 from pipeline.language.translation.tmx import Bad, Unit, write_tmx
 from pipeline.model.errors import BadInputError
@@ -149,11 +149,13 @@ def _alone(source: str) -> Segment:
 def export_tmx(
     connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str
 ) -> tuple[bytes, int, int]:
-    """The file, how many translations it has, and how many are left out because they have plural forms."""
+    """All that is used for a language: the file, how many translations it has, and how many are left out because they have plural
+    forms."""
+    languages = counted_languages(connection, store_id, source_locale, target_locale)
     rows = connection.execute(
-        "SELECT source, target FROM translation_memory WHERE store_id = %s AND source_locale = %s AND target_locale = %s"
-        " ORDER BY source_hash, context",
-        (store_id, source_locale, target_locale),
+        "SELECT source, target FROM translation_memory WHERE store_id = %s AND source_locale = %s AND target_locale = ANY(%s)"
+        " ORDER BY array_position(%s, target_locale), source_hash, context",
+        (store_id, source_locale, languages, languages),
     ).fetchall()
     pairs = dict.fromkeys(
         (source[TEXT], target[TEXT]) for source, target in rows if list(source) == [TEXT] and list(target) == [TEXT]

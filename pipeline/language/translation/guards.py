@@ -15,6 +15,7 @@ from html import unescape
 
 from pipeline.language.languages import base, density, lengths, scripts
 from pipeline.language.reading import (
+    abbreviations,
     appeals,
     coverage,
     dimensions,
@@ -100,7 +101,7 @@ def _compare(source: str, target: str, segment: Segment, source_locale: str, tar
 
 def _meaning(source: str, target: str, segment: Segment, source_locale: str, target_locale: str) -> Iterable[str]:
     given, said = _bare(source), _bare(target)
-    for of_words in (polarity, opposites, substances, enumerations, restated, tongues):
+    for of_words in (polarity, opposites, substances, enumerations, restated, abbreviations, tongues):
         yield from of_words.compare(given, said, base(source_locale), base(target_locale))
     for whole in (coverage, dimensions):
         yield from whole.compare(given, said, source_locale, target_locale)

@@ -92,7 +92,7 @@ def recall(
     used: Collection[str] = (),
 ) -> dict[str, list[Remembered]]:
     """What is remembered of these texts, by their hash, the newest first. `used`: all languages that the store uses."""
-    spoken = _spoken(connection, store_id, source_locale, target_locale, used)
+    spoken = counted_languages(connection, store_id, source_locale, target_locale, used)
     rows = connection.execute(
         "SELECT source_hash, context, target FROM translation_memory WHERE store_id = %s AND source_locale = %s"
         " AND target_locale = ANY(%s) AND source_hash = ANY(%s)"
@@ -120,7 +120,7 @@ def remembered_at(
     return found
 
 
-def _spoken(
+def counted_languages(
     connection: psycopg.Connection[Any], store_id: UUID, source_locale: str, target_locale: str, used: Collection[str] = ()
 ) -> list[str]:
     """A language as it is asked for, and without its country: what people translated into German is good for de-DE. For German
@@ -140,6 +140,6 @@ def memory_version(connection: psycopg.Connection[Any], store_id: UUID, source_l
     row = connection.execute(
         "SELECT count(*), max(updated_at) FROM translation_memory WHERE store_id = %s AND source_locale = %s"
         " AND target_locale = ANY(%s)",
-        (store_id, source_locale, _spoken(connection, store_id, source_locale, target_locale)),
+        (store_id, source_locale, counted_languages(connection, store_id, source_locale, target_locale)),
     ).fetchone()
     return "" if row is None else f"{row[0]} {row[1]}"

@@ -93,8 +93,7 @@ class Item:
 
     @property
     def origin(self) -> str:
-        """Where it is from; a text of several origins shares its request with such texts only."""
-        return "\x1f".join(sorted({use.segment.origin for use in self.uses}))
+        return self.uses[0].segment.origin
 
     @property
     def characters(self) -> int:
@@ -270,7 +269,7 @@ def estimate(plans: Iterable[Plan], price: Price | None) -> Estimate:
 
 
 class _Questions:
-    """Distinct texts, in order of first appearance. The same text with other placeholders is the same question."""
+    """Distinct texts of each origin, in order of first appearance. The same text with other placeholders is the same question."""
 
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
@@ -296,7 +295,8 @@ class _Questions:
         pair, wanted = self._pair, segment.wanted(self._pair.target_locale)
         kept = pair.glossary.kept(pair.target_locale, segment.kept) if segment.kept else self._kept
         masked = mask({form: unsmuggled(text) for form, text in segment.forms.items()}, kept)
-        source_hash = text_hash(masked.forms, wanted, segment.html)
+        # What was answered beside other texts is no answer for a text from elsewhere.
+        source_hash = text_hash(masked.forms, wanted, segment.html, *([segment.origin] if segment.origin else []))
         terms = pair.glossary.occurring(" ".join(segment.forms.values()), pair.target_locale)
         parts = [source_hash, pair.task, pair.source_locale, pair.target_locale, pair.model, prompts.VERSION, guards.VERSION]
         key = hashlib.sha256(json.dumps([*parts, segment.max_length, sorted(terms.items())]).encode()).hexdigest()
