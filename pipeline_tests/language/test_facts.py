@@ -266,6 +266,20 @@ def test_a_reminder_denies_nothing(source: str, good: str, language: str) -> Non
     assert not lost(source, good, language) and not invented(good, Known([source]), language)
 
 
+@pytest.mark.parametrize(
+    ("source", "good", "bad", "language"),
+    [
+        ("Flat seams that don't chafe.", "The seams are flat.", "The seams chafe.", "en"),
+        ("Costuras planas que no rozan.", "Sus costuras son planas.", "Las costuras rozan.", "es"),
+        ("Pilas que no se incluyen.", "Funciona con pilas que no se incluyen.", "Pilas incluidas.", "es"),
+        ("A bag. Batteries that aren't included.", "A bag.", "Batteries included.", "en"),
+    ],
+)
+def test_what_is_said_not_to_do_something_is_not_denied_itself(source: str, good: str, bad: str, language: str) -> None:
+    assert "affirmed" not in " ".join(invented(good, Known([source]), language))
+    assert invented(bad, Known([source]), language)
+
+
 def test_counts_and_units_without_a_space_are_no_model_numbers() -> None:
     assert not invented("Washi tape x48, 12 m each", Known(["48 rolls of 12m washi tape"]), "en")
     assert not lost("12m tape, 80g", "A tape of 12 m and 80 g", "en") and lost("Drill WH-12m", "Drill", "en")

@@ -27,6 +27,8 @@ _CLAUSE = re.compile(
 )
 #: And where it begins, if what is denied stands before: "washable and not for dryers".
 _BEGIN = re.compile(rf"{_CLAUSE.pattern}|(?<!\w)(?:and|so|or|und|oder|also|et|ou|donc|y|o|asi)(?!\w)")
+#: "Seams that do not chafe" are seams.
+_RELATIVE = re.compile(r"(?<!\w)(?:that|which|qui|que)(?=\W*$)")
 _MOST_WORDS = 8
 #: What these are of is the next word alone.
 _SHORT = (
@@ -122,7 +124,8 @@ def denied(text: str, languages: Iterable[str], *, whole: bool = False) -> list[
             if language == "de" or (whole and not (short and telling(text[match.end() : end], language))):
                 before = text[max(0, start - 60) : start]
                 given = not determiner and text[end : end + 1] != ":" and _given(language).fullmatch(text, match.end(), end)
-                start -= len(before) - (_begin(before, language) if whole and given else _last(_BEGIN, before))
+                begin = _begin(before, language) if whole and given else _last(_BEGIN, before)
+                start -= len(before) - (begin if given else max(begin, _last(_RELATIVE, before)))
             found.append((start, following[-1] if following else match.end()))
     return found
 
