@@ -25,6 +25,7 @@ from pipeline.language.reading.sentences import clauses, sentences, side_by_side
         "12 in. wide, 5 oz. cup. / 5 l. / Hose of 6 m. / 420 l/h. / Fits",
         "Open from 9 a.m. to 5 p.m. / Closed on Sunday. / Care with steam. / oven safe",
         "Cups, plates etc. and more. / Cups, plates etc. / Made in Spain",
+        "Mit 24 Std. Laufzeit, 6 Stk. Gläser, Gr. 50. / Brennt 45 Std. / Nicht allein lassen. / Dauer: 3 Std.",
         "By J. Smith. / It doesn't. / Version 2.5 is at shop.example now",
     ],
 )

@@ -8,7 +8,7 @@ a single letter ("z. B."), a day or an ordinal ("3. Mai"), or the number of an i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 
 from pipeline.language.reading.wording import bounded, fold, instructs, lists, visible, words
@@ -84,7 +84,8 @@ def _goes_on(text: str, start: int, stop: re.Match[str], end: int) -> bool:
     word = last["word"]
     kind = _shortened().get(fold(word), "")
     if last["number"] and kind == "unit":
-        return True
+        first = re.match(r"[^\W\d_]+", following)
+        return first is None or fold(first[0]) not in _small_words()  # 24 Std. Laufzeit
     if _HALF_OF_DAY.search(said) or (last["number"] and len(word) <= _LONGEST_UNIT):
         return small  # 12 in. wide
     if len(word) == 1:
@@ -98,6 +99,12 @@ def _goes_on(text: str, start: int, stop: re.Match[str], end: int) -> bool:
 def _month() -> re.Pattern[str]:
     """After the day, as German writes it, also in digits."""
     return re.compile(rf"(?i){bounded('|'.join(map(str, lists('dates')['months']['de'])))}|\d{{1,2}}\.(?!\d)")
+
+
+@cache
+def _small_words() -> Collection[str]:
+    """With which a sentence may begin, and what is counted does not."""
+    return frozenset(fold(word) for word in words(lists("tongues")["common"]["de"]))
 
 
 @cache
