@@ -14,10 +14,10 @@ from decimal import Decimal
 from functools import cached_property
 
 from pipeline.language.reading import claims, positions
-from pipeline.language.reading.grounding import affirmed
+from pipeline.language.reading.grounding import affirmed, only_denied
 from pipeline.language.reading.measures import Measure, inside, measures, placed_measures, shared
 from pipeline.language.reading.names import is_count, models, names
-from pipeline.language.reading.negations import denials, denied, implied, negated
+from pipeline.language.reading.negations import Spans, denials, denied, implied, negated
 from pipeline.language.reading.sentences import plain_sentences
 from pipeline.language.reading.wording import (
     LANGUAGES,
@@ -95,12 +95,16 @@ class Known:
     @cached_property
     def denials(self) -> frozenset[str]:
         """The stems of all that it denies, in whatever words of its clause."""
-        stems = {key for language in LANGUAGES for one in denials(self.text, (language,)) for key in one.clause}
-        return frozenset(stems | self.negated)
+        found = (one.clause for language in LANGUAGES for one in denials(self.text, (language,)))
+        return self.negated.union(*found)
 
     @cached_property
-    def denied(self) -> list[tuple[int, int]]:
+    def denied(self) -> Spans:
         return denied(self.folded, LANGUAGES)
+
+    @cached_property
+    def only_denied(self) -> frozenset[str]:
+        return only_denied(self.texts)
 
     @cached_property
     def certified(self) -> bool:
@@ -113,7 +117,7 @@ class Known:
         if (kind, concept) == ("certification", "certified") and self.certified:
             return True
         found = claims.lenient(kind, concept).finditer(self.folded)
-        return any(not (affirmed and _inside(match.start(), self.denied)) for match in found)
+        return any(not (affirmed and self.denied.go_on_at(match.start())) for match in found)
 
     def states(self, said: claims.Statement, *, affirmed: bool = False) -> bool:
         """Whether what another text says is in the source."""
@@ -170,7 +174,7 @@ def invented(text: str, known: Known, language: str, *, any_case: bool = False) 
         place = next(claims.stated(folded(shown), language, ("country",)), None)  # judged as such: Italy, of Italian leather
         if place is None and not known.has(shown) and fold(shown) not in known.folded:
             found[f"{shown!r} is a new name"] = None
-    for word in affirmed(text, known.texts, language):
+    for word in affirmed(text, known.only_denied, language):
         found[f"{word!r} is affirmed, which the product denies"] = None
     return list(found)
 
@@ -188,13 +192,13 @@ def _new_statements(text: str, known: Known, language: str) -> Iterator[str]:
     judged: list[tuple[int, int]] = []
     for each in claims.stated(plain, language):
         judged.append((each.start, each.end))
-        affirms = each.kind in ("claim", "material") and not _inside(each.start, denials)
+        affirms = each.kind in ("claim", "material") and not denials.go_on_at(each.start)
         if each.concept == claims.NEVER:
             yield f"{each.shown!r} advertises an offer"
         elif not known.states(each, affirmed=affirms):
             yield f"{each.shown!r} is a {each.kind} that the product does not have"
     for each in claims.formed(plain, language):
-        if any(start < each.end and each.start < end for start, end in judged) or _inside(each.start, denials):
+        if any(start < each.end and each.start < end for start, end in judged) or denials.go_on_at(each.start):
             continue
         whole = re.sub(r"[\W_]+", "", fold(each.shown))
         if whole not in known.bare and (not known.has(each.concept) or stem(each.concept) in known.negated):
@@ -206,17 +210,12 @@ def _new_in_positions(text: str, known: Known, language: str) -> Iterator[str]:
     plain = folded(text)
     denials = denied(plain.text, both(language))
     for each in positions.named(plain, language):
-        if _inside(each.start, denials):
+        if denials.go_on_at(each.start):
             continue
         if each.kind == "use" and stem(each.word) in known.negated and not claims.listed(each.word, language):
             yield f"{each.shown!r} is a use that the product does not have"
         elif each.names and not claims.listed(each.word, language) and not known.has_form(each.word):
             yield f"{each.shown!r} is a new {each.kind}"
-
-
-def _inside(place: int, spans: Sequence[tuple[int, int]]) -> bool:
-    """Whether a place is within one, not at its beginning."""
-    return any(start < place < end for start, end in spans)
 
 
 def new_words(text: str, known: Known, language: str) -> list[str]:

@@ -161,16 +161,22 @@ def _spelled(match: re.Match[str]) -> str:
 
 def _difference(before: Iterable[_Number], after: Iterable[_Number]) -> tuple[list[_Number], list[_Number]]:
     """What is only in one of them; numbers that can only mean one thing are paired first."""
-    lost, new = [], list(after)
+    lost, new = [], dict(enumerate(after))
+    by_reading: dict[Decimal | str, list[tuple[int, int]]] = {}  # (how many readings, place), the best last
+    for place, other in sorted(new.items(), key=lambda item: (-len(item[1].readings), -item[0])):
+        for reading in other.readings:
+            by_reading.setdefault(reading, []).append((len(other.readings), place))
     for number in sorted(before, key=lambda number: len(number.readings)):
-        same = min(
-            (other for other in new if other.readings & number.readings), key=lambda other: len(other.readings), default=None
-        )
+        found = [by_reading[reading] for reading in number.readings if reading in by_reading]
+        for places in found:
+            while places and places[-1][1] not in new:
+                places.pop()
+        same = min((places[-1] for places in found if places), default=None)
         if same is None:
             lost.append(number)
         else:
-            new.remove(same)
-    return lost, new
+            del new[same[1]]
+    return lost, list(new.values())
 
 
 def _words(text: str, locale: str) -> Counter[int]:
