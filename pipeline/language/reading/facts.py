@@ -197,8 +197,9 @@ def _new_statements(text: str, known: Known, language: str) -> Iterator[str]:
             yield f"{each.shown!r} advertises an offer"
         elif not known.states(each, affirmed=affirms):
             yield f"{each.shown!r} is a {each.kind} that the product does not have"
+    known_words = Spans.of(judged)
     for each in claims.formed(plain, language):
-        if any(start < each.end and each.start < end for start, end in judged) or denials.go_on_at(each.start):
+        if known_words.meet(each.start, each.end) or denials.go_on_at(each.start):
             continue
         whole = re.sub(r"[\W_]+", "", fold(each.shown))
         if whole not in known.bare and (not known.has(each.concept) or stem(each.concept) in known.negated):
@@ -251,8 +252,9 @@ def lost(before: str, after: str, language: str, *, title: bool = False) -> list
         for said in claims.stated(folded(before), language, _KEPT):
             if (said.kind != "claim" or said.concept in _KEPT_CLAIMS) and not known.states(said):
                 found[f"the {said.kind} {said.shown!r} is lost"] = None
+        kept = set(_LETTER_SIZE.findall(after))
         for size in _LETTER_SIZE.findall(before):
-            if size not in _LETTER_SIZE.findall(after):
+            if size not in kept:
                 found[f"the size {size!r} is lost"] = None
     for shown in models(_without_measures(before, both(language))):
         if any(char.isdigit() for char in shown) and not known.has_code(shown):

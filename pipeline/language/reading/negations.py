@@ -132,15 +132,18 @@ class Spans:
         ordered = sorted(found)
         return cls([start for start, _ in ordered], list(accumulate((end for _, end in ordered), max)))
 
+    def meet(self, start: int, end: int) -> bool:
+        """Whether one starts before `end` and ends after `start`."""
+        started = bisect_left(self.starts, end)
+        return started > 0 and start < self.reach[started - 1]
+
     def cover(self, place: int) -> bool:
         """Whether a place is within one."""
-        started = bisect_right(self.starts, place)
-        return started > 0 and place < self.reach[started - 1]
+        return self.meet(place, place + 1)
 
     def go_on_at(self, place: int) -> bool:
         """Whether it is within one, and not where that starts."""
-        started = bisect_left(self.starts, place)
-        return started > 0 and place < self.reach[started - 1]
+        return self.meet(place, place)
 
 
 def denied(text: str, languages: Iterable[str], *, whole: bool = False) -> Spans:
