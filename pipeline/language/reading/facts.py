@@ -43,6 +43,8 @@ _KEPT = ("material", "color", "claim")
 _KEPT_CLAIMS = frozenset(
     ("women", "men", "unisex", "children", "organic", "vegan", "recycled", "waterproof", "handmade", "gluten")
 )  # fmt: skip
+#: Letters of a compound whose parts may be known; German has none that are longer.
+_LONGEST_COMPOUND = 80
 _BARE = frozenset(("", "years", "time", "money"))
 _LETTER_SIZE = re.compile(r"(?<![\w'’.-])(?<!\d )(?:[2-6]?X{0,3}[SL]|[2-6]XL|M)(?![\w'’-])")
 
@@ -107,6 +109,14 @@ class Known:
         return only_denied(self.texts)
 
     @cached_property
+    def _says(self) -> dict[tuple[str, str, bool], bool]:
+        return {}
+
+    @cached_property
+    def _has_form(self) -> dict[str, bool]:
+        return {}
+
+    @cached_property
     def certified(self) -> bool:
         """Whether it names any certification, so that it may be called certified."""
         text = folded(self.text)
@@ -114,10 +124,13 @@ class Known:
 
     def says(self, kind: str, concept: str, *, affirmed: bool = False) -> bool:
         """Whether a fact is in the source; `affirmed`: not only as what the product is not."""
-        if (kind, concept) == ("certification", "certified") and self.certified:
-            return True
-        found = claims.lenient(kind, concept).finditer(self.folded)
-        return any(not (affirmed and self.denied.go_on_at(match.start())) for match in found)
+        key = kind, concept, affirmed
+        if key not in self._says:
+            found = claims.lenient(kind, concept).finditer(self.folded)
+            self._says[key] = (key[:2] == ("certification", "certified") and self.certified) or any(
+                not (affirmed and self.denied.go_on_at(match.start())) for match in found
+            )
+        return self._says[key]
 
     def states(self, said: claims.Statement, *, affirmed: bool = False) -> bool:
         """Whether what another text says is in the source."""
@@ -144,13 +157,17 @@ class Known:
 
     def has_form(self, word: str) -> bool:
         """Like `has`, also in a form that ends otherwise (acolchada of acolchado), or as a compound of what is there."""
-        plain = fold(word)
+        if word not in self._has_form:
+            self._has_form[word] = self._is_form(fold(word))
+        return self._has_form[word]
+
+    def _is_form(self, plain: str) -> bool:
         if self.has(plain):
             return True
         begin = plain[: max(4, len(plain) - (3 if len(plain) >= 8 else 2))]
         if len(plain) > 4 and any(known.startswith(begin) and abs(len(known) - len(plain)) <= 4 for known in self.words):
             return True
-        splits = ((plain[:place], plain[place:]) for place in range(3, len(plain) - 2))
+        splits = ((plain[:place], plain[place:]) for place in range(3, min(len(plain), _LONGEST_COMPOUND) - 2))
         return any(stem(first) in self.stems and stem(second) in self.stems for first, second in splits)
 
 

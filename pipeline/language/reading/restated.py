@@ -32,7 +32,8 @@ def compare(source: str, target: str, source_language: str, target_language: str
 def _missing(text: str, other: str, language: str, other_language: str) -> Iterator[claims.Statement]:
     """What a text states and the other does not."""
     known = Known([other])
-    for said in claims.stated(folded(text), language, _KINDS):
+    each_once = {(said.kind, said.concept, said.shown): said for said in claims.stated(folded(text), language, _KINDS)}
+    for said in each_once.values():
         if not _judged(said, language) or _knows(known, said, language):
             continue
         if not mishaps.excluded(said.shown, other, language, other_language):
