@@ -192,7 +192,7 @@ def _news(text: str, known: facts.Known, language: str) -> Iterator[str]:
         if (tells(word, language) or fold(word) in _quantities(language)) and not known.has_form(word):
             yield word
     for sentence in sentences(visible(text)):
-        yield from grounding.affirmed(sentence, known.texts, language)
+        yield from grounding.affirmed(sentence, known.only_denied, language)
     for denial in denials(visible(text), both(language)):
         if not denial.about <= known.denials:
             yield denial.shown

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from pipeline.language.languages import base
+from pipeline.language.reading.pairing import first_shared
 from pipeline.language.reading.wording import lists
 
 _ISO = re.compile(r"(?<![\d.,/-])(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?![\d/-]|[.,]\d)")
@@ -27,12 +28,15 @@ class Day:
     readings: frozenset[tuple[int | None, int, int | None]]
     named: bool = False
 
-    def agrees(self, other: Day) -> bool:
-        return any(
-            one[1:] == two[1:] and (one[0] == two[0] or None in (one[0], two[0]))
-            for one in self.readings
-            for two in other.readings
-        )
+    @property
+    def keys(self) -> set[tuple[int | None, ...]]:
+        """What a day that may be this one `asks` for."""
+        return {key for year, *day in self.readings for key in ((*day,), (*day, year))}
+
+    @property
+    def asks(self) -> set[tuple[int | None, ...]]:
+        """The same year or none, if it has one."""
+        return {key for year, *day in self.readings for key in (((*day, year), (*day, None)) if year is not None else ((*day,),))}
 
     @property
     def months(self) -> set[int]:
@@ -42,33 +46,37 @@ class Day:
 def without_same(source: str, target: str, source_locale: str, target_locale: str) -> tuple[str, str, list[str]]:
     """Both without the days that they have in common, and what is wrong with the names of months that are left."""
     before, after = list(_days(source, source_locale)), list(_days(target, target_locale))
-    for day in list(before):
-        same = next((other for other in after if day.agrees(other)), None)
-        if same is not None:
-            before.remove(day)
-            after.remove(same)
-            source, target = _blank(source, day), _blank(target, same)
+    found = list(first_shared((day.asks for day in before), [day.keys for day in after]))
+    taken = {place for place in found if place is not None}
+    source = _blank(source, (day for day, place in zip(before, found, strict=True) if place is not None))
+    target = _blank(target, (after[place] for place in taken))
+    before = [day for day, place in zip(before, found, strict=True) if place is None]
+    after = [day for place, day in enumerate(after) if place not in taken]
     problems = []
     named, others = [day for day in before if day.named], [day for day in after if day.named]
+    months = {month for day in others for month in day.months}
+    names_one = not _months(base(target_locale)) or _name(base(target_locale)).search(target) is not None
     for day in named:
-        months = day.months
-        if others and not any(months & other.months for other in others):
+        if others and months.isdisjoint(day.months):
             problems.append(f"{day.shown} became {others[0].shown}")
-        elif not after and _months(base(target_locale)) and not _name(base(target_locale)).search(target):
+        elif not after and not names_one:
             problems.append(f"the month of {day.shown} is missing")
     return source, target, problems
 
 
-def _blank(text: str, day: Day) -> str:
-    return f"{text[: day.start]}{' ' * (day.end - day.start)}{text[day.end :]}"
+def _blank(text: str, days: Iterable[Day]) -> str:
+    left = list(text)
+    for day in days:
+        left[day.start : day.end] = " " * (day.end - day.start)
+    return "".join(left)
 
 
 def _days(text: str, locale: str) -> Iterator[Day]:
     """In order of how sure they are; none of them overlap."""
-    taken: list[tuple[int, int]] = []
+    taken = bytearray(len(text))
     for found in (*_written(text, locale), *_in_words(text, base(locale))):
-        if found.readings and not any(start < found.end and found.start < end for start, end in taken):
-            taken.append((found.start, found.end))
+        if found.readings and not any(taken[found.start : found.end]):
+            taken[found.start : found.end] = b"\1" * (found.end - found.start)
             yield found
 
 

@@ -14,10 +14,10 @@ from decimal import Decimal
 from functools import cached_property
 
 from pipeline.language.reading import claims, positions
-from pipeline.language.reading.grounding import affirmed
+from pipeline.language.reading.grounding import affirmed, only_denied
 from pipeline.language.reading.measures import Measure, inside, measures, placed_measures, shared
 from pipeline.language.reading.names import is_count, models, names
-from pipeline.language.reading.negations import denials, denied, implied, negated
+from pipeline.language.reading.negations import Spans, denials, denied, implied, negated
 from pipeline.language.reading.sentences import plain_sentences
 from pipeline.language.reading.wording import (
     LANGUAGES,
@@ -43,6 +43,8 @@ _KEPT = ("material", "color", "claim")
 _KEPT_CLAIMS = frozenset(
     ("women", "men", "unisex", "children", "organic", "vegan", "recycled", "waterproof", "handmade", "gluten")
 )  # fmt: skip
+#: Letters of a compound whose parts may be known; German has none that are longer.
+_LONGEST_COMPOUND = 80
 _BARE = frozenset(("", "years", "time", "money"))
 _LETTER_SIZE = re.compile(r"(?<![\w'’.-])(?<!\d )(?:[2-6]?X{0,3}[SL]|[2-6]XL|M)(?![\w'’-])")
 
@@ -95,12 +97,24 @@ class Known:
     @cached_property
     def denials(self) -> frozenset[str]:
         """The stems of all that it denies, in whatever words of its clause."""
-        stems = {key for language in LANGUAGES for one in denials(self.text, (language,)) for key in one.clause}
-        return frozenset(stems | self.negated)
+        found = (one.clause for language in LANGUAGES for one in denials(self.text, (language,)))
+        return self.negated.union(*found)
 
     @cached_property
-    def denied(self) -> list[tuple[int, int]]:
+    def denied(self) -> Spans:
         return denied(self.folded, LANGUAGES)
+
+    @cached_property
+    def only_denied(self) -> frozenset[str]:
+        return only_denied(self.texts)
+
+    @cached_property
+    def _says(self) -> dict[tuple[str, str, bool], bool]:
+        return {}
+
+    @cached_property
+    def _has_form(self) -> dict[str, bool]:
+        return {}
 
     @cached_property
     def certified(self) -> bool:
@@ -110,10 +124,13 @@ class Known:
 
     def says(self, kind: str, concept: str, *, affirmed: bool = False) -> bool:
         """Whether a fact is in the source; `affirmed`: not only as what the product is not."""
-        if (kind, concept) == ("certification", "certified") and self.certified:
-            return True
-        found = claims.lenient(kind, concept).finditer(self.folded)
-        return any(not (affirmed and _inside(match.start(), self.denied)) for match in found)
+        key = kind, concept, affirmed
+        if key not in self._says:
+            found = claims.lenient(kind, concept).finditer(self.folded)
+            self._says[key] = (key[:2] == ("certification", "certified") and self.certified) or any(
+                not (affirmed and self.denied.go_on_at(match.start())) for match in found
+            )
+        return self._says[key]
 
     def states(self, said: claims.Statement, *, affirmed: bool = False) -> bool:
         """Whether what another text says is in the source."""
@@ -140,13 +157,17 @@ class Known:
 
     def has_form(self, word: str) -> bool:
         """Like `has`, also in a form that ends otherwise (acolchada of acolchado), or as a compound of what is there."""
-        plain = fold(word)
+        if word not in self._has_form:
+            self._has_form[word] = self._is_form(fold(word))
+        return self._has_form[word]
+
+    def _is_form(self, plain: str) -> bool:
         if self.has(plain):
             return True
         begin = plain[: max(4, len(plain) - (3 if len(plain) >= 8 else 2))]
         if len(plain) > 4 and any(known.startswith(begin) and abs(len(known) - len(plain)) <= 4 for known in self.words):
             return True
-        splits = ((plain[:place], plain[place:]) for place in range(3, len(plain) - 2))
+        splits = ((plain[:place], plain[place:]) for place in range(3, min(len(plain), _LONGEST_COMPOUND) - 2))
         return any(stem(first) in self.stems and stem(second) in self.stems for first, second in splits)
 
 
@@ -170,7 +191,7 @@ def invented(text: str, known: Known, language: str, *, any_case: bool = False) 
         place = next(claims.stated(folded(shown), language, ("country",)), None)  # judged as such: Italy, of Italian leather
         if place is None and not known.has(shown) and fold(shown) not in known.folded:
             found[f"{shown!r} is a new name"] = None
-    for word in affirmed(text, known.texts, language):
+    for word in affirmed(text, known.only_denied, language):
         found[f"{word!r} is affirmed, which the product denies"] = None
     return list(found)
 
@@ -188,13 +209,14 @@ def _new_statements(text: str, known: Known, language: str) -> Iterator[str]:
     judged: list[tuple[int, int]] = []
     for each in claims.stated(plain, language):
         judged.append((each.start, each.end))
-        affirms = each.kind in ("claim", "material") and not _inside(each.start, denials)
+        affirms = each.kind in ("claim", "material") and not denials.go_on_at(each.start)
         if each.concept == claims.NEVER:
             yield f"{each.shown!r} advertises an offer"
         elif not known.states(each, affirmed=affirms):
             yield f"{each.shown!r} is a {each.kind} that the product does not have"
+    known_words = Spans.of(judged)
     for each in claims.formed(plain, language):
-        if any(start < each.end and each.start < end for start, end in judged) or _inside(each.start, denials):
+        if known_words.meet(each.start, each.end) or denials.go_on_at(each.start):
             continue
         whole = re.sub(r"[\W_]+", "", fold(each.shown))
         if whole not in known.bare and (not known.has(each.concept) or stem(each.concept) in known.negated):
@@ -206,17 +228,12 @@ def _new_in_positions(text: str, known: Known, language: str) -> Iterator[str]:
     plain = folded(text)
     denials = denied(plain.text, both(language))
     for each in positions.named(plain, language):
-        if _inside(each.start, denials):
+        if denials.go_on_at(each.start):
             continue
         if each.kind == "use" and stem(each.word) in known.negated and not claims.listed(each.word, language):
             yield f"{each.shown!r} is a use that the product does not have"
         elif each.names and not claims.listed(each.word, language) and not known.has_form(each.word):
             yield f"{each.shown!r} is a new {each.kind}"
-
-
-def _inside(place: int, spans: Sequence[tuple[int, int]]) -> bool:
-    """Whether a place is within one, not at its beginning."""
-    return any(start < place < end for start, end in spans)
 
 
 def new_words(text: str, known: Known, language: str) -> list[str]:
@@ -252,8 +269,9 @@ def lost(before: str, after: str, language: str, *, title: bool = False) -> list
         for said in claims.stated(folded(before), language, _KEPT):
             if (said.kind != "claim" or said.concept in _KEPT_CLAIMS) and not known.states(said):
                 found[f"the {said.kind} {said.shown!r} is lost"] = None
+        kept = set(_LETTER_SIZE.findall(after))
         for size in _LETTER_SIZE.findall(before):
-            if size not in _LETTER_SIZE.findall(after):
+            if size not in kept:
                 found[f"the size {size!r} is lost"] = None
     for shown in models(_without_measures(before, both(language))):
         if any(char.isdigit() for char in shown) and not known.has_code(shown):

@@ -17,19 +17,23 @@ _NEW, _SHARE = 2, 0.6
 _SHORTEST = 3
 
 
-def affirmed(text: str, source: Iterable[str], language: str) -> list[str]:
-    """Words of `text` that say what the source only denies: "power bank included" of "the power bank is not included".
-
-    Words that lists of facts know are judged by their meaning, not here."""
+def only_denied(source: Iterable[str]) -> frozenset[str]:
+    """The stems of what the texts of a source deny, and affirm nowhere."""
     said, refused = set[str](), set[str]()
     for each in source:
         refused.update(key for key, _ in negated(each, LANGUAGES))
         for key, _, inside in _mentions(each, LANGUAGES):
             (refused if inside else said).add(key)
-    only = refused - said
+    return frozenset(refused - said)
+
+
+def affirmed(text: str, only_denied: frozenset[str], language: str) -> list[str]:
+    """Words of `text` that say what its source only denies: "power bank included" of "the power bank is not included".
+
+    Words that lists of facts know are judged by their meaning, not here."""
+    only = only_denied and only_denied - {key for key, _ in negated(text, both(language))}
     if not only:
         return []
-    only -= {key for key, _ in negated(text, both(language))}
     found = (word for key, word, inside in _mentions(text, both(language)) if key in only and not inside)
     return [word for word in dict.fromkeys(found) if tells(word, language) and not listed(word, language)]
 
@@ -52,4 +56,4 @@ def _mentions(text: str, languages: Iterable[str]) -> Iterator[tuple[str, str, b
     for match in WORD.finditer(plain.text):
         word = match[0].rpartition("'")[2]
         if len(word) >= _SHORTEST:
-            yield stem(word), word, any(start <= match.start() < end for start, end in spans)
+            yield stem(word), word, spans.cover(match.start())

@@ -12,8 +12,11 @@ from functools import cache
 from pipeline.language.reading.wording import Folded, bounded, fold, folded, lists, visible
 
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,'’\u00a0\u202f ]\d{3}(?!\d))*(?:[.,]\d+)?")
-_CHAIN = re.compile(r"(?:\s?(?:[x×]|[-–](?=\d))\s?\d+(?:[.,]\d+)?)+")
-_LIST = re.compile(r"(?:\s?(?:[,/&]|(?<=\s)(?:and|or|und|oder|et|ou|y|o)(?=\s))\s?\d+(?:[.,]\d+)?)+")
+_CHAINED = re.compile(r"\s?(?:[x×]|[-–](?=\d))\s?\d+(?:[.,]\d+)?")
+_LISTED = re.compile(r"\s?(?:[,/&]|(?<=\s)(?:and|or|und|oder|et|ou|y|o)(?=\s))\s?\d+(?:[.,]\d+)?")
+#: Letters right after a number are those of a model number, unless it is a range, dimensions or the first part of a compound.
+_GOES_ON = re.compile(r"[-./]?[^\W_]")
+_APART = re.compile(r"[-./x×]\s?\d|-[^\W\d_]{2,}")
 _FRACTIONS = {"½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "0.333", "⅔": "0.667"}
 #: "a pound" states an amount, "a day" and "a second" rarely do.
 _OF_ONE = ("mass", "volume", "length")
@@ -41,16 +44,17 @@ def measures(text: str, languages: Iterable[str]) -> Iterator[Measure]:
 
 def placed_measures(text: str, languages: Iterable[str]) -> Iterator[tuple[Measure, int, int]]:
     """With where each begins and ends."""
+    chained: dict[int, int] = {}
     for match in _NUMBER.finditer(text):
         end = match.end()
-        chain = _CHAIN.match(text, end)  # 40 x 30 x 2 cm: the unit is of all
-        unit = _unit_pattern().match(text, end) or (_unit_pattern().match(text, chain.end()) if chain else None)
+        chain = _last_of(_CHAINED, text, end, chained)  # 40 x 30 x 2 cm: the unit is of all
+        unit = _unit_pattern().match(text, end) or (_unit_pattern().match(text, chain) if chain > end else None)
         before = text[: match.start()].rstrip()[-1:]
         word = fold(unit[1]) if unit else before if before in "$€£" and before else ""
-        if not word and re.match(r"[-./]?[^\W_]", text[end:]) and not re.match(r"[-./x×]\s?\d|-[^\W\d_]{2,}", text[end:]):
+        if not word and _GOES_ON.match(text, end) and not _APART.match(text, end):
             continue  # the beginning of a model number
         dimension, factor = _units().get(word, ("", Decimal(1)))
-        stop = unit.end() if unit and word and not (chain and unit.start() >= chain.end()) else end
+        stop = unit.end() if unit and word and not end < chain <= unit.start() else end
         yield Measure(text[match.start() : stop].strip(), _values(match[0]), dimension, factor), match.start(), stop
     for match in re.finditer("[½¼¾⅓⅔]", text):
         value = rounded(Decimal(_FRACTIONS[match[0]]))
@@ -62,12 +66,25 @@ def placed_measures(text: str, languages: Iterable[str]) -> Iterator[tuple[Measu
 def shared(text: str) -> Iterator[Measure]:
     """The numbers of a list whose unit stands at its end, each with that unit: 20, 25 and 30 cm. A guess, good enough for what a
     source may have said."""
+    listed: dict[int, int] = {}
     for match in _NUMBER.finditer(text):
-        rest = _LIST.match(text, match.end())
-        unit = _unit_pattern().match(text, rest.end()) if rest else None
+        last = _last_of(_LISTED, text, match.end(), listed)
+        unit = _unit_pattern().match(text, last) if last > match.end() else None
         if unit:
             dimension, factor = _units().get(fold(unit[1]), ("", Decimal(1)))
             yield Measure(match[0], _values(match[0]), dimension, factor)
+
+
+def _last_of(following: re.Pattern[str], text: str, place: int, known: dict[int, int]) -> int:
+    """Where the last of the numbers ends that follow one another from a place on; that itself if none does. `known` are the ends
+    that were found before, as each number of a chain has the same."""
+    passed = []
+    while place not in known and (match := following.match(text, place)):
+        passed.append(place)
+        place = match.end()
+    end = known.get(place, place)
+    known.update(dict.fromkeys(passed, end))
+    return end
 
 
 def inside(text: str) -> Iterator[Decimal]:

@@ -12,7 +12,7 @@ from pipeline.language.reading.wording import WORD, fold, lists, neutral
 
 #: Letters and digits in one (WH-1000XM4, A4, 4K), or capitals alone (LED), or inner capitals (PowerGrip).
 _MODEL = re.compile(
-    r"(?<!\w)(?=[\w./-]*\d)(?=[\w./-]*[^\W\d_])[^\W_](?:[\w./-]*[^\W_])?|(?<!\w)[A-ZÄÖÜÉÈ]{2,}(?:-[A-Z0-9]+)*(?!\w)"
+    r"(?<!\w)(?=[^\W_])(?=[\w./-]*\d)(?=[\w./-]*[^\W\d_])[^\W_](?:[\w./-]*[^\W_])?|(?<!\w)[A-ZÄÖÜÉÈ]{2,}(?:-[A-Z0-9]+)*(?!\w)"
     r"|(?<=[^\W\d_] )[B-DF-HJ-NP-XZ](?![\w'’]|\.\w)"  # Vitamin C
 )
 _COUNT = re.compile(r"[x×]\d+|\d+[x×]", re.IGNORECASE)

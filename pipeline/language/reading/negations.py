@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from pipeline.language.reading.sentences import CLAUSE_END
-from pipeline.language.reading.telling import telling
+from pipeline.language.reading.telling import telling, tells
 from pipeline.language.reading.wording import WORD, any_of, bounded, fold, folded, lists, neutral, stem, words
 
 _FREE = {
@@ -74,11 +75,27 @@ def denials(text: str, languages: Sequence[str]) -> Iterator[Denial]:
             yield Denial(about, about, plain.shown(*match.span()))
     for start, end in _clauses(plain.text):
         for language in languages:
-            for match in _negations(language).finditer(plain.text, start, end):
-                parts = plain.text[start : match.start()], plain.text[match.end() : end]
-                before, after = (_stems(part, languages[0]) for part in parts)
+            found = list(_negations(language).finditer(plain.text, start, end))
+            shown = " ".join(plain.shown(start, end).split()) if found else ""
+            for before, after in _around(found, plain.text, start, end, languages[0]):
                 if before or after:
-                    yield Denial(after or before, before | after, " ".join(plain.shown(start, end).split()))
+                    yield Denial(after or before, before | after, shown)
+
+
+def _around(
+    found: Sequence[re.Match[str]], text: str, start: int, end: int, language: str
+) -> Iterator[tuple[frozenset[str], frozenset[str]]]:  # fmt: skip
+    """The stems of telling words before and after each of some negations of a clause."""
+    if not found:
+        return
+    bounds = [start, *(place for match in found for place in match.span()), end]
+    parts = [_stems(text[one:other], language) for one, other in pairwise(bounds)]
+    before, after = (list(accumulate(each, _both)) for each in (parts, reversed(parts)))
+    yield from zip(before[:-1:2], after[-3::-2], strict=True)
+
+
+def _both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    return one if other <= one else one | other
 
 
 def _stems(text: str, language: str) -> frozenset[str]:
@@ -105,29 +122,62 @@ def implied(text: str) -> Iterator[str]:
             yield from map(stem, absent)
 
 
-def denied(text: str, languages: Iterable[str], *, whole: bool = False) -> list[tuple[int, int]]:
+@dataclass(frozen=True)
+class Spans:
+    """Parts of a text, which may overlap: where each starts, in order, and how far those that have started by then reach."""
+
+    starts: Sequence[int]
+    reach: Sequence[int]
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[int, int]]) -> Spans:
+        ordered = sorted(found)
+        return cls([start for start, _ in ordered], list(accumulate((end for _, end in ordered), max)))
+
+    def meet(self, start: int, end: int) -> bool:
+        """Whether one starts before `end` and ends after `start`."""
+        started = bisect_left(self.starts, end)
+        return started > 0 and start < self.reach[started - 1]
+
+    def cover(self, place: int) -> bool:
+        """Whether a place is within one."""
+        return self.meet(place, place + 1)
+
+    def go_on_at(self, place: int) -> bool:
+        """Whether it is within one, and not where that starts."""
+        return self.meet(place, place)
+
+
+def denied(text: str, languages: Iterable[str], *, whole: bool = False) -> Spans:
     """Where a folded text denies something: from a negation to the end of what it is of; in German, where it may come last, from
     the beginning of its clause. `whole`: in every language the clause from its beginning, but for words such as "without"."""
     text = _without_false_ones(text)
+    stops = [*_CLAUSE.finditer(text)]
+    starts, ends = [0, *(stop.end() for stop in stops)], [*(stop.start() for stop in stops), len(text)]
+    words = [word for clause in zip(starts, ends, strict=True) for word in WORD.finditer(text, *clause)]
     found = []
     for language in languages:
-        for match in _negations(language).finditer(text):
-            if text[match.end() : match.end() + 1] == "-":  # no-pull
-                continue
-            stop = _CLAUSE.search(text, match.end())
-            end = stop.start() if stop else len(text)
-            following = [word.end() for word in WORD.finditer(text, match.end(), end) if word[0] not in neutral(language)]
+        found_here = _negations(language).finditer(text)
+        negations = [match for match in found_here if text[match.end() : match.end() + 1] != "-"]  # no-pull
+        if not negations:
+            continue
+        content = [word.end() for word in words if word[0] not in neutral(language)]
+        tell = [word.end() for word in words if tells(word[0], language)]
+        for match in negations:
+            end = ends[bisect_left(ends, match.end())]
+            first, last = bisect_right(content, match.end()), bisect_right(content, end)
             short, determiner = match[0] in _SHORT, (language, match[0]) == ("en", "no")
-            following = following[: (3 if whole else 1) if short or determiner else _MOST_WORDS]
+            following = content[first : min(last, first + ((3 if whole else 1) if short or determiner else _MOST_WORDS))]
             start = match.start()
+            tells_on = bisect_right(tell, match.end()) < bisect_right(tell, end)
             # "Ampoule non fournie": what is denied stands before.
-            if language == "de" or (whole and not (short and telling(text[match.end() : end], language))):
+            if language == "de" or (whole and not (short and tells_on)):
                 before = text[max(0, start - 60) : start]
                 given = not determiner and text[end : end + 1] != ":" and _given(language).fullmatch(text, match.end(), end)
                 begin = _begin(before, language) if whole and given else _last(_BEGIN, before)
                 start -= len(before) - (begin if given else max(begin, _last(_RELATIVE, before)))
             found.append((start, following[-1] if following else match.end()))
-    return found
+    return Spans.of(found)
 
 
 def _begin(before: str, language: str) -> int:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from pipeline.language.languages import base, decimal_marks, minus_words, number_words
 from pipeline.language.reading import dates, numerals
+from pipeline.language.reading.pairing import first_shared
 
 NUMBER = re.compile(r"\d+(?:[.,'’٬\u00a0\u202f ]\d{3}(?!\d))*(?:[.,٫]\d+)?")
 _VULGAR = re.compile(r"(?<=\d)\s?([½⅓⅔¼¾⅛⅜⅝⅞])|([½⅓⅔¼¾⅛⅜⅝⅞])")
@@ -161,16 +162,13 @@ def _spelled(match: re.Match[str]) -> str:
 
 def _difference(before: Iterable[_Number], after: Iterable[_Number]) -> tuple[list[_Number], list[_Number]]:
     """What is only in one of them; numbers that can only mean one thing are paired first."""
-    lost, new = [], list(after)
-    for number in sorted(before, key=lambda number: len(number.readings)):
-        same = min(
-            (other for other in new if other.readings & number.readings), key=lambda other: len(other.readings), default=None
-        )
-        if same is None:
-            lost.append(number)
-        else:
-            new.remove(same)
-    return lost, new
+    wanted = sorted(before, key=lambda number: len(number.readings))
+    given = list(after)
+    order = sorted(range(len(given)), key=lambda place: len(given[place].readings))
+    found = list(first_shared((number.readings for number in wanted), [given[place].readings for place in order]))
+    taken = {order[place] for place in found if place is not None}
+    lost = [number for number, place in zip(wanted, found, strict=True) if place is None]
+    return lost, [number for place, number in enumerate(given) if place not in taken]
 
 
 def _words(text: str, locale: str) -> Counter[int]:

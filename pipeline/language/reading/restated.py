@@ -34,9 +34,13 @@ def _missing(text: str, other: str, language: str, other_language: str) -> Itera
     known = Known([other])
     plain = folded(text)
     others = [match.span() for match in _homonym(language).finditer(plain.text)]
-    for said in claims.stated(plain, language, _KINDS):
-        if any(start <= said.start and said.end <= end for start, end in others):
-            continue
+    stated = [
+        said
+        for said in claims.stated(plain, language, _KINDS)
+        if not any(start <= said.start and said.end <= end for start, end in others)
+    ]
+    each_once = {(said.kind, said.concept, said.shown): said for said in stated}
+    for said in each_once.values():
         if not _judged(said) or _knows(known, said, language):
             continue
         if not mishaps.excluded(said.shown, other, language, other_language):

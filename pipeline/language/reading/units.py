@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 
 from pipeline.language.languages import base, decimal_marks
 from pipeline.language.reading import dates
@@ -20,6 +20,8 @@ from pipeline.language.reading.wording import lists, words
 
 _SIGNS = {"±": "about", "<": "less", "≤": "less", "＜": "less", ">": "more", "≥": "more", "＞": "more", "+": "more"}
 _OPPOSITE = {"less": "more", "more": "less"}
+_HYPHENED = re.compile(r"-[^\W\d_]")
+_PLUS = re.compile(r"\+(?!\s?\d|\w)")
 #: Also the time: 9:30 is nine hours, 17h00 too.
 _CLOCK = re.compile(r":[0-5]\d(?!\d)|[hH][0-5]\d(?!\d)")
 
@@ -43,8 +45,22 @@ class _Side:
     amounts: Sequence[_Amount]
     mentioned: frozenset[str]
 
+    @cached_property
+    def by_value(self) -> Mapping[Decimal, Mapping[tuple[str, str], tuple[int, _Amount]]]:
+        """The first amount, with its place, of each number that has a unit or a sign; by ("", "") the first of all."""
+        found: dict[Decimal, dict[tuple[str, str], tuple[int, _Amount]]] = {}
+        for place, amount in enumerate(self.amounts):
+            kinds = [("", ""), ("sign", amount.sign), *(("unit", unit) for unit in amount.units)]
+            for value in amount.values:
+                known = found.setdefault(value, {})
+                for kind in kinds:
+                    known.setdefault(kind, (place, amount))
+        return found
+
     def like(self, amount: _Amount) -> list[_Amount]:
-        return [other for other in self.amounts if other.values & amount.values]
+        """Those of the same number, in order: of many that say the same, the first."""
+        found = dict(one for value in amount.values for one in self.by_value.get(value, {}).values())
+        return [found[place] for place in sorted(found)]
 
 
 def compare(source: str, target: str, source_locale: str, target_locale: str) -> Iterator[str]:
@@ -64,10 +80,11 @@ def compare(source: str, target: str, source_locale: str, target_locale: str) ->
 def _order(source: str, target: str) -> Iterator[str]:
     """Dimensions and ranges whose numbers changed places."""
     before, after = ([(re.findall(r"[\d.,]*\d", row[0]), row[0]) for row in _row().finditer(text)] for text in (source, target))
+    same = {tuple(numbers) for numbers, _ in after}
+    moved = {tuple(sorted(numbers)): shown for numbers, shown in reversed(after)}  # the first of each
     for numbers, shown in before:
-        moved = next((row for row in after if sorted(row[0]) == sorted(numbers)), None)
-        if moved is not None and all(row[0] != numbers for row in after):
-            yield f"{shown} became {moved[1]}"
+        if tuple(numbers) not in same and (other := moved.get(tuple(sorted(numbers)))):
+            yield f"{shown} became {other}"
 
 
 def _sizes(source: str, target: str) -> Iterator[str]:
@@ -133,7 +150,7 @@ def _side(text: str, locale: str) -> _Side:
 
 def _before(text: str, start: int, amount: _Amount, apart: list[tuple[int, int]]) -> int:
     found = _prefixes().search(text, max(0, start - 6), start)
-    if found is None or any(begin <= found.start(1) < end for begin, end in apart):
+    if found is None or any(begin <= found.start(1) < end for begin, end in apart[-1:]):
         return start
     amount.units, amount.sure, amount.shown = _named(found[1]), True, text[found.start() : start] + amount.shown
     apart.append(found.span(1))
@@ -147,7 +164,7 @@ def _after(text: str, end: int, amount: _Amount, language: str, apart: list[tupl
     match = _suffixes().match(text, end)
     if match is None:
         return end
-    if len(match[2]) == 1 and re.match(r"-[^\W\d_]", text[match.end() :]) and match[1] != "-":
+    if len(match[2]) == 1 and _HYPHENED.match(text, match.end()) and match[1] != "-":
         return end  # 5 T-shirts
     if match[2] == "s" and not match[1]:
         return end  # the 90s
@@ -162,7 +179,7 @@ def _after(text: str, end: int, amount: _Amount, language: str, apart: list[tupl
 
 def _sign(text: str, match: re.Match[str], start: int, end: int, amount: _Amount) -> None:
     before = re.search(r"(?:^|(?<=[\s(:,]))([±<>≤≥＜＞])\s?$", text[max(0, start - 3) : start])
-    after = re.match(r"\+(?!\s?\d|\w)", text[match.end() :]) or re.match(r"\+(?!\s?\d|\w)", text[end:])
+    after = _PLUS.match(text, match.end()) or _PLUS.match(text, end)
     if before or after:
         amount.sign = _SIGNS[before[1] if before else "+"]
         amount.shown = f"{before[1]}{amount.shown}" if before else f"{amount.shown}+"

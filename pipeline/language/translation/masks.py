@@ -7,9 +7,9 @@ a token already has it hidden too, so that unmasking gives back exactly what was
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 #: Longest first; CASED, LATIN, DOMAIN and MIXED are put in below. The lengths are bounded, since a hostile text may open a
@@ -101,10 +101,10 @@ class Masked:
         return _TOKEN.sub(put, text)
 
 
-def spans(text: str) -> Iterator[Span]:
+@lru_cache(maxsize=16)  # of one pair, for all who compare it
+def spans(text: str) -> Sequence[Span]:
     """The protected parts, in order, never overlapping."""
-    for match in _SPANS.finditer(text):
-        yield Span(str(match.lastgroup), match.start(), match.end(), match[0])
+    return tuple(Span(str(match.lastgroup), *match.span(), match[0]) for match in _SPANS.finditer(text))
 
 
 def placeholders(text: str) -> list[str]:
@@ -124,7 +124,9 @@ def has_letters(text: str) -> bool:
 
 def bare(text: str) -> str:
     """The text without its protected parts."""
-    return _SPANS.sub(" ", text)
+    found = spans(text)
+    starts, ends = [0, *(span.end for span in found)], [*(span.start for span in found), len(text)]
+    return " ".join(text[start:end] for start, end in zip(starts, ends, strict=True))
 
 
 def mask(forms: Mapping[str, str], terms: Sequence[str] = ()) -> Masked:
