@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from itertools import chain
 
 from pipeline.language.languages import base
 from pipeline.language.reading import claims, facts, grounding, hearsay
@@ -148,7 +149,7 @@ def check(product: Product, brief: Brief, texts: Mapping[str, str]) -> tuple[dic
             points = text.split("\n")
             mixed = {one: list(product.one_of_several(name, one)) for one in points}
             text, found = _best([one for one in points if not mixed[one]], limit, "\n", known, brief, any_case=False)
-            found += [problem for problems_ in mixed.values() for problem in problems_]
+            found += chain.from_iterable(mixed.values())
         else:
             text, found = _best(text.split(","), Limit(limit.most), ", ", known, brief, any_case=True)
             text = _within(text, limit)
